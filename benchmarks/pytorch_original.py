@@ -1,0 +1,211 @@
+"""The PyTorch original of recipe hw2p2, re-written from its published description, as the
+yardstick of benchmarks/throughput.py; needs torch and torchvision, which kerasface itself does not.
+
+    python benchmarks/pytorch_original.py step --image-size 112 --batch-size 32 --steps 8
+    python benchmarks/pytorch_original.py stream --data FOLDER --image-size 112 --batch-size 64
+
+Each mode prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+CHANNELS = (80, 160, 320, 640)
+BLOCKS = (2, 2, 6, 2)
+CLASSES = 7001
+PARAMETERS = 19_575_801  # of the original, with its 7,001 classes
+MEAN, STD = (0.5103, 0.4014, 0.3509), (0.2708, 0.2363, 0.2226)
+WARM_UP_STEPS = 2
+WARM_UP_BATCHES = 4
+
+
+class Block(nn.Module):
+    """Depthwise 7x7, then a pointwise bottleneck turned inside out, plus the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 7, padding=3, groups=channels),
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, 4 * channels, 1),
+            nn.GELU(),
+            nn.Conv2d(4 * channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def downsample(channels: int, out_channels: int) -> nn.Sequential:
+    """An inverted bottleneck of stride 2, without a residual."""
+    wide = 6 * channels
+    return nn.Sequential(
+        nn.Conv2d(channels, wide, 1),
+        nn.ReLU6(),
+        nn.BatchNorm2d(wide),
+        nn.Conv2d(wide, wide, 3, stride=2, padding=1, groups=wide),
+        nn.ReLU6(),
+        nn.BatchNorm2d(wide),
+        nn.Conv2d(wide, out_channels, 1),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
+def face_classifier(classes: int = CLASSES) -> nn.Sequential:
+    """The whole network, from normalised images ``[batch, 3, height, width]`` to logits."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, CHANNELS[0], 7, stride=2, padding=3),
+        nn.ReLU6(),
+        nn.BatchNorm2d(CHANNELS[0]),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    ]
+    transitions = [downsample(a, b) for a, b in pairwise(CHANNELS)]
+    for stage, (channels, blocks) in enumerate(zip(CHANNELS, BLOCKS, strict=True)):
+        layers += [Block(channels) for _ in range(blocks)]
+        layers.append(nn.BatchNorm2d(channels))
+        layers += transitions[stage : stage + 1]  # none after the last stage
+    last = CHANNELS[-1]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, 640), nn.ReLU()]
+    return nn.Sequential(*layers, *head, nn.Linear(640, classes))
+
+
+def mixup(images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Blends every image and its one-hot label with the next one of the batch."""
+    share = torch.rand(()).item()
+    targets = nn.functional.one_hot(labels, classes).float()
+    mixed_targets = torch.lerp(targets.roll(1, 0), targets, share)
+    return torch.lerp(images.roll(1, 0), images, share), mixed_targets
+
+
+def train_step(model: nn.Module, images: Tensor, targets: Tensor) -> Callable[[], None]:
+    """Returns a function that runs one training step: forward, loss, backward, AdamW."""
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(images), targets).backward()
+        optimizer.step()
+
+    return step
+
+
+def inference_step(model: nn.Module, images: Tensor) -> Callable[[], None]:
+    """Returns a function that computes the logits of one batch in inference mode."""
+    model.eval()
+
+    @torch.inference_mode()
+    def step() -> None:
+        model(images)
+
+    return step
+
+
+def time_steps(args: argparse.Namespace) -> dict[str, str | int | float]:
+    """Times float32 channels_last steps on one batch of random images."""
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    model = face_classifier(args.classes).to(memory_format=torch.channels_last)
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if args.classes == CLASSES and parameters != PARAMETERS:
+        raise SystemExit(f"{parameters} trainable parameters instead of {PARAMETERS}")
+
+    images = torch.randn(args.batch_size, 3, args.image_size, args.image_size)
+    labels = torch.randint(args.classes, (args.batch_size,))
+    images, targets = mixup(images, labels, args.classes)
+    images = images.to(memory_format=torch.channels_last)
+    if args.inference:
+        step = inference_step(model, images)
+    else:
+        step = train_step(model, images, targets)
+
+    seconds = []
+    for _ in range(WARM_UP_STEPS + args.steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    rate = args.batch_size / statistics.median(seconds[WARM_UP_STEPS:])
+    what = "inference" if args.inference else "step"
+    return {"what": what, "images_per_second": round(rate, 2), "parameters": parameters}
+
+
+def batches(data: Path, image_size: int, batch_size: int, workers: int) -> Iterator[Tensor]:
+    """Yields augmented image batches of a folder with one subfolder per class, forever."""
+    from torchvision import datasets, transforms
+
+    recipe = transforms.Compose(
+        [
+            transforms.Resize((image_size, image_size)),
+            transforms.RandomRotation(30),
+            transforms.RandomHorizontalFlip(),
+            transforms.ColorJitter(0.2, 0.2, 0.2, 0.2),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+        ]
+    )
+    loader = DataLoader(
+        datasets.ImageFolder(str(data), recipe),
+        batch_size,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+    while True:
+        for images, _ in loader:
+            yield images
+
+
+def time_stream(args: argparse.Namespace) -> dict[str, str | int | float]:
+    """Times the input pipeline alone, from image files to normalised batches."""
+    torch.manual_seed(0)
+    stream = batches(args.data, args.image_size, args.batch_size, args.workers)
+    warm_up = sum(len(next(stream)) for _ in range(WARM_UP_BATCHES))
+    if warm_up >= args.images:
+        raise SystemExit(f"--images must be greater than the {warm_up} images of the warm-up")
+    count = 0
+    start = time.perf_counter()
+    while warm_up + count < args.images:
+        count += len(next(stream))
+    rate = count / (time.perf_counter() - start)
+    return {"what": "stream", "images_per_second": round(rate, 2), "images": count}
+
+
+def main() -> None:
+    """Parses the command line, runs one mode and prints its JSON line."""
+    parser = argparse.ArgumentParser(description="Times the PyTorch original of recipe hw2p2.")
+    modes = parser.add_subparsers(required=True)
+
+    step = modes.add_parser("step", help="training or inference steps on random images")
+    step.add_argument("--image-size", type=int, default=112, help="side in pixels")
+    step.add_argument("--batch-size", type=int, default=32)
+    step.add_argument("--steps", type=int, default=8, help="timed steps, after the warm-up")
+    step.add_argument("--classes", type=int, default=CLASSES)
+    step.add_argument("--threads", type=int, default=2)
+    step.add_argument("--inference", action="store_true", help="time the forward pass only")
+    step.set_defaults(run=time_steps)
+
+    stream = modes.add_parser("stream", help="reading and augmenting the images of a folder")
+    stream.add_argument("--data", type=Path, required=True, help="folder, one subfolder a class")
+    stream.add_argument("--image-size", type=int, default=112, help="side in pixels")
+    stream.add_argument("--batch-size", type=int, default=64)
+    stream.add_argument("--images", type=int, default=2000, help="images, warm-up included")
+    stream.add_argument("--workers", type=int, default=2)
+    stream.set_defaults(run=time_stream)
+
+    args = parser.parse_args()
+    print(json.dumps(args.run(args)))
+
+
+if __name__ == "__main__":
+    main()

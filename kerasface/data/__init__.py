@@ -1,0 +1,14 @@
+"""Which images and which labels: tables of faces, made from folders, CelebA or drawings."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["synthetic"],
+    submod_attrs={
+        "folders": ["identity_folder", "unlabeled_folder"],
+        "split": ["stratified_split"],
+        "synthetic": ["draw_face", "draw_scene", "drawn_faces"],
+        "table": ["CheckReport", "FaceTable", "check"],
+    },
+)

@@ -1,0 +1,111 @@
+"""Tables from folders of images."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import numpy as np
+
+from kerasface import images
+from kerasface.data.table import FaceTable
+
+
+def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
+    """A folder with one subfolder a person, at any depth below it the person's images.
+
+    The classes are the subfolders' names, sorted, and stay strings (``0042``, ``NA``). Files
+    with no image extension and hidden ones are left out.
+
+    Args:
+        folder: The folder, for instance ``data/train``.
+        names: Class names in a fixed order, for instance those of the training table, so that a
+            validation folder is numbered alike; None takes the subfolders of ``folder``.
+
+    Returns:
+        Table with class indices ``[N]``, sorted by class and path.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it holds no subfolder with images, fewer than two people (unless ``names``
+            says which), or a person who is not among ``names``.
+
+    Example:
+        >>> table = identity_folder("data/train")  # doctest: +SKIP
+    """
+    root = _existing_folder(folder)
+    found = sorted(entry.name for entry in os.scandir(root) if _is_visible_folder(entry))
+    images_of = {name: _image_files(root, name) for name in found}
+    people = [name for name in found if images_of[name]]
+    if not people:
+        raise ValueError(
+            "An identity folder must hold one subfolder of images a person. "
+            f"Received: {root} with {len(found)} subfolders and no image in them "
+            f"({', '.join(sorted(images.EXTENSIONS))})."
+        )
+    if names is None:
+        if len(people) < 2:
+            raise ValueError(
+                "A classifier needs at least two people. "
+                f"Received: {root} with images of {people[0]!r} alone."
+            )
+        names = people
+    unknown = sorted(set(people) - set(names))
+    if unknown:
+        raise ValueError(
+            "Every person must be among the given class names. "
+            f"Received: {root} with {unknown[:5]}, not among the {len(names)} names. "
+            "Is it the folder of other people?"
+        )
+    index = {name: label for label, name in enumerate(names)}
+    paths = [path for name in people for path in images_of[name]]
+    labels = np.repeat([index[name] for name in people], [len(images_of[name]) for name in people])
+    return FaceTable(root, paths, labels, tuple(names))
+
+
+def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
+    """All images at or below a folder, sorted by path, without labels.
+
+    Args:
+        folder: The folder, for instance ``data/test``.
+
+    Returns:
+        Table with ``labels`` None.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it holds no image.
+    """
+    root = _existing_folder(folder)
+    paths = _image_files(root, "")
+    if not paths:
+        raise ValueError(
+            "A folder of images must hold at least one "
+            f"({', '.join(sorted(images.EXTENSIONS))}). Received: {root}."
+        )
+    return FaceTable(root, paths)
+
+
+def _existing_folder(folder: str | os.PathLike) -> pathlib.Path:
+    root = pathlib.Path(folder)
+    if not root.is_dir():
+        what = "a file" if root.is_file() else "nothing at that path"
+        raise FileNotFoundError(
+            f"There must be a folder of images. Received: {os.fspath(folder)!r}, {what}."
+        )
+    return root
+
+
+def _is_visible_folder(entry: os.DirEntry) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _image_files(root: pathlib.Path, below: str) -> list[str]:
+    found = []
+    for folder, folders, files in os.walk(root / below):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        relative = pathlib.Path(folder).relative_to(root)
+        for name in files:
+            if not name.startswith(".") and pathlib.Path(name).suffix.lower() in images.EXTENSIONS:
+                found.append((relative / name).as_posix())
+    return sorted(found)

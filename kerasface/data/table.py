@@ -1,0 +1,245 @@
+"""FaceTable: which images, which labels. No pixels, so ten million rows fit in memory."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from kerasface import images
+from kerasface.data.split import stratified_split
+
+UNKNOWN_FORMAT = -1
+DECODE_WITH_PILLOW = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FaceTable:
+    """A list of image files and their labels.
+
+    Attributes:
+        root: Folder that the paths are relative to.
+        paths: str object array ``[N]``, with forward slashes, relative to ``root``.
+        labels: int64 class indices ``[N]`` in ``[0, len(names))``, or 0/1 attributes
+            ``[N, len(names)]``, or None for unlabeled images.
+        names: Class or attribute names, in the order of the labels; strings, never numbers.
+        formats: int8 ``[N]``, what `check` found out about each file: 1 to 8 is the EXIF
+            orientation of a plain JPEG or PNG, 0 is a file for Pillow; None: not checked, the
+            pipeline finds out as it reads.
+    """
+
+    root: pathlib.Path
+    paths: np.ndarray
+    labels: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    formats: np.ndarray | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "root", pathlib.Path(self.root))
+        object.__setattr__(self, "paths", np.asarray(self.paths, dtype=object))
+        object.__setattr__(self, "names", tuple(self.names))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.int64))
+            self._check_labels(self.labels)
+        if self.formats is not None and len(self.formats) != len(self.paths):
+            raise ValueError(
+                "`formats` must have one value an image. "
+                f"Received: {len(self.formats)} formats for {len(self.paths)} paths."
+            )
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        if len(labels) != len(self.paths):
+            raise ValueError(
+                "`labels` must have one row an image. "
+                f"Received: {len(labels)} labels for {len(self.paths)} paths."
+            )
+        if labels.ndim == 2 and labels.shape[1] != len(self.names):
+            raise ValueError(
+                "`labels` must have one column an attribute name. "
+                f"Received: {labels.shape[1]} columns for {len(self.names)} names."
+            )
+        upper = 2 if labels.ndim == 2 else len(self.names)
+        if labels.size and not (labels.min() >= 0 and labels.max() < upper):
+            raise ValueError(
+                f"`labels` must be in [0, {upper}). "
+                f"Received: values from {labels.min()} to {labels.max()}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether the labels are attributes, several of which may hold for one image."""
+        return self.labels is not None and self.labels.ndim == 2
+
+    def full_paths(self) -> list[str]:
+        """The files' paths, ``root`` included, in the table's order."""
+        root = os.fspath(self.root)
+        return [os.path.join(root, path) for path in self.paths]
+
+    def take(self, rows) -> FaceTable:
+        """The rows at the given integer positions or under a boolean mask, in that order."""
+        rows = np.asarray(rows)
+        if rows.dtype != bool:
+            rows = rows.astype(np.int64)
+        return dataclasses.replace(
+            self,
+            paths=self.paths[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            formats=None if self.formats is None else self.formats[rows],
+        )
+
+    def split(self, validation: float = 0.1, seed: int = 0) -> tuple[FaceTable, FaceTable]:
+        """Splits at random, each class by the same share.
+
+        Args:
+            validation: Share of the images for the second table, in ``(0, 1)``. Every class
+                gives at least one image to either side.
+            seed: Seed of the choice; the same table and seed give the same split.
+
+        Returns:
+            ``(train, validation)``, each in this table's order, with the same names.
+
+        Raises:
+            ValueError: If the table has no class labels or a class has a single image.
+
+        Example:
+            >>> table = FaceTable("faces", ["a/1.jpg", "a/2.jpg"], [0, 0], ["a"])
+            >>> [len(part) for part in table.split(validation=0.5)]
+            [1, 1]
+        """
+        if self.labels is None or self.multi_label:
+            raise ValueError(
+                "A stratified split needs one class an image. "
+                f"Received: a table {'with attributes' if self.multi_label else 'unlabeled'}."
+            )
+        chosen = stratified_split(self.labels, validation, seed, names=self.names)
+        return self.take(~chosen), self.take(chosen)
+
+    def counts(self) -> pd.Series:
+        """Images of each class (or with each attribute), indexed by name."""
+        if self.labels is None:
+            raise ValueError("An unlabeled table has no counts. Received: labels=None.")
+        if self.multi_label:
+            values = self.labels.sum(axis=0)
+        else:
+            values = np.bincount(self.labels, minlength=len(self.names))
+        return pd.Series(values, index=pd.Index(self.names, dtype=object), name="images")
+
+    def summary(self) -> str:
+        """One line: images, classes, and the smallest, median and largest class."""
+        if self.labels is None:
+            return f"{len(self):,} unlabeled images in {self.root}"
+        kind = "attributes" if self.multi_label else "classes"
+        counts = self.counts()
+        return (
+            f"{len(self):,} images of {len(self.names):,} {kind} in {self.root} "
+            f"({counts.min():,} to {counts.max():,} each, median {counts.median():,.0f})"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an image: ``path``, and ``label`` and ``name`` or a column an attribute."""
+        frame = pd.DataFrame({"path": self.paths})
+        if self.labels is None:
+            return frame
+        if self.multi_label:
+            attributes = pd.DataFrame(self.labels, columns=list(self.names))
+            return pd.concat([frame, attributes], axis=1)
+        names = np.asarray(self.names, dtype=object)
+        return frame.assign(label=self.labels, name=names[self.labels])
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckReport:
+    """What `check` found.
+
+    Attributes:
+        table: The readable rows, in order, with their formats.
+        unreadable: One row a broken file: ``path`` (relative) and ``reason``.
+    """
+
+    table: FaceTable
+    unreadable: pd.DataFrame
+
+
+def check(
+    table: FaceTable,
+    *,
+    max_unreadable: float = 0.05,
+    workers: int | None = None,
+    progress: bool = False,
+) -> CheckReport:
+    """Reads every file to its end, before a training trips over one.
+
+    Args:
+        table: What is to be read.
+        max_unreadable: Largest share of unreadable files that is put up with, in ``[0, 1]``.
+        workers: Threads that read; None for twice the processors.
+        progress: Whether a progress bar is shown on standard error.
+
+    Returns:
+        The readable rows and the list of the others with reasons.
+
+    Raises:
+        ValueError: If more than ``max_unreadable`` of the files cannot be read; the message
+            names the first few.
+    """
+    if not 0 <= max_unreadable <= 1:
+        raise ValueError(
+            "`max_unreadable` must be in [0, 1], a share of the files. "
+            f"Received: max_unreadable={max_unreadable}."
+        )
+    workers = workers or 2 * (os.cpu_count() or 1)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        outcomes = list(
+            tqdm(
+                pool.map(_check_file, table.full_paths(), chunksize=64),
+                total=len(table),
+                desc="checking images",
+                unit=" files",
+                disable=not progress,
+                leave=False,
+            )
+        )
+    readable = np.array([reason is None for _, reason in outcomes], dtype=bool)
+    formats = np.array([code for code, _ in outcomes], dtype=np.int8)
+    unreadable = pd.DataFrame(
+        {
+            "path": table.paths[~readable],
+            "reason": [reason for _, reason in outcomes if reason is not None],
+        }
+    )
+    if len(unreadable) > max_unreadable * len(table):
+        raise ValueError(
+            f"At most {max_unreadable:.0%} of the images may be unreadable. Received: "
+            f"{len(unreadable)} of {len(table)} in {table.root}: {_first_few(unreadable)}. "
+            "Mend or remove them, or allow a larger share with `max_unreadable`."
+        )
+    checked = dataclasses.replace(table, formats=formats)
+    return CheckReport(checked.take(readable), unreadable)
+
+
+def _check_file(path: str) -> tuple[int, str | None]:
+    try:
+        info = images.inspect(pathlib.Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        return UNKNOWN_FORMAT, str(error) or type(error).__name__
+    return (info.orientation if info.plain else DECODE_WITH_PILLOW), None
+
+
+def _first_few(unreadable: pd.DataFrame, limit: int = 3) -> str:
+    rows = unreadable.head(limit).itertuples(index=False)
+    text = "; ".join(f"{row.path} ({row.reason})" for row in rows)
+    return text if len(unreadable) <= limit else f"{text}; ..."
+
+
+def same_names(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether two tables number the same classes the same way."""
+    return tuple(first) == tuple(second)

@@ -1,0 +1,108 @@
+"""Bytes of an image file to a safe RGB array: colour modes, depth, EXIF orientation, limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import warnings
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+MAX_PIXELS = 100_000_000  # a decompression bomb otherwise fills the memory
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageInfo:
+    """What a readable file holds.
+
+    Attributes:
+        width: Columns in pixels, before the EXIF orientation is applied.
+        height: Rows in pixels, before the EXIF orientation is applied.
+        orientation: EXIF orientation, 1 to 8; 1 is upright.
+        plain: True for an 8-bit RGB or grey JPEG or PNG, which TensorFlow decodes to the same
+            pixels; the others go through Pillow.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    plain: bool
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decodes an image file to upright RGB.
+
+    Greyscale, palette, CMYK and 16-bit images are converted (16 bits are scaled to 8, not cut);
+    transparency is laid over black; of an animation the first frame is taken; the EXIF
+    orientation is applied.
+
+    Args:
+        data: The bytes of the file.
+
+    Returns:
+        uint8 array ``[height, width, 3]`` in ``[0, 255]``.
+
+    Raises:
+        ValueError: If the bytes are no image, are cut off, or hold more than ``MAX_PIXELS``.
+
+    Example:
+        >>> buffer = io.BytesIO()
+        >>> Image.new("L", (2, 3), 7).save(buffer, "PNG")
+        >>> decode(buffer.getvalue()).shape
+        (3, 2, 3)
+    """
+    image, _ = _load(data)
+    return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+
+
+def inspect(data: bytes) -> ImageInfo:
+    """Reads an image file to its end and tells what it holds.
+
+    Args:
+        data: The bytes of the file.
+
+    Returns:
+        Size, orientation, and whether TensorFlow decodes the file as it is.
+
+    Raises:
+        ValueError: As ``decode``.
+    """
+    image, plain = _load(data)
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if orientation not in range(1, 9):  # some cameras write 0 for unknown
+        orientation = 1
+    return ImageInfo(image.width, image.height, orientation, plain)
+
+
+def _load(data: bytes) -> tuple[Image.Image, bool]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
+            image = Image.open(io.BytesIO(data))
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS}")
+            plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
+            # A PNG with a transparent colour or several frames has more than its plain pixels.
+            plain = plain and "transparency" not in image.info
+            plain = plain and getattr(image, "n_frames", 1) == 1
+            image.load()
+    except ValueError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever their format provokes
+        raise ValueError(f"not a readable image: {error}") from error
+    return image, plain
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float64)
+        if image.mode != "F" and values.max(initial=0) > 255:
+            values = values / 257.0  # 65535 -> 255
+        image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image)
+    return image.convert("RGB")

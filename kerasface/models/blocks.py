@@ -1,0 +1,224 @@
+"""Building blocks of the convolutional face networks, as functions on Keras tensors.
+
+Every block is made of stock Keras layers, so a model built from them loads with plain
+``keras.saving.load_model``. Convolutions carry biases and, where the stride is 2, PyTorch's
+symmetric padding, as in the network that ``convnext_small`` reproduces.
+"""
+
+from __future__ import annotations
+
+import keras
+
+BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_MOMENTUM = 0.9  # PyTorch's 0.1: there the share of the new value, here of the old
+
+
+def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
+    """PyTorch's default initialiser of convolutions and linear layers.
+
+    Keras counts a depthwise kernel's fan over all channels, which would make a 7x7 depthwise
+    kernel many times too small, so the fan is given here and not derived from the shape.
+
+    Args:
+        fan_in: Number of inputs of one output value (kernel height x width x input channels).
+
+    Returns:
+        A uniform initialiser on ``[-1 / sqrt(fan_in), 1 / sqrt(fan_in)]``.
+    """
+    limit = fan_in**-0.5
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
+def batch_norm(x, name: str):
+    """Batch normalisation with PyTorch's epsilon and momentum."""
+    return keras.layers.BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
+    )(x)
+
+
+def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padding: int = 0):
+    """A convolution with bias after symmetric zero padding.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        filters: Number of output channels.
+        kernel_size: Side of the square kernel, in pixels.
+        name: Layer name; the padding layer is called ``{name}_pad``.
+        strides: Step in pixels.
+        padding: Zeros added on each of the four sides, in pixels.
+
+    Returns:
+        Keras tensor ``[batch, new_height, new_width, filters]``.
+    """
+    fan_in = kernel_size * kernel_size * x.shape[-1]
+    if padding:
+        x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
+    return keras.layers.Conv2D(
+        filters, kernel_size, strides, kernel_initializer=torch_uniform(fan_in), name=name
+    )(x)
+
+
+def depthwise_conv(x, kernel_size: int, name: str, *, strides: int = 1):
+    """A depthwise convolution with bias and symmetric padding of half a kernel."""
+    initializer = torch_uniform(kernel_size * kernel_size)
+    if strides == 1:
+        # For stride 1 and odd kernels "same" is the symmetric padding, without an extra copy.
+        return keras.layers.DepthwiseConv2D(
+            kernel_size, padding="same", depthwise_initializer=initializer, name=name
+        )(x)
+    x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    return keras.layers.DepthwiseConv2D(
+        kernel_size, strides, depthwise_initializer=initializer, name=name
+    )(x)
+
+
+def relu6(x, name: str):
+    """ReLU clipped at 6."""
+    return keras.layers.ReLU(max_value=6.0, name=name)(x)
+
+
+def residual(x, branch, drop_path: float, name: str):
+    """Adds a branch to its input, dropping the whole branch of an example at random.
+
+    Args:
+        x: The block's input.
+        branch: The block's output, of the same shape.
+        drop_path: Probability in ``[0, 1)`` that the branch of one example is dropped in
+            training (stochastic depth, Huang et al. 2016, arXiv:1603.09382).
+        name: Block name.
+
+    Returns:
+        Keras tensor of the same shape.
+    """
+    if drop_path > 0:
+        branch = keras.layers.Dropout(
+            drop_path, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path"
+        )(branch)
+    return keras.layers.Add(name=f"{name}_add")([x, branch])
+
+
+def convnext_block(x, name: str, *, expansion: int = 4, kernel_size: int = 7, drop_path=0.0):
+    """The ConvNeXt block with batch normalisation (Liu et al. 2022, arXiv:2201.03545).
+
+    Depthwise convolution, BatchNorm, 1x1 to ``expansion`` times the channels, exact GELU, 1x1
+    back, plus the input.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        name: Prefix of the layer names.
+        expansion: Channel factor inside the block, at least 1.
+        kernel_size: Side of the depthwise kernel, odd, in pixels.
+        drop_path: Probability of dropping the branch, in ``[0, 1)``.
+
+    Returns:
+        Keras tensor of the same shape.
+    """
+    channels = x.shape[-1]
+    branch = depthwise_conv(x, kernel_size, f"{name}_depthwise")
+    branch = batch_norm(branch, f"{name}_norm")
+    branch = conv(branch, expansion * channels, 1, f"{name}_expand")
+    branch = keras.layers.Activation("gelu", name=f"{name}_gelu")(branch)
+    branch = conv(branch, channels, 1, f"{name}_project")
+    return residual(x, branch, drop_path, name)
+
+
+def inverted_bottleneck(
+    x,
+    name: str,
+    *,
+    filters: int | None = None,
+    expansion: int = 6,
+    kernel_size: int = 3,
+    strides: int = 1,
+    drop_path: float = 0.0,
+):
+    """The inverted bottleneck of MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381).
+
+    1x1 to ``expansion`` times the channels, ReLU6, BatchNorm, depthwise convolution, ReLU6,
+    BatchNorm, 1x1 to ``filters``, BatchNorm; plus the input where the shapes agree. The
+    activation stands before the normalisation, as in the network that this reproduces.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        name: Prefix of the layer names.
+        filters: Output channels; None keeps the input's.
+        expansion: Channel factor inside the block, at least 1.
+        kernel_size: Side of the depthwise kernel, odd, in pixels.
+        strides: 1, or 2 to halve height and width.
+        drop_path: Probability of dropping the branch, in ``[0, 1)``; unused without residual.
+
+    Returns:
+        Keras tensor ``[batch, ceil(height / strides), ceil(width / strides), filters]``.
+    """
+    channels = x.shape[-1]
+    filters = channels if filters is None else filters
+    branch = conv(x, expansion * channels, 1, f"{name}_expand")
+    branch = batch_norm(relu6(branch, f"{name}_expand_relu"), f"{name}_expand_norm")
+    branch = depthwise_conv(branch, kernel_size, f"{name}_depthwise", strides=strides)
+    branch = batch_norm(relu6(branch, f"{name}_depthwise_relu"), f"{name}_depthwise_norm")
+    branch = batch_norm(conv(branch, filters, 1, f"{name}_project"), f"{name}_project_norm")
+    if strides == 1 and filters == channels:
+        return residual(x, branch, drop_path, name)
+    return branch
+
+
+def bottleneck(x, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_path=0.0):
+    """The classic bottleneck of ResNet (He et al. 2016, arXiv:1512.03385).
+
+    1x1 to the channels divided by ``reduction``, BatchNorm, ReLU, convolution, BatchNorm, ReLU,
+    1x1 back, BatchNorm, plus the input, ReLU.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        name: Prefix of the layer names.
+        reduction: Divisor of the channels inside the block, at least 1.
+        kernel_size: Side of the middle kernel, odd, in pixels.
+        drop_path: Probability of dropping the branch, in ``[0, 1)``.
+
+    Returns:
+        Keras tensor of the same shape.
+    """
+    channels = x.shape[-1]
+    inner = max(1, channels // reduction)
+    branch = batch_norm(conv(x, inner, 1, f"{name}_reduce"), f"{name}_reduce_norm")
+    branch = keras.layers.ReLU(name=f"{name}_reduce_relu")(branch)
+    branch = conv(branch, inner, kernel_size, f"{name}_conv", padding=kernel_size // 2)
+    branch = keras.layers.ReLU(name=f"{name}_relu")(batch_norm(branch, f"{name}_norm"))
+    branch = batch_norm(conv(branch, channels, 1, f"{name}_project"), f"{name}_project_norm")
+    x = residual(x, branch, drop_path, name)
+    return keras.layers.ReLU(name=f"{name}_out")(x)
+
+
+def classic_stem(x, filters: int, *, name: str = "stem"):
+    """ResNet's stem: convolution 7x7/2, ReLU6, BatchNorm, max pooling 3x3/2.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        filters: Output channels.
+        name: Prefix of the layer names.
+
+    Returns:
+        Keras tensor of a quarter of the height and width.
+    """
+    x = conv(x, filters, 7, f"{name}_conv", strides=2, padding=3)
+    x = batch_norm(relu6(x, f"{name}_relu"), f"{name}_norm")
+    # PyTorch pads a max pooling with minus infinity. Repeating the border gives the same maxima
+    # and is a stock operation; zeros would win over the negative values behind a BatchNorm.
+    x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
+    return keras.layers.MaxPooling2D(3, 2, name=f"{name}_pool")(x)
+
+
+def patchify_stem(x, filters: int, *, patch_size: int = 4, name: str = "stem"):
+    """ConvNeXt's stem: one convolution per patch, ReLU6, BatchNorm.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        filters: Output channels.
+        patch_size: Side and step of the kernel, in pixels.
+        name: Prefix of the layer names.
+
+    Returns:
+        Keras tensor ``[batch, height // patch_size, width // patch_size, filters]``.
+    """
+    x = conv(x, filters, patch_size, f"{name}_conv", strides=patch_size)
+    return batch_norm(relu6(x, f"{name}_relu"), f"{name}_norm")

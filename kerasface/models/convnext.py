@@ -1,0 +1,88 @@
+"""ConvNeXt-like face networks: ``convnext_small`` (system 2's network) and its small relatives.
+
+A stage is a row of residual blocks and a BatchNorm; between stages an inverted bottleneck halves
+the sides and doubles the channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasface.models import blocks, preprocess
+
+BLOCKS = {
+    "convnext": blocks.convnext_block,
+    "inverted_bottleneck": blocks.inverted_bottleneck,
+    "bottleneck": blocks.bottleneck,
+}
+STEMS = {"classic": blocks.classic_stem, "patchify": blocks.patchify_stem}
+
+
+def convnext_features(
+    inputs,
+    *,
+    stem: str = "classic",
+    patch_size: int = 4,
+    channels: Sequence[int] = (80, 160, 320, 640),
+    blocks_per_stage: Sequence[int] = (2, 2, 6, 2),
+    block: str = "convnext",
+    drop_path: float = 0.0,
+):
+    """Images to the last feature map.
+
+    Args:
+        inputs: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.
+        stem: ``"classic"`` (7x7/2 and pooling, a quarter of the sides) or ``"patchify"``.
+        patch_size: Side of the patchify stem's patches in pixels; the classic stem has none.
+        channels: Channels of each stage.
+        blocks_per_stage: Blocks of each stage, as many numbers as ``channels``.
+        block: ``"convnext"``, ``"inverted_bottleneck"`` or ``"bottleneck"``.
+        drop_path: Largest probability of dropping a block's branch, in ``[0, 1)``; it ramps
+            from 0 at the first block of the network to this at the last.
+
+    Returns:
+        Keras tensor ``[batch, height / 32, width / 32, channels[-1]]`` (classic stem, 4 stages).
+
+    Raises:
+        ValueError: If an option is unknown or out of range.
+    """
+    _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_path)
+    rates = np.linspace(0.0, drop_path, sum(blocks_per_stage)).tolist()
+    stem_options = {"patch_size": patch_size} if stem == "patchify" else {}
+    x = STEMS[stem](preprocess.normalize(inputs), channels[0], **stem_options)
+    for stage, (width, depth) in enumerate(zip(channels, blocks_per_stage, strict=True), start=1):
+        if stage > 1:
+            x = blocks.inverted_bottleneck(x, f"downsample{stage}", filters=width, strides=2)
+        for index in range(1, depth + 1):
+            x = BLOCKS[block](x, f"stage{stage}_block{index}", drop_path=rates.pop(0))
+        x = blocks.batch_norm(x, f"stage{stage}_norm")
+    return x
+
+
+def _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_path) -> None:
+    for name, value, known in (("stem", stem, STEMS), ("block", block, BLOCKS)):
+        if value not in known:
+            raise ValueError(
+                f"`{name}` must be one of {sorted(known)}. Received: {name}={value!r}."
+            )
+    if patch_size != 4 and stem != "patchify":
+        raise ValueError(
+            "`patch_size` belongs to the patchify stem. "
+            f"Received: patch_size={patch_size} with stem={stem!r}. Say stem='patchify' too."
+        )
+    if patch_size < 1:
+        raise ValueError(f"`patch_size` must be at least 1. Received: patch_size={patch_size}.")
+    if len(channels) != len(blocks_per_stage) or not channels:
+        raise ValueError(
+            "`channels` and `blocks_per_stage` must have one number a stage, at least one. "
+            f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
+        )
+    if min(channels) < 1 or min(blocks_per_stage) < 0:
+        raise ValueError(
+            "`channels` must be positive and `blocks_per_stage` not negative. "
+            f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
+        )
+    if not 0 <= drop_path < 1:
+        raise ValueError(f"`drop_path` must be in [0, 1). Received: drop_path={drop_path}.")

@@ -1,0 +1,20 @@
+"""Names that were mistyped."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A remedy for an unknown name.
+
+    Args:
+        name: What was received.
+        known: The names that exist.
+
+    Returns:
+        ``" Did you mean 'a' or 'b'?"`` with up to three near names, or an empty string.
+    """
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(word) for word in near)}?" if near else ""

@@ -1,0 +1,77 @@
+"""Mixup and CutMix: a batch mixed with itself, rolled by one."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def mix(
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    weights: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Mixes every example with its neighbour in the batch.
+
+    Where both kinds are wanted, a batch takes one or the other with equal probability. A batch of
+    one passes unchanged. A mixture with an unreadable image (weight 0) has weight 0.
+
+    Args:
+        images: float32 ``[batch, height, width, 3]``.
+        labels: float32 ``[batch, classes]``.
+        weights: float32 ``[batch]``.
+        seed: int ``[2]``; the same seed and batch give the same mixture.
+        mixup: Alpha of mixup (Zhang et al. 2018, arXiv:1710.09412); 0 is off.
+        cutmix: Alpha of CutMix (Yun et al. 2019, arXiv:1905.04899); 0 is off.
+
+    Returns:
+        ``(images, labels, weights)`` of the same shapes.
+    """
+    if not mixup and not cutmix:
+        return images, labels, weights
+    seeds = tf.random.split(seed, 3)
+    if mixup and cutmix:
+        cuts = tf.random.stateless_uniform([], seeds[2]) < 0.5
+        images, share = tf.cond(
+            cuts,
+            lambda: _cutmix(images, cutmix, seeds),
+            lambda: _mixup(images, mixup, seeds),
+        )
+    elif mixup:
+        images, share = _mixup(images, mixup, seeds)
+    else:
+        images, share = _cutmix(images, cutmix, seeds)
+    labels = share[:, None] * labels + (1 - share)[:, None] * tf.roll(labels, 1, 0)
+    return images, labels, weights * tf.roll(weights, 1, 0)
+
+
+def _mixup(images: tf.Tensor, alpha: float, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    share = _beta(alpha, tf.shape(images)[0], seeds[0])
+    partners = tf.roll(images, 1, 0)
+    return partners + share[:, None, None, None] * (images - partners), share
+
+
+def _cutmix(images: tf.Tensor, alpha: float, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    batch, height, width = tf.unstack(tf.shape(images)[:3])
+    sides = tf.cast(tf.stack([height, width]), tf.float32)
+    cut = tf.sqrt(1 - _beta(alpha, batch, seeds[0]))[:, None] * sides
+    center = tf.random.stateless_uniform([batch, 2], seeds[1]) * sides
+    low = tf.round(tf.clip_by_value(center - cut / 2, 0, sides))
+    high = tf.round(tf.clip_by_value(center + cut / 2, 0, sides))
+    y = tf.range(height)[None, :, None]
+    x = tf.range(width)[None, None, :]
+    low, high = (tf.cast(edge, tf.int32)[:, :, None, None] for edge in (low, high))
+    inside = (y >= low[:, 0]) & (y < high[:, 0]) & (x >= low[:, 1]) & (x < high[:, 1])
+    # The border cuts boxes off, so the share is counted, not taken from the distribution.
+    share = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2])
+    return tf.where(inside[..., None], tf.roll(images, 1, 0), images), share
+
+
+def _beta(alpha: float, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    gammas = tf.random.stateless_gamma([2, batch], seed, alpha)
+    # Small alphas can draw two zeros; such an example stays as it is.
+    share = tf.math.divide_no_nan(gammas[0], gammas[0] + gammas[1])
+    return tf.where(tf.reduce_sum(gammas, axis=0) > 0, share, 1.0)

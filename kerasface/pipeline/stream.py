@@ -1,0 +1,245 @@
+"""Tables to batches: a ``tf.data`` stream that is a function of seed and step.
+
+What a batch holds depends on the seed, the epoch and the step alone, not on threads or on what was
+read before. So two runs see the same pixels, and a resumed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
+from kerasface.pipeline import decode
+from kerasface.pipeline.augment import Augmentation, augmentation
+from kerasface.pipeline.mixing import mix
+
+# Separate streams of numbers from one seed.
+_ORDER, _AUGMENT, _MIX = 0, 1, 2
+
+
+def steps_per_epoch(table: FaceTable, batch_size: int) -> int:
+    """Batches that hold every example of the table once, the last one partly filled."""
+    return math.ceil(len(table) / batch_size)
+
+
+def stream(
+    table: FaceTable,
+    *,
+    image_size: int = 224,
+    batch_size: int = 32,
+    training: bool = False,
+    augment: str | Sequence[str] | None = None,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    labels: str = "index",
+    seed: int = 0,
+    epochs: int | None = None,
+    start_step: int = 0,
+    on_unreadable: Callable[[str], None] | None = None,
+) -> tf.data.Dataset:
+    """Streams the images of a table in batches.
+
+    Every example comes exactly once an epoch; the last batch of an epoch may be smaller. A file
+    that cannot be read becomes a black image with sample weight 0: nothing stops, nothing shifts.
+
+    Args:
+        table: What is read.
+        image_size: Side of the square images in pixels; the files are squashed to it.
+        batch_size: Examples a batch, at least 1.
+        training: Whether the order is shuffled anew each epoch. Without it the table's order is
+            kept and augmentation and mixing are refused.
+        augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
+            ``["face", "random_erasing:0.25"]``.
+        mixup: Alpha of mixup, 0 is off; needs one-hot labels.
+        cutmix: Alpha of CutMix, 0 is off; needs one-hot labels.
+        labels: ``"index"`` (int32 ``[batch]``) or ``"one_hot"`` (float32 ``[batch, classes]``).
+            Attributes are float32 ``[batch, attributes]`` either way.
+        seed: Seed of order, augmentation and mixing.
+        epochs: None gives one finite epoch that takes a new order and augmentation at each pass,
+            for a plain ``model.fit(ds, epochs=60)``. A number gives a data set that spans so many
+            epochs, for ``fit(..., steps_per_epoch=steps_per_epoch(table, batch_size))``.
+        start_step: Batches left out at the beginning, without being read; needs ``epochs``.
+        on_unreadable: Called with the path of each file that cannot be read, at each reading;
+            None warns.
+
+    Returns:
+        Data set of ``(images, labels, weights)``: float32 ``[batch, image_size, image_size, 3]``
+        RGB in [0, 255]; labels as said; float32 ``[batch]``, 1 or, for unreadable files, 0. Of an
+        unlabeled table the elements are the images alone.
+
+    Raises:
+        ValueError: If an argument is out of range or does not fit the others.
+
+    Example:
+        >>> ds = stream(table, image_size=112, batch_size=64, training=True,
+        ...             augment="face", mixup=1.0, labels="one_hot")  # doctest: +SKIP
+        >>> model.fit(ds, epochs=30)  # doctest: +SKIP
+    """
+    steps = augmentation(augment)
+    _check_arguments(
+        table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
+    )
+    seeds = [tf.constant([seed, salt], tf.int64) for salt in (_ORDER, _AUGMENT, _MIX)]
+    batches = _index_batches(table, batch_size, training, seeds[_ORDER], seed, epochs)
+    load = _loader(table, image_size, batch_size, steps, seeds[_AUGMENT])
+    report = on_unreadable or _warn
+    target = _labeler(table, labels)
+    names = tf.constant(table.full_paths(), tf.string)
+
+    def finish(epoch, positions, rows, found, images):
+        images, weights = _fill_gaps(positions, found, images, names, rows, report)
+        if target is None:
+            return images
+        mix_seed = tf.random.fold_in(tf.random.fold_in(seeds[_MIX], epoch), positions[0])
+        return mix(images, target(rows), weights, mix_seed, mixup=mixup, cutmix=cutmix)
+
+    dataset = batches.skip(start_step).interleave(
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    total = steps_per_epoch(table, batch_size) * (epochs or 1) - start_step
+    return dataset.apply(tf.data.experimental.assert_cardinality(total)).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def _index_batches(table, batch_size, training, order_seed, seed, epochs) -> tf.data.Dataset:
+    """Batches of ``(epoch, positions, rows)``, before anything is read."""
+    count = len(table)
+
+    def one_epoch(epoch):
+        rows = tf.range(count, dtype=tf.int64)
+        if training:
+            key = tf.random.fold_in(order_seed, epoch)
+            rows = tf.random.experimental.stateless_shuffle(rows, key)
+        positions = tf.data.Dataset.range(count)
+        batches = tf.data.Dataset.zip(positions, tf.data.Dataset.from_tensor_slices(rows))
+        return batches.batch(batch_size).map(lambda position, row: (epoch, position, row))
+
+    if epochs is not None:
+        keys = tf.data.Dataset.range(epochs)
+    elif training:
+        # A new number at each pass: a plain finite data set would repeat its first epoch for ever.
+        keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+    else:
+        keys = tf.data.Dataset.range(1)
+    return keys.flat_map(one_epoch)
+
+
+def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentation, seed):
+    """A function from one batch of indices to a data set of one element, its images."""
+    # One eager tensor each: as numpy arrays they would become constants of the graph.
+    paths = tf.constant(table.full_paths(), tf.string)
+    unknown = np.full(len(table), UNKNOWN_FORMAT)
+    formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
+
+    def load(epoch, positions, rows):
+        epoch_seed = tf.random.fold_in(seed, epoch)
+
+        def load_one(position, row):
+            image = decode.read_image(paths[row], formats[row])
+            if steps.count:
+                key = epoch_seed + tf.stack([tf.zeros([], tf.int64), position])
+                numbers = tf.random.stateless_uniform([steps.count], key)
+                image = steps.apply(image, numbers, before_resize=True)
+                image = steps.apply(
+                    decode.resize(image, image_size), numbers, before_resize=False
+                )
+            else:
+                image = decode.resize(image, image_size)
+            return position, image
+
+        # An error inside a graph cannot be caught, but a data set can drop the example; the gap
+        # is filled once the batch is complete.
+        examples = tf.data.Dataset.from_tensor_slices((positions, rows)).map(load_one)
+        found = examples.ignore_errors().batch(batch_size)
+        nothing = tf.data.Dataset.from_tensors(
+            (tf.zeros([0], tf.int64), tf.zeros([0, image_size, image_size, 3]))
+        )
+        one = found.concatenate(nothing).take(1)
+        return one.map(lambda kept, images: (epoch, positions, rows, kept, images))
+
+    return load
+
+
+def _fill_gaps(positions, found, images, names, rows, report):
+    """Puts black images with weight 0 where files could not be read."""
+
+    def call(path):
+        report(path.decode())
+
+    def fill():
+        gaps = tf.reduce_all(positions[:, None] != found[None, :], axis=1)
+        lost = tf.boolean_mask(rows, gaps)
+        with tf.control_dependencies([tf.map_fn(_reporter(call, names), lost)]):
+            places = (found - positions[0])[:, None]
+        shape = tf.concat([tf.shape(positions, tf.int64), tf.shape(images, tf.int64)[1:]], 0)
+        return tf.scatter_nd(places, images, shape), 1.0 - tf.cast(gaps, tf.float32)
+
+    complete = tf.equal(tf.shape(found)[0], tf.shape(positions)[0])
+    return tf.cond(
+        complete, lambda: (images, tf.ones(tf.shape(positions))), fill
+    )
+
+
+def _reporter(call, names):
+    def report_row(row):
+        with tf.control_dependencies([tf.numpy_function(call, [names[row]], [])]):
+            return tf.identity(row)
+
+    return report_row
+
+
+def _labeler(table: FaceTable, labels: str):
+    if table.labels is None:
+        return None
+    if table.multi_label:
+        values = tf.constant(table.labels, tf.float32)
+        return lambda rows: tf.gather(values, rows)
+    indices = tf.constant(table.labels, tf.int32)
+    if labels == "index":
+        return lambda rows: tf.gather(indices, rows)
+    return lambda rows: tf.one_hot(tf.gather(indices, rows), len(table.names))
+
+
+def _warn(path: str) -> None:
+    warnings.warn(f"{path} cannot be read and counts as a black image of weight 0", stacklevel=2)
+
+
+def _check_arguments(
+    table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
+) -> None:
+    if not len(table):
+        raise ValueError("A stream needs at least one image. Received: an empty table.")
+    for name, value, low in (
+        ("image_size", image_size, 1),
+        ("batch_size", batch_size, 1),
+        ("start_step", start_step, 0),
+        ("mixup", mixup, 0),
+        ("cutmix", cutmix, 0),
+        ("epochs", 1 if epochs is None else epochs, 1),
+    ):
+        if value < low:
+            raise ValueError(f"`{name}` must be at least {low}. Received: {name}={value}.")
+    if labels not in ("index", "one_hot"):
+        raise ValueError(f"`labels` must be 'index' or 'one_hot'. Received: labels={labels!r}.")
+    if not training and (steps.steps or mixup or cutmix):
+        raise ValueError(
+            "Augmentation and mixing belong to training streams. Received: training=False with "
+            "`augment`, `mixup` or `cutmix`. Say training=True, or leave them out."
+        )
+    if (mixup or cutmix) and (table.labels is None or (labels == "index")):
+        raise ValueError(
+            "Mixing needs labels that can be blended. "
+            f"Received: labels={labels!r}. Say labels='one_hot'."
+        )
+    if start_step and epochs is None:
+        raise ValueError(
+            "`start_step` counts in a stream that spans a whole run. "
+            f"Received: start_step={start_step} without `epochs`. Give the number of epochs too."
+        )
