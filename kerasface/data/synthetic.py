@@ -39,6 +39,7 @@ _PERSON, _SHOT, _PHOTO, _SCENE, _ORDER = 11, 12, 13, 14, 15
 # Shapes are arrays of complex numbers u + vi in face units: the head reaches from v = -1 (skull)
 # to v = +1 (chin), and u points to the right of the image.
 _X = np.linspace(-1, 1, 21)
+_ARCH = np.linspace(-1, 1, 49)
 _CIRCLE = np.exp(1j * np.linspace(0, 2 * np.pi, 20))
 _NOSE_LIFT = 0.3  # how far the tip of the nose stands out of the face, in face units
 
@@ -48,16 +49,16 @@ _NOSE_LIFT = 0.3  # how far the tip of the nose stands out of the face, in face 
 # in radians, the mouth's level in parts of the way from the nose tip to the chin, and the pitch
 # of the hair in bumps from ear to ear.
 _FEATURES: Mapping[str, tuple[float, float]] = {
-    "cheek": (0.60, 0.90), "jaw": (0.68, 1.02), "chin": (0.22, 0.62), "temple": (0.84, 1.03),
+    "cheek": (0.58, 0.90), "jaw": (0.64, 1.02), "chin": (0.22, 0.62), "temple": (0.84, 1.03),
     "ear": (0.11, 0.27), "neck": (0.52, 0.72), "shoulder": (1.05, 1.60),
-    "eye_level": (-0.12, 0.06), "eye_offset": (0.40, 0.55), "eye_width": (0.19, 0.30),
+    "eye_level": (-0.12, 0.06), "eye_offset": (0.40, 0.55), "eye_width": (0.18, 0.31),
     "eye_height": (0.45, 0.95), "eye_tilt": (-0.28, 0.28), "iris": (0.45, 0.60),
-    "brow_rise": (0.20, 0.30), "brow_width": (0.17, 0.27), "brow_thickness": (0.02, 0.075),
+    "brow_rise": (0.20, 0.30), "brow_width": (0.17, 0.27), "brow_thickness": (0.02, 0.085),
     "brow_angle": (-0.40, 0.40), "brow_arch": (0.00, 0.10), "lash": (0.03, 0.06),
     "nose_level": (0.20, 0.42), "nose_width": (0.08, 0.20),
     "mouth_level": (0.38, 0.56), "mouth_width": (0.18, 0.36),
     "lip_upper": (0.02, 0.08), "lip_lower": (0.03, 0.11), "beard_length": (0.02, 0.35),
-    "hairline": (-0.70, -0.42), "hair_volume": (0.08, 0.40), "hair_length": (-0.35, 1.35),
+    "hairline": (-0.70, -0.42), "hair_volume": (0.08, 0.46), "hair_length": (-0.35, 1.35),
     "hair_part": (-0.75, 0.75), "hair_pitch": (5.0, 11.0), "sideburn": (-0.25, 0.25),
     "mole_u": (-0.6, 0.6), "mole_v": (0.1, 0.5),
 }
@@ -71,15 +72,16 @@ _STYLES: Mapping[str, tuple[str, ...]] = {
 }
 _PALETTES: Mapping[str, tuple[tuple[int, int, int], ...]] = {
     "skin": ((255, 224, 200), (243, 198, 160), (224, 172, 128), (190, 132, 92), (142, 94, 66)),
-    "hair": ((28, 24, 26), (62, 42, 30), (104, 68, 42), (178, 92, 44), (212, 172, 104), (176,) * 3),
+    "hair": ((28, 24, 26), (62, 42, 30), (104, 68, 42), (178, 92, 44), (212, 172, 104),
+             (176, 176, 180)),
     "iris": ((70, 45, 28), (106, 76, 40), (84, 124, 70), (70, 118, 168), (110, 122, 130)),
 }
 
-# What changes from picture to picture: angle, yaw and pitch in radians, shifts and the height (skull
-# to chin) in parts of the image, frame widths in eye widths, the rest in face units or as shares.
+# What changes from picture to picture. The angle is in radians, shifts and the height (skull to
+# chin) in parts of the image, frame widths in eye widths, the rest in face units or as shares.
 _VARIATIONS: Mapping[str, tuple[float, float]] = {
-    "angle": (-0.35, 0.35), "yaw": (-0.20, 0.20), "pitch": (-0.14, 0.14),
-    "height": (0.54, 0.70), "shift_x": (-0.06, 0.06), "shift_y": (-0.02, 0.08),
+    "angle": (-0.35, 0.35), "yaw": (-0.18, 0.18), "pitch": (-0.11, 0.11),
+    "height": (0.58, 0.70), "shift_x": (-0.04, 0.04), "shift_y": (-0.01, 0.06),
     "smiling": (0.6, 1.0), "serious": (-0.25, 0.10), "gap": (0.09, 0.18), "stubble": (0.0, 70.0),
     "gaze_x": (-0.3, 0.3), "gaze_y": (-0.15, 0.15), "lids": (0.0, 1.0), "brow_raise": (-0.03, 0.06),
     "frame_width": (1.25, 1.70), "frame_squareness": (0.4, 1.0), "frame_thickness": (0.03, 0.06),
@@ -424,19 +426,19 @@ def _person(seed: int, identity: int) -> _Person:
     style = {name: options[rng.integers(len(options))] for name, options in _STYLES.items()}
     colour = {}
     for name, palette in _PALETTES.items():
-        ticks, place = np.linspace(0, 1, len(palette)), rng.random()
-        plain = [np.interp(place, ticks, band) for band in np.transpose(palette)]
-        colour[name] = np.array(plain) + rng.normal(0, 6, 3)
+        place = rng.random() * (len(palette) - 1)
+        low, high = np.array(palette[int(place) : int(place) + 2])
+        colour[name] = low + (place % 1) * (high - low) + rng.normal(0, 6, 3)
     if abs(colour["hair"].mean() - colour["skin"].mean()) < 60:
         colour["hair"] *= 0.5
-    tendency = (0.02, 0.02, 0.4, 0.9)[rng.integers(4)]
+    tendency = (0.03, 0.03, 0.3, 0.9)[rng.integers(4)]
     return _Person(
         identity=identity,
         shape=shape,
         style=style,
         colour=colour,
         outline=_outline(shape),
-        freckles=rng.normal(0, 0.45, 22) * shape["cheek"] + 1j * rng.normal(0.12, 0.09, 22),
+        freckles=shape["cheek"] * rng.uniform(-0.75, 0.75, 22) + 1j * rng.normal(0.12, 0.08, 22),
         beard_tendency=0.02 if style["extra"] == "tails" else tendency,
     )
 
@@ -470,7 +472,8 @@ def _pixels(camera: _Camera, points: np.ndarray, lift: np.ndarray | float = 0.0)
     """Map complex points in face units to complex pixels; `lift` is their height over the face."""
     across = np.maximum(1 - (points.real / camera.cheek) ** 2, 0)
     bulge = across * np.maximum(1 - points.imag**2, 0) + lift
-    return camera.centre + camera.spin * (points + camera.look * bulge)
+    pixels: np.ndarray = camera.centre + camera.spin * (points + camera.look * bulge)
+    return pixels
 
 
 def _box(camera: _Camera, person: _Person) -> tuple[float, float, float, float]:
@@ -532,8 +535,9 @@ def _backdrop(rng: np.random.Generator, width: int, height: int, clutter: int) -
     """An oversampled canvas with a blurred background and `clutter` crisp things before it."""
     rows, columns = rng.integers(2, 5, 2)
     cells = rng.uniform(30, 240, (rows, columns, 3)).astype(np.uint8)
+    canvas = Image.fromarray(cells).resize((width, height), Image.Resampling.BILINEAR)
     wide, high = width * _OVERSAMPLE, height * _OVERSAMPLE
-    canvas = Image.fromarray(cells).resize((wide, high), Image.Resampling.BILINEAR)
+    canvas = canvas.resize((wide, high), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(canvas)
     for _ in range(clutter):
         x, y = rng.random(2) * (wide, high)
@@ -557,17 +561,16 @@ def _develop(canvas: Image.Image, rng: np.random.Generator) -> np.ndarray:
     gain = np.exp(warmth + rng.normal(0.0, 0.06, 3) + rng.uniform(-0.22, 0.14))
     saturation, contrast = rng.uniform(0.65, 1.2), rng.uniform(0.82, 1.1)
     gamma = np.exp(rng.uniform(-0.18, 0.18))
-    blur, noise = rng.uniform(0.0, 0.006), rng.uniform(1.0, 5.0)
+    blur, noise = rng.uniform(0.0, 0.6), rng.uniform(1.0, 4.0)
     slope = rng.uniform(0.0, 0.25) * np.exp(2j * np.pi * rng.random())
-    small = canvas.reduce(_OVERSAMPLE)
-    small = small.filter(ImageFilter.BoxBlur(blur * small.height))
+    small = canvas.reduce(_OVERSAMPLE).filter(ImageFilter.BoxBlur(blur))
     mix = (saturation * np.eye(3) + (1 - saturation) / 3) * gain[:, None]
     small = small.convert("RGB", np.insert(mix, 3, 0.0, axis=1).ravel().tolist())
     tones = 0.5 + contrast * (np.linspace(0, 1, 256) ** gamma - 0.5)
     tones = np.clip(255 * tones, 0, 255).astype(np.float32)
     x = np.linspace(-slope.real, slope.real, small.width, dtype=np.float32)
     y = np.linspace(-slope.imag, slope.imag, small.height, dtype=np.float32)
-    image = tones[np.asarray(small)] * (1 + x + y[:, None])[..., None]
+    image: np.ndarray = tones[np.asarray(small)] * (1 + x + y[:, None])[..., None]
     image += np.float32(noise) * rng.standard_normal(image.shape, np.float32)
     return np.clip(image + 0.5, 0, 255).astype(np.uint8)
 
@@ -605,15 +608,16 @@ def _paint(canvas: Image.Image, camera: _Camera, parts: Sequence[_Part]) -> None
 def _parts(person: _Person, shot: _Shot) -> list[_Part]:
     """The whole drawing, from back to front."""
     worn = shot.attributes
+    crown = _crown(person, shot)
     return [
-        *_back_hair(person, shot),
+        *_back_hair(person, shot, crown),
         *_body(person, shot),
         *_head(person, shot),
         *_beard(person, shot),
         *_nose(person),
         *_mouth(person, shot),
         *(part for side in (-1, 1) for part in _eye_parts(person, shot, side)),
-        *_front_hair(person, shot),
+        *_front_hair(person, crown),
         *(_eyeglasses(person, shot) if worn["Eyeglasses"] else ()),
         *(_hat(person, shot) if worn["Wearing_Hat"] else ()),
     ]
@@ -625,7 +629,8 @@ def _band(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 
 def _ellipse(centre: complex, width: float, height: float) -> np.ndarray:
-    return centre + width * _CIRCLE.real + 1j * height * _CIRCLE.imag
+    ring: np.ndarray = centre + width * _CIRCLE.real + 1j * height * _CIRCLE.imag
+    return ring
 
 
 def _mirrored(points: np.ndarray, side: int) -> np.ndarray:
@@ -680,7 +685,9 @@ def _head(person: _Person, shot: _Shot) -> list[_Part]:
 def _beard(person: _Person, shot: _Shot) -> list[_Part]:
     shape, grown = person.shape, shot.attributes["Beard"]
     # Stubble shows only on those who sometimes have a beard.
-    alpha = 245.0 if grown else shot.values["stubble"] * (person.beard_tendency > 0.1)
+    alpha = 245.0 if grown else shot.values["stubble"]
+    if not grown and person.beard_tendency < 0.1:
+        return []
     lip = shape["nose_level"] + 0.1
     length = shape["beard_length"] * grown
     jaw = person.outline[person.outline.imag >= 0.05]
@@ -786,10 +793,9 @@ def _eye_parts(person: _Person, shot: _Shot, side: int) -> list[_Part]:
     return parts
 
 
-def _crown(person: _Person, shot: _Shot, volume: float) -> np.ndarray:
-    """The outer edge of hair of some volume, from the image-left ear over the head to the right."""
-    shape, kind = person.shape, person.style["crown"]
-    t = np.linspace(-1, 1, 49)
+def _crown(person: _Person, shot: _Shot) -> np.ndarray:
+    """The outer edge of the hair, from the image-left ear over the head to the other one."""
+    shape, kind, t = person.shape, person.style["crown"], _ARCH
     wave = shape["hair_pitch"] * t
     profiles: dict[str, np.ndarray] = {
         "smooth": 1.0 - 0.4 * abs(t),
@@ -797,28 +803,29 @@ def _crown(person: _Person, shot: _Shot, volume: float) -> np.ndarray:
         "spiky": (0.4 + 1.3 * abs(1 - wave % 2)) * (1 - 0.5 * abs(t)),
         "tall": 0.35 + 1.6 * np.maximum(1 - abs(t + 0.25 * np.sign(shape["hair_part"])), 0),
         "flat": 0.3 + 0 * t,
+        "bald": 0 * t,
     }
-    radius = 1 + volume * profiles[kind]
+    radius = 1 + shape["hair_volume"] * profiles[kind]
     sin, cos = np.sin(t * np.pi / 2), np.cos(t * np.pi / 2)
     across = np.sign(sin) * abs(sin) ** (0.45 if kind == "flat" else 1.0)
     u = shape["cheek"] * (0.12 + 0.9 * radius) * across
-    v = -0.15 - (0.88 * radius + 0.3 * volume * (kind == "flat")) * cos
+    v = -0.15 - (0.88 * radius + 0.3 * shape["hair_volume"] * (kind == "flat")) * cos
     if shot.attributes["Wearing_Hat"]:
         v = np.maximum(v, shape["hairline"] - 0.1)
-    return u + 1j * v
+    crown: np.ndarray = u + 1j * v
+    return crown
 
 
-def _back_hair(person: _Person, shot: _Shot) -> list[_Part]:
+def _back_hair(person: _Person, shot: _Shot, crown: np.ndarray) -> list[_Part]:
     if person.style["crown"] == "bald":
         return []
     shape, dark = person.shape, person.colour["hair"] * 0.72
-    crown = _crown(person, shot, shape["hair_volume"])
     edge, parts = crown[-1], []
     if person.style["extra"] == "bun" and not shot.attributes["Wearing_Hat"]:
         parts.append(_Part(_ellipse(1j * (crown.imag.min() - 0.12), 0.3, 0.28), dark))
     if person.style["extra"] == "tails":
-        for side in (-1, 1):
-            parts.append(_Part(_ellipse(side * (edge.real + 0.2) + 0.25j, 0.24, 0.5), dark))
+        tail = _ellipse(edge.real + 0.2 + 0.25j, 0.24, 0.5)
+        parts += [_Part(_mirrored(tail, side), dark) for side in (-1, 1)]
     length = shape["hair_length"]
     if length > 0:
         y = np.linspace(0, 1, 16)
@@ -845,18 +852,17 @@ def _fringe(person: _Person, x: np.ndarray) -> np.ndarray:
     return edges[person.style["fringe"]]
 
 
-def _front_hair(person: _Person, shot: _Shot) -> list[_Part]:
+def _front_hair(person: _Person, crown: np.ndarray) -> list[_Part]:
     if person.style["crown"] == "bald":
         return []
     shape = person.shape
-    crown = _crown(person, shot, shape["hair_volume"])
     side, end = 0.96 * shape["cheek"], 1j * shape["sideburn"]
     x = np.linspace(1, -1, 31)
     edge = side * x + 1j * np.maximum(_fringe(person, x), -0.97)
     right, left = [crown[-1].real + end, side + end], [-side + end, crown[0].real + end]
     parts = [_Part(np.concatenate([crown, right, edge, left]), person.colour["hair"])]
-    for scale in (0.3, 0.65):
-        strand = _crown(person, shot, shape["hair_volume"] * scale)[10:-10]
+    for scale in (0.84, 0.92):
+        strand = scale * (crown[10:-10] + 0.15j) - 0.15j
         parts.append(_Part(strand, person.colour["hair"] * 1.12 + 10, width=0.04))
     return parts
 
@@ -883,7 +889,9 @@ def _eyeglasses(person: _Person, shot: _Shot) -> list[_Part]:
 def _hat(person: _Person, shot: _Shot) -> list[_Part]:
     shape, felt = person.shape, shot.felt
     kind = _HATS[int(shot.values["hat"] * len(_HATS))]
-    width, brim = shape["cheek"] * 1.12 + 0.03, 1j * (shape["hairline"] + 0.1)
+    width = shape["cheek"] * 1.12 + 0.03
+    # Never so low that it would hide the eyes.
+    brim = 1j * min(shape["hairline"] + 0.1, shape["eye_level"] - 0.36)
     top = -1j * (1 + shot.values["hat_height"])
     arch = 1 - _X**2
     dome = width * _X + brim + (top - brim) * arch ** (0.22 if kind == "brimmed" else 0.5)

@@ -58,6 +58,17 @@ def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padd
     )(x)
 
 
+def pointwise(x, filters: int, name: str):
+    """A 1x1 convolution, as the dense layer on each pixel that it is.
+
+    A dense layer runs as one matrix product; its backward pass is several times faster on CPUs
+    than that of a convolution, and the parameters and results are the same.
+    """
+    return keras.layers.Dense(
+        filters, kernel_initializer=torch_uniform(x.shape[-1]), name=name
+    )(x)
+
+
 def depthwise_conv(x, kernel_size: int, name: str, *, strides: int = 1):
     """A depthwise convolution with bias and symmetric padding of half a kernel."""
     initializer = torch_uniform(kernel_size * kernel_size)
@@ -116,9 +127,9 @@ def convnext_block(x, name: str, *, expansion: int = 4, kernel_size: int = 7, dr
     channels = x.shape[-1]
     branch = depthwise_conv(x, kernel_size, f"{name}_depthwise")
     branch = batch_norm(branch, f"{name}_norm")
-    branch = conv(branch, expansion * channels, 1, f"{name}_expand")
+    branch = pointwise(branch, expansion * channels, f"{name}_expand")
     branch = keras.layers.Activation("gelu", name=f"{name}_gelu")(branch)
-    branch = conv(branch, channels, 1, f"{name}_project")
+    branch = pointwise(branch, channels, f"{name}_project")
     return residual(x, branch, drop_path, name)
 
 
@@ -152,11 +163,11 @@ def inverted_bottleneck(
     """
     channels = x.shape[-1]
     filters = channels if filters is None else filters
-    branch = conv(x, expansion * channels, 1, f"{name}_expand")
+    branch = pointwise(x, expansion * channels, f"{name}_expand")
     branch = batch_norm(relu6(branch, f"{name}_expand_relu"), f"{name}_expand_norm")
     branch = depthwise_conv(branch, kernel_size, f"{name}_depthwise", strides=strides)
     branch = batch_norm(relu6(branch, f"{name}_depthwise_relu"), f"{name}_depthwise_norm")
-    branch = batch_norm(conv(branch, filters, 1, f"{name}_project"), f"{name}_project_norm")
+    branch = batch_norm(pointwise(branch, filters, f"{name}_project"), f"{name}_project_norm")
     if strides == 1 and filters == channels:
         return residual(x, branch, drop_path, name)
     return branch
@@ -180,11 +191,11 @@ def bottleneck(x, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_p
     """
     channels = x.shape[-1]
     inner = max(1, channels // reduction)
-    branch = batch_norm(conv(x, inner, 1, f"{name}_reduce"), f"{name}_reduce_norm")
+    branch = batch_norm(pointwise(x, inner, f"{name}_reduce"), f"{name}_reduce_norm")
     branch = keras.layers.ReLU(name=f"{name}_reduce_relu")(branch)
     branch = conv(branch, inner, kernel_size, f"{name}_conv", padding=kernel_size // 2)
     branch = keras.layers.ReLU(name=f"{name}_relu")(batch_norm(branch, f"{name}_norm"))
-    branch = batch_norm(conv(branch, channels, 1, f"{name}_project"), f"{name}_project_norm")
+    branch = batch_norm(pointwise(branch, channels, f"{name}_project"), f"{name}_project_norm")
     x = residual(x, branch, drop_path, name)
     return keras.layers.ReLU(name=f"{name}_out")(x)
 
