@@ -1,0 +1,5 @@
+"""``python -m kerasface``."""
+
+from kerasface.cli import main
+
+main()

@@ -1,0 +1,7 @@
+"""Labels and predictions to numbers, figures and submissions; knows nothing of training."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["classification", "plots", "submission"]
+)

@@ -1,0 +1,266 @@
+"""The registry of models and `build`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import pandas as pd
+
+from kerasface.models import heads
+from kerasface.models.convnext import convnext_features
+from kerasface.names import suggest
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """One entry of the registry.
+
+    Attributes:
+        description: One line for `list_models`.
+        features: ``(inputs, **architecture) -> feature map``; its keyword arguments are the
+            architecture options.
+        image_size: Side of the images in pixels where `build` gets no ``input_shape``.
+        parameters: Trainable parameters with 1,000 classes and every default.
+        head: Default head.
+        dropout: Default dropout of the head.
+        defaults: Architecture options that differ from those of ``features``.
+    """
+
+    description: str
+    features: Callable[..., Any]
+    image_size: int
+    parameters: int
+    head: str = "double"
+    dropout: float = 0.0
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+MODELS: dict[str, ModelSpec] = {
+    "convnext_nano": ModelSpec(
+        "ConvNeXt blocks for small images and CPUs",
+        convnext_features,
+        image_size=64,
+        parameters=1_537_544,
+        defaults={
+            "stem": "patchify",
+            "channels": (32, 64, 128, 224),
+            "blocks_per_stage": (1, 1, 3, 1),
+        },
+    ),
+    "convnext_small": ModelSpec(
+        "FaceClassifier: ConvNeXt blocks with BatchNorm and MobileNetV2 downsampling",
+        convnext_features,
+        image_size=224,
+        parameters=15_729_160,
+    ),
+}
+
+
+def model_names() -> list[str]:
+    """The names that `build` knows, sorted."""
+    return sorted(MODELS)
+
+
+def list_models() -> pd.DataFrame:
+    """What can be built, at a glance.
+
+    Returns:
+        One row a model, indexed by name: ``parameters`` (trainable, with 1,000 classes),
+        ``image_size`` (default side in pixels), ``head`` and ``description``.
+
+    Example:
+        >>> list_models().index.tolist()
+        ['convnext_nano', 'convnext_small']
+    """
+    rows = {
+        name: {
+            "parameters": MODELS[name].parameters,
+            "image_size": MODELS[name].image_size,
+            "head": MODELS[name].head,
+            "description": MODELS[name].description,
+        }
+        for name in model_names()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+
+
+def build(
+    name: str,
+    num_classes: int | None = None,
+    *,
+    embedding: int | None = None,
+    multi_label: bool = False,
+    head: str | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    activation: str | None = "auto",
+    dropout: float | None = None,
+    weights: str | os.PathLike | None = None,
+    freeze: bool = False,
+    **architecture,
+) -> keras.Model:
+    """Builds a model: a plain functional `keras.Model` of stock layers.
+
+    The input is RGB in [0, 255], float32 or uint8; the normalisation is inside the model. The
+    output is float32 under every dtype policy. A saved model loads with plain
+    ``keras.saving.load_model`` where kerasface is not installed.
+
+    Args:
+        name: One of `list_models`.
+        num_classes: Number of classes or attributes, at least 1.
+        embedding: Length of a unit-length embedding in place of classes, at least 1.
+        multi_label: Whether the outputs are independent attributes.
+        head: ``"pool"`` or ``"double"``; None takes the model's own.
+        input_shape: ``(height, width, 3)`` in pixels; None takes the model's own.
+        activation: ``"softmax"``, ``"sigmoid"``, None for logits, or ``"auto"``: sigmoid for one
+            class or ``multi_label``, otherwise softmax.
+        dropout: Rate before the last layer, in [0, 1); None takes the model's own.
+        weights: A ``.keras`` model or a ``.weights.h5`` file made from the same architecture. Of
+            a ``.keras`` model with another number of classes everything but the last layer is
+            taken. None initialises at random.
+        freeze: Whether only the head is trainable; the frozen BatchNorms stay in inference mode.
+        **architecture: Options of the network, for instance ``drop_path=0.1``.
+
+    Returns:
+        The model, ``[batch, height, width, 3]`` to ``[batch, num_classes or embedding]``.
+
+    Raises:
+        ValueError: If a name or an option is unknown or out of range, or the weights do not fit.
+        FileNotFoundError: If ``weights`` does not exist.
+
+    Example:
+        >>> build("convnext_small", num_classes=7001).count_params()  # doctest: +SKIP
+        19590841
+    """
+    spec = _find_spec(name)
+    _check_outputs(num_classes, embedding, multi_label, activation)
+    options = {**spec.defaults, **_checked_architecture(name, spec, architecture)}
+    head = spec.head if head is None else head
+    if head not in heads.HEADS:
+        raise ValueError(f"`head` must be one of {sorted(heads.HEADS)}. Received: head={head!r}.")
+    dropout = spec.dropout if dropout is None else dropout
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}.")
+
+    inputs = keras.Input(_checked_shape(input_shape, spec), name="image")
+    features = heads.HEADS[head](spec.features(inputs, **options), dropout)
+    if num_classes is None:
+        outputs = heads.embedding(features, embedding)
+    else:
+        if activation == "auto":
+            activation = "sigmoid" if multi_label or num_classes == 1 else "softmax"
+        outputs = heads.classes(features, num_classes, activation)
+    model = keras.Model(inputs, outputs, name=name)
+    if weights is not None:
+        load_weights(model, weights)
+    if freeze:
+        for layer in model.layers:
+            layer.trainable = layer.name.startswith(heads.HEAD_PREFIX)
+    return model
+
+
+def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Fills a model with the weights of a file.
+
+    Args:
+        model: Made by `build`.
+        path: A ``.keras`` model, whose layers are matched by name, or ``.weights.h5``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a layer is missing or has another shape; the layer and both shapes are
+            named. Only the last layer may differ, which then keeps its own weights.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`weights` must be a file. Received: {os.fspath(path)!r}, which does not exist."
+        )
+    if path.name.endswith(".weights.h5"):
+        model.load_weights(path)
+        return
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"`weights` must end with .keras or .weights.h5. Received: {os.fspath(path)!r}."
+        )
+    source = {layer.name: layer for layer in keras.saving.load_model(path, compile=False).layers}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        is_last = layer.name.startswith(heads.HEAD_PREFIX) and layer is _last_layer(model)
+        given = source[layer.name].get_weights() if layer.name in source else None
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        shapes = None if given is None else [array.shape for array in given]
+        if shapes == wanted:
+            layer.set_weights(given)
+        elif not is_last:
+            raise ValueError(
+                f"Every layer but the last must fit the weights in {os.fspath(path)!r}. "
+                f"Received: layer {layer.name!r} of shapes {wanted} against "
+                f"{'no such layer' if shapes is None else shapes}. Build the architecture that "
+                "the file was saved from."
+            )
+
+
+def _last_layer(model: keras.Model) -> keras.layers.Layer:
+    return [layer for layer in model.layers if layer.weights][-1]
+
+
+def _find_spec(name: str) -> ModelSpec:
+    if name not in MODELS:
+        raise ValueError(
+            f"`name` must be one of the {len(MODELS)} models that kerasface.list_models() shows. "
+            f"Received: name={name!r}.{suggest(name, MODELS)}"
+        )
+    return MODELS[name]
+
+
+def _check_outputs(num_classes, embedding, multi_label, activation) -> None:
+    if (num_classes is None) == (embedding is None):
+        raise ValueError(
+            "One of `num_classes` and `embedding` is needed, and not both. "
+            f"Received: num_classes={num_classes}, embedding={embedding}."
+        )
+    for option, value in (("num_classes", num_classes), ("embedding", embedding)):
+        if value is not None and value < 1:
+            raise ValueError(f"`{option}` must be at least 1. Received: {option}={value}.")
+    if activation not in ("auto", "softmax", "sigmoid", None):
+        raise ValueError(
+            "`activation` must be 'auto', 'softmax', 'sigmoid' or None. "
+            f"Received: activation={activation!r}."
+        )
+    if embedding is not None and (multi_label or activation != "auto"):
+        raise ValueError(
+            "`multi_label` and `activation` belong to classes, not to an embedding. "
+            f"Received: multi_label={multi_label}, activation={activation!r}."
+        )
+
+
+def _checked_architecture(name: str, spec: ModelSpec, architecture: dict) -> dict:
+    known = [
+        parameter.name
+        for parameter in inspect.signature(spec.features).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    for option in architecture:
+        if option not in known:
+            raise ValueError(
+                f"The architecture options of {name!r} are {known}. "
+                f"Received: {option}={architecture[option]!r}.{suggest(option, known)}"
+            )
+    return architecture
+
+
+def _checked_shape(input_shape, spec: ModelSpec) -> tuple[int, int, int]:
+    shape = (spec.image_size, spec.image_size, 3) if input_shape is None else tuple(input_shape)
+    if len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < 1:
+        raise ValueError(
+            "`input_shape` must be (height, width, 3) in pixels. "
+            f"Received: input_shape={input_shape}."
+        )
+    return shape

@@ -1,0 +1,461 @@
+"""`train`: a recipe and tables to a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from kerasface import models
+from kerasface.callbacks import Curves
+from kerasface.data.table import FaceTable, check
+from kerasface.files import replacing
+from kerasface.pipeline.stream import steps_per_epoch, stream
+from kerasface.training import run as run_files
+from kerasface.training.recipe import Recipe
+from kerasface.training.recipes import named_recipe
+from kerasface.training.run import Run
+
+# Variables whose decay would only pull normalisations and offsets towards zero.
+NOT_DECAYED = ("bias", "gamma", "beta")
+
+
+def train(
+    recipe: str | Recipe,
+    *,
+    train: FaceTable,
+    validation: FaceTable | None = None,
+    out: str | os.PathLike,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    verbose: int | str = "auto",
+    **changes,
+) -> Run:
+    """Trains a classifier and leaves a run folder.
+
+    Args:
+        recipe: Name of a recipe, or a recipe.
+        train: Images and classes to learn.
+        validation: Images and classes to judge by, numbered alike; None judges nothing.
+        out: The run folder.
+        callbacks: Further Keras callbacks.
+        resume: Whether an unfinished run in ``out`` goes on after its last whole epoch. Its
+            recipe must be the same.
+        overwrite: Whether a run in ``out`` is deleted first.
+        verbose: As in ``model.fit``.
+        **changes: Keys of the recipe to change, for instance ``epochs=30``.
+
+    Returns:
+        The run.
+
+    Raises:
+        ValueError: If recipe and tables do not fit, the same file is on both sides, or too many
+            files cannot be read.
+        FileExistsError: If ``out`` holds something and neither ``resume`` nor ``overwrite`` says
+            what to do.
+
+    Example:
+        >>> run = train("hw2p2", train=train_table, validation=dev_table, out="runs/hw2p2",
+        ...             image_size=112, batch_size=64, epochs=30)  # doctest: +SKIP
+    """
+    recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+    _check_tables(train, validation, recipe)
+    folder = pathlib.Path(out)
+    _prepare_folder(folder, recipe, train.names, resume, overwrite)
+    train, validation = _check_files(folder, recipe, train, validation)
+    if recipe.train_on_validation:
+        train, validation = _join(train, validation), None
+
+    keras.utils.set_random_seed(recipe.seed)
+    with dtype_policy(recipe.precision):
+        model = _build(recipe, len(train.names))
+        _compile(model, recipe, steps_per_epoch(train, recipe.batch_size))
+    keeper = _Keeper(folder, recipe, resume)
+    first_epoch = keeper.restore(model) if resume else 0
+    run = Run(folder)
+    if first_epoch < recipe.epochs and not keeper.stopped_early(run.history):
+        _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose)
+    _write_metrics(run, recipe, train, validation, model)
+    return run
+
+
+@contextlib.contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Sets Keras's dtype policy inside the block; ``"auto"`` is mixed_float16 on a GPU."""
+    before = keras.config.dtype_policy()
+    if precision == "auto":
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        precision = "mixed_float16" if on_gpu else "float32"
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe) -> None:
+    for name, table in (("train", train), ("validation", validation)):
+        if table is not None and (table.labels is None or table.multi_label):
+            raise ValueError(
+                f"`{name}` must have one class an image. Received: {table.summary()}, "
+                f"{'attributes' if table.multi_label else 'unlabeled'}."
+            )
+    if len(train.names) < 2:
+        raise ValueError(
+            f"A classifier needs at least two classes. Received: {list(train.names)} in `train`."
+        )
+    if validation is None:
+        if recipe.train_on_validation:
+            raise ValueError(
+                "`train_on_validation` needs a validation table to train on. "
+                "Received: validation=None."
+            )
+        return
+    if validation.names != train.names:
+        odd = sorted(set(validation.names) ^ set(train.names))
+        raise ValueError(
+            "`train` and `validation` must number the same classes alike. Received: "
+            f"{len(train.names)} and {len(validation.names)} classes, of which {odd[:5]} are in "
+            "one alone. Read the validation folder with names=train.names."
+        )
+    shared = sorted(
+        {os.path.realpath(path) for path in train.full_paths()}
+        & {os.path.realpath(path) for path in validation.full_paths()}
+    )
+    if shared:
+        raise ValueError(
+            "No image may be in `train` and in `validation`. "
+            f"Received: {len(shared)} in both, for instance {shared[0]}."
+        )
+
+
+def _prepare_folder(
+    folder: pathlib.Path, recipe: Recipe, names: Sequence[str], resume: bool, overwrite: bool
+) -> None:
+    if resume and overwrite:
+        raise ValueError("Say `resume` or `overwrite`, not both. Received: both.")
+    is_run = (folder / run_files.RECIPE).is_file()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not resume:
+        if not overwrite:
+            raise FileExistsError(
+                f"A new run needs a new folder. Received: {os.fspath(folder)!r}, which "
+                f"{'holds a run' if is_run else 'holds something'}. Choose another, or say "
+                "resume=True (--resume) to go on or overwrite=True (--overwrite) to delete it."
+            )
+        if not is_run:
+            raise FileExistsError(
+                "Only a run is overwritten. "
+                f"Received: {os.fspath(folder)!r}, which holds something else. Choose another."
+            )
+        shutil.rmtree(folder)
+    if resume and is_run:
+        run = Run(folder)
+        if run.recipe != recipe:
+            before, now = dataclasses.asdict(run.recipe), dataclasses.asdict(recipe)
+            changed = {key: (before[key], now[key]) for key in now if before[key] != now[key]}
+            raise ValueError(
+                "A run goes on with the recipe that it began with. Received: other values, as "
+                f"(then, now): {changed}. Give the same ones, or start a new run."
+            )
+        if run.names != tuple(names):
+            raise ValueError(
+                "A run goes on with the classes that it began with. "
+                f"Received: {len(names)} classes where there were {len(run.names)}, or others."
+            )
+        return
+    _write_text(folder / run_files.CLASSES, json.dumps(list(names), ensure_ascii=False, indent=0))
+    _write_text(folder / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+    # Last, since it is what makes the folder a run.
+    _write_text(folder / run_files.RECIPE, recipe.to_json())
+
+
+def _environment() -> dict:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _check_files(folder, recipe, train, validation):
+    reports = [
+        None if table is None else check(table, max_unreadable=recipe.max_unreadable)
+        for table in (train, validation)
+    ]
+    unreadable = pd.concat(
+        [
+            report.unreadable.assign(root=os.fspath(report.table.root))
+            for report in reports
+            if report is not None
+        ]
+    )
+    with replacing(folder / run_files.UNREADABLE) as part:
+        unreadable[["root", "path", "reason"]].to_csv(part, index=False)
+    return tuple(None if report is None else report.table for report in reports)
+
+
+def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
+    """Both tables in one, with absolute paths since their roots differ."""
+    return FaceTable(
+        pathlib.Path("/"),
+        [os.path.abspath(path) for path in train.full_paths() + validation.full_paths()],
+        np.concatenate([train.labels, validation.labels]),
+        train.names,
+        np.concatenate([train.formats, validation.formats]),
+    )
+
+
+def _build(recipe: Recipe, num_classes: int) -> keras.Model:
+    return models.build(
+        recipe.model,
+        num_classes,
+        head=recipe.head,
+        dropout=recipe.dropout,
+        input_shape=(recipe.image_size, recipe.image_size, 3),
+        **recipe.architecture,
+    )
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    model.compile(
+        _optimizer(recipe, steps),
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        weighted_metrics=["accuracy"],
+        # XLA makes this step three times slower on CPUs.
+        jit_compile="auto" if on_gpu else False,
+    )
+
+
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    options = {
+        "learning_rate": _schedule(recipe, steps),
+        "weight_decay": recipe.weight_decay or None,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema or 0.99,
+        "gradient_accumulation_steps": (
+            recipe.accumulate_steps if recipe.accumulate_steps > 1 else None
+        ),
+    }
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
+    elif recipe.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(**options)
+    else:
+        optimizer = keras.optimizers.AdamW(**options)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    return optimizer
+
+
+def _schedule(recipe: Recipe, steps: int):
+    """The learning rate by step; Keras counts batches, accumulated or not."""
+    total, warmup = recipe.epochs * steps, round(recipe.warmup_epochs * steps)
+    if recipe.schedule == "constant" and not warmup:
+        return recipe.learning_rate
+    # A constant schedule is a cosine that ends where it starts.
+    final = recipe.learning_rate if recipe.schedule == "constant" else recipe.final_learning_rate
+    options = {"alpha": final / recipe.learning_rate} if recipe.learning_rate else {}
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total, **options)
+    return keras.optimizers.schedules.CosineDecay(
+        recipe.warmup_learning_rate,
+        total - warmup,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+        **options,
+    )
+
+
+def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose) -> None:
+    steps = steps_per_epoch(train, recipe.batch_size)
+    common = {"image_size": recipe.image_size, "labels": "one_hot"}
+    batches = stream(
+        train,
+        **common,
+        batch_size=recipe.batch_size,
+        training=True,
+        augment=recipe.augment,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+        seed=recipe.seed,
+        epochs=recipe.epochs,
+        start_step=first_epoch * steps,
+        on_unreadable=keeper.note_unreadable,
+    )
+    judged = None
+    if validation is not None:
+        judged = stream(
+            validation,
+            **common,
+            batch_size=recipe.batch_size,
+            on_unreadable=keeper.note_unreadable,
+        )
+    curves = Curves(
+        keeper.folder / run_files.CURVES, title=keeper.folder.name, resume=first_epoch > 0
+    )
+    own = [EvaluateAverage()] if recipe.ema else []
+    model.fit(
+        batches,
+        epochs=recipe.epochs,
+        initial_epoch=first_epoch,
+        steps_per_epoch=steps,
+        validation_data=judged,
+        callbacks=[*own, curves, keeper, *callbacks],
+        verbose=verbose,
+    )
+
+
+class EvaluateAverage(keras.callbacks.Callback):
+    """Evaluates the moving average of the weights that the optimizer keeps (EMA).
+
+    Keras's ``SwapEMAWeights`` swaps by adding and subtracting, which rounds; a resumed run would
+    not repeat its history.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._raw: list[np.ndarray] = []
+
+    def on_test_begin(self, logs=None):
+        self._raw = [variable.numpy() for variable in self.model.trainable_variables]
+        assign(self.model.trainable_variables, averaged(self.model))
+
+    def on_test_end(self, logs=None):
+        assign(self.model.trainable_variables, self._raw)
+        self._raw = []
+
+
+def averaged(model: keras.Model) -> list[np.ndarray]:
+    """The moving averages of a compiled model's trainable variables, in their order."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    # Keras offers no public name for them.
+    averages = optimizer._model_variables_moving_average
+    return [average.numpy() for average in averages]
+
+
+def assign(variables, values) -> None:
+    """Assigns arrays to variables, one by one."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keeps the best weights, a checkpoint a whole epoch, and stops early."""
+
+    def __init__(self, folder: pathlib.Path, recipe: Recipe, resume: bool):
+        super().__init__()
+        self.folder = folder
+        self.recipe = recipe
+        self._history: list[float] = []
+        self._unreadable: set[str] = set()
+        self._export: keras.Model | None = None
+
+    def note_unreadable(self, path: str) -> None:
+        """Adds a file that broke during the training to the list in the folder."""
+        if path not in self._unreadable:
+            self._unreadable.add(path)
+            with open(self.folder / run_files.UNREADABLE, "a", newline="") as file:
+                row = pd.DataFrame([["", path, "broke during the training"]])
+                row.to_csv(file, header=False, index=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        history = Run(self.folder).history
+        if self._is_kept(history):
+            self._save_model()
+        self._save_checkpoint(epoch + 1)
+        if self.stopped_early(history):
+            self.model.stop_training = True
+
+    def stopped_early(self, history: pd.DataFrame) -> bool:
+        """Whether the best epoch is ``early_stopping`` epochs ago."""
+        patience, monitor = self.recipe.early_stopping, self.recipe.monitor
+        if not patience or monitor not in history:
+            return False
+        return len(history) - 1 - best_row(history, monitor) >= patience
+
+    def _is_kept(self, history: pd.DataFrame) -> bool:
+        if self.recipe.keep == "last" or self.recipe.monitor not in history:
+            return True
+        return best_row(history, self.recipe.monitor) == len(history) - 1
+
+    def _save_model(self) -> None:
+        if self._export is None:
+            # Always float32, so that a file trained in half precision runs well on CPUs too, and
+            # never compiled, so that no optimizer state doubles its size.
+            with dtype_policy("float32"):
+                self._export = _build(self.recipe, self.model.output_shape[-1])
+        self._export.set_weights(self.model.get_weights())
+        if self.recipe.ema:
+            assign(self._export.trainable_variables, averaged(self.model))
+        with replacing(self.folder / run_files.MODEL) as part:
+            self._export.save(part)
+
+    def _save_checkpoint(self, epochs: int) -> None:
+        values = {f"{i:05d}": np.asarray(v) for i, v in enumerate(_state(self.model))}
+        with replacing(self.folder / run_files.CHECKPOINT) as part:
+            np.savez(part, epochs=epochs, **values)
+
+    def restore(self, model: keras.Model) -> int:
+        """Brings a freshly compiled model to the last whole epoch; returns how many are done."""
+        path = self.folder / run_files.CHECKPOINT
+        if not path.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        with np.load(path) as saved:
+            assign(_state(model), [saved[f"{i:05d}"] for i in range(len(saved) - 1)])
+            return int(saved["epochs"])
+
+
+def _state(model: keras.Model) -> list:
+    """All that a training changes: weights, dropout seeds, optimizer (with EMA, loss scale)."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def best_row(history: pd.DataFrame, monitor: str) -> int:
+    """Position of the best epoch; of equals the first."""
+    values = history[monitor].to_numpy()
+    return int(values.argmin() if monitor.endswith("loss") else values.argmax())
+
+
+def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
+    history = run.history
+    monitor = recipe.monitor if recipe.monitor in history else None
+    row = best_row(history, monitor) if monitor and recipe.keep == "best" else len(history) - 1
+    seconds = float(history["seconds"].median())
+    metrics = {
+        "best": _plain(history.iloc[row]),
+        "last": _plain(history.iloc[-1]),
+        "kept": "best" if monitor and recipe.keep == "best" else "last",
+        "train_images": len(train),
+        "validation_images": 0 if validation is None else len(validation),
+        "classes": len(train.names),
+        "trainable_parameters": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
+        "seconds_per_epoch": round(seconds, 3),
+        "images_per_second": round(len(train) / seconds, 2),
+    }
+    _write_text(run.path(run_files.METRICS), json.dumps(metrics, indent=2) + "\n")
+
+
+def _plain(row: pd.Series) -> dict:
+    return {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,225 @@
+"""Recipe: everything that decides a run, in one frozen, checked, JSON-ready value."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from kerasface.names import suggest
+
+CHOICES = {
+    "optimizer": ("adamw", "adam", "sgd"),
+    "schedule": ("cosine", "constant"),
+    "precision": ("auto", "float32", "mixed_float16", "mixed_bfloat16"),
+    "keep": ("best", "last"),
+    "monitor": ("val_accuracy", "val_loss"),
+}
+# Smallest and largest value; the larger bound is exclusive where it is 1.
+LIMITS = {
+    "image_size": (8, None),
+    "epochs": (1, None),
+    "batch_size": (1, None),
+    "accumulate_steps": (1, None),
+    "learning_rate": (0, None),
+    "weight_decay": (0, None),
+    "momentum": (0, 1),
+    "warmup_epochs": (0, None),
+    "warmup_learning_rate": (0, None),
+    "final_learning_rate": (0, None),
+    "label_smoothing": (0, 1),
+    "mixup": (0, None),
+    "cutmix": (0, None),
+    "ema": (0, 1),
+    "early_stopping": (0, None),
+    "max_unreadable": (0, None),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run but the data.
+
+    Attributes:
+        model: Name of the model, see `kerasface.list_models`.
+        architecture: Options of the network, for instance ``{"drop_path": 0.1}``.
+        head: Name of the head; None takes the model's own.
+        dropout: Dropout of the head; None takes the model's own.
+        image_size: Side of the square images in pixels.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        accumulate_steps: Steps whose gradients are averaged before the weights change; the
+            weights see batches of ``batch_size * accumulate_steps``.
+        optimizer: ``"adamw"``, ``"adam"`` or ``"sgd"`` (with Nesterov momentum).
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled decay a step, times the learning rate; not on biases and norms.
+        momentum: Momentum of ``"sgd"``; the others do not read it.
+        schedule: ``"cosine"`` or ``"constant"`` after the warm-up, stepped every batch.
+        warmup_epochs: Epochs of linear warm-up, fewer than ``epochs``.
+        warmup_learning_rate: Learning rate at the first step of the warm-up.
+        final_learning_rate: Learning rate that the cosine ends at.
+        label_smoothing: Share of the target spread over all classes.
+        mixup: Alpha of mixup; 0 is off.
+        cutmix: Alpha of CutMix; 0 is off.
+        augment: Presets and steps of `kerasface.pipeline.augment`.
+        ema: Momentum of the moving average of the weights, which is what is validated and saved;
+            0 is off.
+        early_stopping: Epochs without a better ``monitor`` after which training ends; 0 is off.
+        monitor: ``"val_accuracy"`` or ``"val_loss"``: what is best.
+        keep: Whether ``model.keras`` holds the ``"best"`` or the ``"last"`` epoch's weights;
+            without validation it is the last.
+        train_on_validation: Whether the validation images are trained on too; then no validation
+            figure is reported.
+        precision: ``"auto"`` (mixed_float16 where there is a GPU, float32 elsewhere) or a Keras
+            dtype policy.
+        max_unreadable: Largest share of unreadable files that is put up with.
+        seed: Seed of initialisation, order, augmentation, mixing and dropout.
+    """
+
+    model: str = "convnext_small"
+    architecture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    head: str | None = None
+    dropout: float | None = None
+    image_size: int = 224
+    epochs: int = 60
+    batch_size: int = 256
+    accumulate_steps: int = 1
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    schedule: str = "cosine"
+    warmup_epochs: int = 0
+    warmup_learning_rate: float = 0.0
+    final_learning_rate: float = 0.0
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    augment: tuple[str, ...] = ()
+    ema: float = 0.0
+    early_stopping: int = 0
+    monitor: str = "val_accuracy"
+    keep: str = "best"
+    train_on_validation: bool = False
+    precision: str = "auto"
+    max_unreadable: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "architecture", dict(self.architecture))
+        if isinstance(self.augment, str):
+            object.__setattr__(self, "augment", (self.augment,))
+        object.__setattr__(self, "augment", tuple(self.augment))
+        for field in dataclasses.fields(self):
+            _check_type(field.name, getattr(self, field.name))
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"`{name}` must be one of {list(choices)}. "
+                    f"Received: {name}={getattr(self, name)!r}."
+                )
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if value < low or (high is not None and value >= high):
+                rule = f"at least {low}" if high is None else f"in [{low}, {high})"
+                raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}.")
+        if self.warmup_epochs >= self.epochs and self.warmup_epochs:
+            raise ValueError(
+                "`warmup_epochs` must be fewer than `epochs`. "
+                f"Received: warmup_epochs={self.warmup_epochs}, epochs={self.epochs}."
+            )
+
+    def replace(self, **changes) -> Recipe:
+        """A recipe with some keys changed.
+
+        Args:
+            **changes: Keys and values; ``architecture`` is merged, not replaced.
+
+        Raises:
+            ValueError: If a key is unknown (with near names) or a value does not fit.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ValueError(
+                    f"A recipe has the keys {known}. Received: {name!r}.{suggest(name, known)}"
+                )
+        if "architecture" in changes:
+            changes["architecture"] = {**self.architecture, **changes["architecture"]}
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        """The recipe as indented JSON; `Recipe.from_json` reads it back equal."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Reads what `to_json` wrote; unknown keys are a ValueError with near names."""
+        values = json.loads(text)
+        return cls().replace(**values)
+
+
+def parse_changes(words: list[str]) -> dict[str, Any]:
+    """Reads ``key=value`` words, as the shell gives them.
+
+    Args:
+        words: For instance ``["batch_size=64", "architecture.drop_path=0.1", "augment=face"]``.
+            Values are JSON where they can be read as such, ``none`` is None, a comma makes a
+            list, everything else is a string.
+
+    Returns:
+        Nested keyword arguments for `Recipe.replace`.
+
+    Raises:
+        ValueError: If a word has no ``=`` or goes deeper into a key than it has parts.
+
+    Example:
+        >>> parse_changes(["epochs=3", "architecture.stem=patchify"])
+        {'epochs': 3, 'architecture': {'stem': 'patchify'}}
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise ValueError(
+                f"A change must be key=value, for instance batch_size=64. Received: {word!r}."
+            )
+        *parents, last = key.split(".")
+        if parents not in ([], ["architecture"]):
+            raise ValueError(
+                "Only `architecture` has keys of its own, for instance architecture.drop_path. "
+                f"Received: {key!r}.{suggest(key, ['architecture'])}"
+            )
+        target = changes.setdefault(parents[0], {}) if parents else changes
+        target[last] = _parse_value(text)
+    return changes
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    if text.lower() in ("none", "true", "false"):
+        return {"none": None, "true": True, "false": False}[text.lower()]
+    if "," in text:
+        return [_parse_value(part.strip()) for part in text.split(",") if part.strip()]
+    return text
+
+
+def _check_type(name: str, value: Any) -> None:
+    """Whether a value has its field's type; an int passes for a float, a bool for no number."""
+    hint = typing.get_type_hints(Recipe)[name]
+    origin = typing.get_origin(hint)
+    if origin in (tuple, Mapping):
+        fits = origin is Mapping or all(isinstance(item, str) for item in value)
+    else:
+        kinds = typing.get_args(hint) or (hint,)
+        kinds = kinds + (int,) if float in kinds else kinds
+        fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+    if not fits:
+        words = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
+        rule = words.get(hint, str(hint).replace("| None", "or none"))
+        raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}.")

@@ -1,0 +1,107 @@
+"""Run: a folder that holds all that a training left, complete by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kerasface.data.table import FaceTable
+from kerasface.pipeline.predict import predict_table
+from kerasface.training.recipe import Recipe
+
+RECIPE = "recipe.json"
+CLASSES = "classes.json"
+ENVIRONMENT = "environment.json"
+HISTORY = "history.csv"
+CURVES = "curves.png"
+MODEL = "model.keras"
+METRICS = "metrics.json"
+UNREADABLE = "unreadable.csv"
+CHECKPOINT = "checkpoint/state.npz"
+
+
+class Run:
+    """A finished or unfinished training, opened from its folder.
+
+    Args:
+        folder: What `kerasface.train` wrote.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+
+    Example:
+        >>> run = Run("runs/hw2p2")  # doctest: +SKIP
+        >>> run.metrics["best"]["val_accuracy"]  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = pathlib.Path(folder)
+        if not (self.folder / RECIPE).is_file():
+            raise FileNotFoundError(
+                f"A run folder holds a {RECIPE}. Received: {os.fspath(folder)!r}, which "
+                f"{'has none' if self.folder.is_dir() else 'does not exist'}."
+            )
+
+    def __repr__(self) -> str:
+        return f"Run({os.fspath(self.folder)!r})"
+
+    def path(self, name: str) -> pathlib.Path:
+        """The path of one of the run's files."""
+        return self.folder / name
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that was trained."""
+        return Recipe.from_json(self.path(RECIPE).read_text())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of the model's outputs."""
+        return tuple(json.loads(self.path(CLASSES).read_text()))
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: ``epoch`` from 1, losses, metrics, learning rate, seconds."""
+        if not self.path(HISTORY).is_file():
+            return pd.DataFrame()
+        return pd.read_csv(self.path(HISTORY))
+
+    @property
+    def metrics(self) -> dict:
+        """The figures of the finished run: ``best`` and ``last`` epoch, speed, counts."""
+        return json.loads(self._finished(METRICS).read_text())
+
+    def load_model(self) -> keras.Model:
+        """The model with the weights that the recipe keeps (the best epoch's by default)."""
+        return keras.saving.load_model(self._finished(MODEL), compile=False)
+
+    def predict(
+        self, table: FaceTable, *, batch_size: int = 64, flip: bool = False, verbose: int = 0
+    ) -> np.ndarray:
+        """Class probabilities of images.
+
+        Args:
+            table: Which images; labels are not looked at.
+            batch_size: Images a step.
+            flip: Whether the probabilities of the mirrored image are averaged in.
+            verbose: 1 shows a progress bar.
+
+        Returns:
+            float32 ``[len(table), len(names)]``, rows in the table's order.
+        """
+        return predict_table(
+            self.load_model(), table, batch_size=batch_size, flip=flip, verbose=verbose
+        )
+
+    def _finished(self, name: str) -> pathlib.Path:
+        if not self.path(name).is_file():
+            raise FileNotFoundError(
+                f"A finished run holds a {name}. Received: {os.fspath(self.folder)!r}, whose "
+                "training has not come so far. Go on with it: resume=True, or --resume."
+            )
+        return self.path(name)
