@@ -1,11 +1,12 @@
 """Face classification in Keras 3 on TensorFlow: from a folder of faces to a trained model."""
 
-import lazy_loader
+from kerasface.backend import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submodules=["callbacks", "data", "evaluation", "inference", "models", "pipeline", "training"],
     submod_attrs={
+        "inference": ["predict", "submit"],
         "models": ["build", "list_models"],
         "training": ["Recipe", "Run", "train"],
     },

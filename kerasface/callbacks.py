@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import pathlib
 import time
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 import pandas as pd
 
+from kerasface.data.folders import unlabeled_folder
+from kerasface.data.table import FaceTable
 from kerasface.evaluation import plots
+from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
 from kerasface.files import replacing
+from kerasface.pipeline.predict import predict_table
 
 
 class Curves(keras.callbacks.Callback):
@@ -75,3 +81,85 @@ class Curves(keras.callbacks.Callback):
             history.to_csv(part, index=False)
         with replacing(self.path) as part:
             plots.training_curves(history, title=self.title).savefig(part)
+
+
+class Submission(keras.callbacks.Callback):
+    """Predicts a test folder when the training ends and writes the submission.
+
+    Ids and files are matched when the callback is made, so that a wrong folder is told before
+    the training and not after it.
+
+    Args:
+        test: The test folder or a table.
+        path: The CSV file to write.
+        sample: Sample submission that ids, columns and order are taken from; None makes
+            ``id,label`` in the order of the paths.
+        label: ``"index"`` or ``"name"``; None takes the sample's kind.
+        names: Class names in the order of the model's outputs; needed for labels by name.
+        best: A logged value such as ``"val_accuracy"``: the weights of its best epoch predict
+            (smallest for a loss, largest otherwise). None takes the last epoch's.
+        flip: Whether the outputs for the mirrored images are averaged in.
+        batch_size: Images a step.
+
+    Raises:
+        ValueError: If ids and files do not match (the first few are named), or ``best`` is not
+            among the logs.
+
+    Example:
+        >>> callback = Submission("data/test", "submission.csv",
+        ...                       sample="data/sample_submission.csv")  # doctest: +SKIP
+        >>> model.fit(ds, epochs=60, callbacks=[callback])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        test: str | os.PathLike | FaceTable,
+        path: str | os.PathLike = "submission.csv",
+        *,
+        sample: str | os.PathLike | None = None,
+        label: str | None = None,
+        names: Sequence[str] | None = None,
+        best: str | None = None,
+        flip: bool = False,
+        batch_size: int = 64,
+    ):
+        super().__init__()
+        self.table = test if isinstance(test, FaceTable) else unlabeled_folder(test)
+        self.path = pathlib.Path(path)
+        self.sample = None if sample is None else read_sample(sample)
+        self.label = label
+        self.names = names
+        self.best = best
+        self.flip = flip
+        self.batch_size = batch_size
+        self._best_value: float | None = None
+        self._best_weights: list[np.ndarray] | None = None
+        self._frame(np.zeros(len(self.table), int))
+
+    def on_train_begin(self, logs=None):
+        self._best_value = self._best_weights = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.best is None:
+            return
+        if self.best not in (logs or {}):
+            raise ValueError(
+                f"`best` must be among the logs {sorted(logs or {})}. Received: best={self.best!r}."
+            )
+        value = float(logs[self.best])
+        sign = -1 if self.best.endswith("loss") else 1
+        if self._best_value is None or sign * value > sign * self._best_value:
+            self._best_value, self._best_weights = value, self.model.get_weights()
+
+    def on_train_end(self, logs=None):
+        last = self.model.get_weights()
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+        outputs = predict_table(self.model, self.table, batch_size=self.batch_size, flip=self.flip)
+        self.model.set_weights(last)
+        write_submission(self.path, self._frame(outputs.argmax(axis=1)))
+
+    def _frame(self, predictions: np.ndarray) -> pd.DataFrame:
+        return submission_frame(
+            self.table.paths, predictions, self.names, sample=self.sample, label=self.label
+        )

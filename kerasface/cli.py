@@ -4,40 +4,279 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Annotated
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+if TYPE_CHECKING:  # the commands import what they need: help must not wait for TensorFlow
+    from kerasface.data.table import FaceTable
+    from kerasface.training.run import Run
+
+USER_ERROR = 2
+INTERRUPTED = 130
+VALIDATION_FOLDERS = ("dev", "val", "valid", "validation")
+
+app = typer.Typer(
+    name="kerasface",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Face classification in Keras: from a folder of faces to a trained model.",
+    epilog="Begin with `kerasface demo`: it draws faces, learns them and tells what it left.",
+)
+
+Data = Annotated[
+    pathlib.Path,
+    typer.Option(
+        help="Folder with train/ (one subfolder of images a person) and, if there is one, dev/ "
+        "or val/; or directly a folder with one subfolder a person."
+    ),
+]
+Out = Annotated[pathlib.Path, typer.Option(help="Run folder to make.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE ...",
+        help="Change the recipe, for instance --set epochs=30 batch_size=64 "
+        "architecture.drop_path=0.1.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Delete the run in that folder.")]
+Split = Annotated[
+    float,
+    typer.Option(
+        help="Share of every person's images kept for validation where the data has no folder "
+        "for it; 0 validates nothing."
+    ),
+]
+RunsAndImages = Annotated[
+    list[pathlib.Path],
+    typer.Argument(
+        metavar="RUN... IMAGES",
+        help="One or more run folders, whose probabilities are averaged, then a folder of images.",
+    ),
+]
+Flip = Annotated[bool, typer.Option("--flip", help="Average in the mirrored images.")]
+BatchSize = Annotated[int, typer.Option(help="Images a step.")]
 
 
 @app.callback()
-def _root() -> None:
-    """Face classification in Keras."""
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for the faces and the run.")] = (
+        pathlib.Path("demo")
+    ),
+    set_: Changes = None,
+) -> None:
+    """Draw faces of 50 people, learn to tell them apart, and predict new pictures."""
+    from kerasface import data
+    from kerasface.inference import submit as write_submission
+
+    faces = data.drawn_faces(out / "faces")
+    print(f"Drew the faces of 50 people: {faces}")
+    run = _train("demo", faces, out / "run", set_, resume=False, overwrite=True)
+    sample = faces / "sample_submission.csv"
+    submission = write_submission(
+        run, faces / "test", run.path("submission.csv"), sample=sample, label="index", flip=True
+    )
+    _print_summary(run)
+    print(f"  submission  {submission}   (the test pictures, in the sample's order)")
+    print(
+        "\nNext: your own faces, one subfolder a person:\n"
+        "  kerasface train demo --data FOLDER --out runs/mine"
+    )
+
+
+@app.command()
+def models() -> None:
+    """List the models that can be built."""
+    from kerasface.models import list_models
+
+    table = list_models().reset_index()
+    table["parameters"] = table["parameters"].map("{:,}".format)
+    table["image_size"] = table["image_size"].map("{} px".format)
+    for name in ("name", "head", "description"):
+        table[name] = table[name].str.ljust(table[name].str.len().max())
+    print(table.to_string(index=False))
+    print("\nParameters: trainable, with 1,000 classes.")
 
 
 @app.command()
 def train(
-    recipe: str,
-    data: Annotated[pathlib.Path, typer.Option()],
-    out: Annotated[pathlib.Path, typer.Option()],
-    set_: Annotated[list[str] | None, typer.Option("--set")] = None,
-    resume: bool = False,
-    overwrite: bool = False,
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, for instance hw2p2 or demo.")],
+    data: Data,
+    out: Out,
+    set_: Changes = None,
+    split: Split = 0.1,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    import kerasface
+    """Train a classifier and leave a run folder: model, curves, metrics."""
+    run = _train(recipe, data, out, set_, resume=resume, overwrite=overwrite, split=split)
+    _print_summary(run)
+    print(f"\nNext: kerasface submit {out} TEST_FOLDER --out submission.csv --sample SAMPLE.csv")
+
+
+@app.command()
+def predict(
+    runs_and_images: RunsAndImages,
+    out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (
+        pathlib.Path("predictions.csv")
+    ),
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+) -> None:
+    """Write the probabilities of every class for every image."""
+    from kerasface.files import replacing
+    from kerasface.inference import predict as predict_images
+
+    runs, images = _split_paths(runs_and_images)
+    frame = predict_images(runs, images, flip=flip, batch_size=batch_size, verbose=_verbose())
+    with replacing(out) as part:
+        frame.to_csv(part, index=False)
+    print(frame[["path", "prediction", "probability"]].head(10).to_string(index=False))
+    print(f"Wrote {len(frame):,} rows: {out}")
+
+
+@app.command()
+def submit(
+    runs_and_images: RunsAndImages,
+    out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (
+        pathlib.Path("submission.csv")
+    ),
+    sample: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Sample submission: ids, columns and order are taken from it."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="index or name; default: what the sample has.")
+    ] = None,
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+) -> None:
+    """Write a submission for a folder of test images."""
+    from kerasface.inference import submit as submit_images
+
+    runs, images = _split_paths(runs_and_images)
+    path = submit_images(
+        runs,
+        images,
+        out,
+        sample=sample,
+        label=label,
+        flip=flip,
+        batch_size=batch_size,
+        verbose=_verbose(),
+    )
+    print(f"Wrote {path}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 2 a user's mistake, 130 interrupted.
+
+    Args:
+        arguments: The words after the program's name; None takes the shell's.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    # Before TensorFlow is imported: its oneDNN kernels, which it leaves off on older processors,
+    # train these networks a fifth faster there.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app(_spread_set([word for word in words if word != "--debug"]))
+    except (ValueError, OSError, RuntimeError) as error:
+        if debug:
+            raise
+        print(f"kerasface: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+
+
+def _spread_set(words: list[str]) -> list[str]:
+    """``--set a=1 b=2`` to ``--set a=1 --set b=2``, which is all that the parser knows."""
+    spread: list[str] = []
+    setting = False
+    for word in words:
+        if setting and spread[-1] != "--set" and re.match(r"[\w.]+=", word):
+            spread.append("--set")
+        elif setting and spread[-1] != "--set":
+            setting = False
+        setting = setting or word == "--set"
+        spread.append(word)
+    return spread
+
+
+def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
+    from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
 
-    table = kerasface.data.identity_folder(data / "train")
-    dev = kerasface.data.identity_folder(data / "dev", names=table.names)
-    kerasface.train(
-        recipe, train=table, validation=dev, out=out, resume=resume, overwrite=overwrite, verbose=2,
-        **parse_changes(set_ or []),
-    )
+    table, validation = _tables(data, split)
+    print(f"train       {table.summary()}")
+    if validation is not None:
+        print(f"validation  {validation.summary()}")
+    try:
+        return train_run(
+            recipe,
+            train=table,
+            validation=validation,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            verbose=_verbose(),
+            **parse_changes(changes or []),
+        )
+    except KeyboardInterrupt:
+        print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
-def main() -> None:
-    """Runs the command line."""
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    app()
+def _tables(data: pathlib.Path, split: float) -> tuple[FaceTable, FaceTable | None]:
+    from kerasface.data import identity_folder
+
+    if not (data / "train").is_dir():
+        table = identity_folder(data)
+        return table.split(split) if split else (table, None)
+    table = identity_folder(data / "train")
+    for name in VALIDATION_FOLDERS:
+        if (data / name).is_dir():
+            return table, identity_folder(data / name, names=table.names)
+    return table.split(split) if split else (table, None)
+
+
+def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], pathlib.Path]:
+    *runs, images = paths
+    if not runs:
+        raise ValueError(
+            "One or more run folders and then a folder of images are needed. "
+            f"Received: {images} alone."
+        )
+    return runs, images
+
+
+def _verbose() -> int:
+    """A moving progress bar on a terminal, one line an epoch in a file."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+def _print_summary(run: Run) -> None:
+    metrics = run.metrics
+    kept = metrics[metrics["kept"]]
+    if "val_accuracy" in kept:
+        figure = f"validation accuracy {kept['val_accuracy']:.1%} (epoch {kept['epoch']})"
+    else:
+        figure = f"no validation; training accuracy {kept['accuracy']:.1%}"
+    print(f"\nTrained: {figure}, {metrics['images_per_second']:.0f} images a second")
+    print(f"  run folder  {run.folder}")
+    print(f"  curves      {run.path('curves.png')}   (open it in any image viewer)")
+    print(f"  model       {run.path('model.keras')}   (keras.saving.load_model opens it)")

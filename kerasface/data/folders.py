@@ -60,7 +60,7 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
     index = {name: label for label, name in enumerate(names)}
     paths = [path for name in people for path in images_of[name]]
     labels = np.repeat([index[name] for name in people], [len(images_of[name]) for name in people])
-    return FaceTable(root, paths, labels, tuple(names))
+    return FaceTable(root, np.array(paths, dtype=object), labels, tuple(names))
 
 
 def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
@@ -83,7 +83,7 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
             "A folder of images must hold at least one "
             f"({', '.join(sorted(images.EXTENSIONS))}). Received: {root}."
         )
-    return FaceTable(root, paths)
+    return FaceTable(root, np.array(paths, dtype=object))
 
 
 def _existing_folder(folder: str | os.PathLike) -> pathlib.Path:

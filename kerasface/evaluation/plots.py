@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,9 +27,7 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
     """
     names = [column for column in ("loss", "accuracy") if column in history]
     names += [
-        column
-        for column in history.columns
-        if f"val_{column}" in history and column not in names
+        column for column in history.columns if f"val_{column}" in history and column not in names
     ]
     panels = names + (["learning_rate"] if "learning_rate" in history else [])
     figure = Figure(figsize=(4.6 * len(panels), 3.9), layout="constrained", dpi=120)
@@ -51,16 +50,23 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
 
 
 def _draw_pair(axis: Axes, history: pd.DataFrame, name: str) -> None:
-    marker = "o" if len(history) < 2 else None
-    style = {"linewidth": 1.8, "marker": marker, "markersize": 4}
-    axis.plot(history["epoch"], history[name], color=TRAIN_COLOR, label="train", **style)
+    style = "o" if len(history) < 2 else "-"  # a line of one point shows nothing
+    axis.plot(
+        history["epoch"], history[name], style, color=TRAIN_COLOR, linewidth=1.8, label="train"
+    )
     validation = history.get(f"val_{name}")
     if validation is not None and validation.notna().any():
         axis.plot(
-            history["epoch"], validation, color=VALIDATION_COLOR, label="validation", **style
+            history["epoch"],
+            validation,
+            style,
+            color=VALIDATION_COLOR,
+            linewidth=1.8,
+            label="validation",
         )
-        best = validation.idxmin() if name.endswith("loss") else validation.idxmax()
-        epoch, value = int(history["epoch"][best]), float(validation[best])
+        values = validation.to_numpy(float)
+        best = int(np.nanargmin(values) if name.endswith("loss") else np.nanargmax(values))
+        epoch, value = int(history["epoch"].iloc[best]), float(values[best])
         text = f"{value:.1%}" if name.endswith("accuracy") else f"{value:.3f}"
         axis.plot(
             [epoch],

@@ -1,8 +1,8 @@
 """Models by name: a registry of builders of plain functional Keras models."""
 
-import lazy_loader
+from kerasface.backend import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submodules=["blocks", "convnext", "heads", "preprocess"],
     submod_attrs={"registry": ["build", "list_models", "model_names"]},

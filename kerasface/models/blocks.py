@@ -64,9 +64,7 @@ def pointwise(x, filters: int, name: str):
     A dense layer runs as one matrix product; its backward pass is several times faster on CPUs
     than that of a convolution, and the parameters and results are the same.
     """
-    return keras.layers.Dense(
-        filters, kernel_initializer=torch_uniform(x.shape[-1]), name=name
-    )(x)
+    return keras.layers.Dense(filters, kernel_initializer=torch_uniform(x.shape[-1]), name=name)(x)
 
 
 def depthwise_conv(x, kernel_size: int, name: str, *, strides: int = 1):

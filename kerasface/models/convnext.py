@@ -6,18 +6,22 @@ the sides and doubles the channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from kerasface.models import blocks, preprocess
 
-BLOCKS = {
+BLOCKS: dict[str, Callable[..., Any]] = {
     "convnext": blocks.convnext_block,
     "inverted_bottleneck": blocks.inverted_bottleneck,
     "bottleneck": blocks.bottleneck,
 }
-STEMS = {"classic": blocks.classic_stem, "patchify": blocks.patchify_stem}
+STEMS: dict[str, Callable[..., Any]] = {
+    "classic": blocks.classic_stem,
+    "patchify": blocks.patchify_stem,
+}
 
 
 def convnext_features(

@@ -149,7 +149,7 @@ def build(
 
     inputs = keras.Input(_checked_shape(input_shape, spec), name="image")
     features = heads.HEADS[head](spec.features(inputs, **options), dropout)
-    if num_classes is None:
+    if embedding is not None:
         outputs = heads.embedding(features, embedding)
     else:
         if activation == "auto":

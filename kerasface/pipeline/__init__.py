@@ -1,9 +1,9 @@
 """Tables to pixels: decoded, augmented, batched ``tf.data`` streams."""
 
-import lazy_loader
+from kerasface.backend import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submodules=["augment", "decode", "mixing"],
-    submod_attrs={"stream": ["steps_per_epoch", "stream"]},
+    submod_attrs={"streams": ["steps_per_epoch", "stream"]},
 )

@@ -88,9 +88,7 @@ def _is_special(data: tf.Tensor) -> tf.Tensor:
         tf.strings.regex_full_match(head, r"(?s)\xff\xd8\xff.*"), tf.logical_not(odd_jpeg)
     )
     # Bytes 24 and 25 of a PNG: bit depth 8; colour type 0 (grey) or 2 (RGB).
-    plain_png = tf.strings.regex_full_match(
-        head, r"(?s)\x89PNG\r\n\x1a\n.{16}\x08[\x00\x02].*"
-    )
+    plain_png = tf.strings.regex_full_match(head, r"(?s)\x89PNG\r\n\x1a\n.{16}\x08[\x00\x02].*")
     odd_png = tf.strings.regex_full_match(head, r"(?s).*(tRNS|acTL|eXIf).*")
     plain_png = tf.logical_and(plain_png, tf.logical_not(odd_png))
     return tf.logical_not(tf.logical_or(plain_jpeg, plain_png))

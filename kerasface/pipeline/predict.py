@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasface.data.table import FaceTable
-from kerasface.pipeline.stream import stream
+from kerasface.pipeline.streams import stream
 
 
 def predict_table(

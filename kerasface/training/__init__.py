@@ -1,8 +1,8 @@
 """A recipe and tables to a run folder."""
 
-import lazy_loader
+from kerasface.backend import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submod_attrs={
         "fit": ["train"],

@@ -20,7 +20,7 @@ from kerasface import models
 from kerasface.callbacks import Curves
 from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing
-from kerasface.pipeline.stream import steps_per_epoch, stream
+from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
@@ -211,9 +211,10 @@ def _check_files(folder, recipe, train, validation):
 
 def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
     """Both tables in one, with absolute paths since their roots differ."""
+    paths = [os.path.abspath(path) for path in train.full_paths() + validation.full_paths()]
     return FaceTable(
         pathlib.Path("/"),
-        [os.path.abspath(path) for path in train.full_paths() + validation.full_paths()],
+        np.array(paths, dtype=object),
         np.concatenate([train.labels, validation.labels]),
         train.names,
         np.concatenate([train.formats, validation.formats]),
@@ -408,8 +409,9 @@ class _Keeper(keras.callbacks.Callback):
 
     def _save_checkpoint(self, epochs: int) -> None:
         values = {f"{i:05d}": np.asarray(v) for i, v in enumerate(_state(self.model))}
+        values["epochs"] = np.asarray(epochs)
         with replacing(self.folder / run_files.CHECKPOINT) as part:
-            np.savez(part, epochs=epochs, **values)
+            np.savez(part, allow_pickle=False, **values)
 
     def restore(self, model: keras.Model) -> int:
         """Brings a freshly compiled model to the last whole epoch; returns how many are done."""

@@ -217,7 +217,7 @@ def _check_type(name: str, value: Any) -> None:
         fits = origin is Mapping or all(isinstance(item, str) for item in value)
     else:
         kinds = typing.get_args(hint) or (hint,)
-        kinds = kinds + (int,) if float in kinds else kinds
+        kinds = (*kinds, int) if float in kinds else kinds
         fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
     if not fits:
         words = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}

@@ -31,7 +31,24 @@ def hw2p2() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"hw2p2": hw2p2}
+def demo() -> Recipe:
+    """Two minutes on two CPU cores: 50 drawn people at 64 px, see the README for its figure."""
+    return Recipe(
+        model="convnext_nano",
+        image_size=64,
+        epochs=12,
+        batch_size=32,
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        warmup_epochs=1,
+        warmup_learning_rate=2e-4,
+        final_learning_rate=1e-5,
+        label_smoothing=0.1,
+        augment=("flip", "rotation:10"),
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"demo": demo, "hw2p2": hw2p2}
 
 
 def named_recipe(name: str) -> Recipe:

@@ -103,9 +103,7 @@ def stream(
     )
     dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     total = steps_per_epoch(table, batch_size) * (epochs or 1) - start_step
-    return dataset.apply(tf.data.experimental.assert_cardinality(total)).prefetch(
-        tf.data.AUTOTUNE
-    )
+    return dataset.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
 
 
 def _index_batches(table, batch_size, training, order_seed, seed, epochs) -> tf.data.Dataset:
@@ -147,9 +145,7 @@ def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentat
                 key = epoch_seed + tf.stack([tf.zeros([], tf.int64), position])
                 numbers = tf.random.stateless_uniform([steps.count], key)
                 image = steps.apply(image, numbers, before_resize=True)
-                image = steps.apply(
-                    decode.resize(image, image_size), numbers, before_resize=False
-                )
+                image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
             else:
                 image = decode.resize(image, image_size)
             return position, image
@@ -182,9 +178,7 @@ def _fill_gaps(positions, found, images, names, rows, report):
         return tf.scatter_nd(places, images, shape), 1.0 - tf.cast(gaps, tf.float32)
 
     complete = tf.equal(tf.shape(found)[0], tf.shape(positions)[0])
-    return tf.cond(
-        complete, lambda: (images, tf.ones(tf.shape(positions))), fill
-    )
+    return tf.cond(complete, lambda: (images, tf.ones(tf.shape(positions))), fill)
 
 
 def _reporter(call, names):

@@ -1,0 +1,146 @@
+"""Submission files: ids, columns and order as the sample has them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kerasface.files import replacing
+
+LABEL_KINDS = ("index", "name")
+
+
+def read_sample(path: str | os.PathLike) -> pd.DataFrame:
+    """Reads a sample submission; every value stays the string that it is in the file.
+
+    Args:
+        path: A CSV file whose first column holds ids and whose second holds labels.
+
+    Returns:
+        Frame of strings; a person called ``NA`` and an id ``0042`` survive.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it has fewer than two columns, no row, or an id twice.
+    """
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(
+            f"A sample submission must be a CSV file. Received: {os.fspath(path)!r}, which does "
+            "not exist."
+        )
+    sample = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if sample.shape[1] < 2 or not len(sample):
+        raise ValueError(
+            "A sample submission has an id column, a label column and at least one row. "
+            f"Received: {os.fspath(path)!r} with columns {list(sample.columns)} and "
+            f"{len(sample)} rows."
+        )
+    ids = sample.iloc[:, 0]
+    if ids.duplicated().any():
+        raise ValueError(
+            "Every id of a sample submission must be there once. Received: "
+            f"{ids[ids.duplicated()].unique()[:3].tolist()} more than once in {os.fspath(path)!r}."
+        )
+    return sample
+
+
+def submission_frame(
+    paths: Sequence[str] | np.ndarray,
+    predictions: np.ndarray,
+    names: Sequence[str] | None,
+    *,
+    sample: pd.DataFrame | None = None,
+    label: str | None = None,
+) -> pd.DataFrame:
+    """The rows of a submission.
+
+    Args:
+        paths: The predicted files, relative to their folder, ``[N]``. An id is such a path, its
+            file name, or either without the suffix.
+        predictions: int class indices ``[N]``.
+        names: Class names; None where the labels are indices.
+        sample: What `read_sample` gives: its ids, order and columns are taken over. Further
+            columns keep the sample's values. None makes the columns ``id,label`` in the order of
+            ``paths``.
+        label: ``"index"`` (the class index) or ``"name"``; None takes what the sample's own
+            labels are, and without a sample the index.
+
+    Returns:
+        Frame of strings, to be written without its index.
+
+    Raises:
+        ValueError: If ids and files do not match one to one, naming the first few, or it cannot
+            be told whether the sample's labels are names or indices.
+    """
+    if label not in (None, *LABEL_KINDS):
+        raise ValueError(f"`label` must be one of {LABEL_KINDS}. Received: label={label!r}.")
+    if label == "name" and names is None:
+        raise ValueError("Labels by name need the class names. Received: names=None.")
+    if sample is None:
+        sample = pd.DataFrame({"id": list(paths), "label": ""})
+        label = label or "index"
+        order = np.arange(len(paths))
+    else:
+        label = label or _label_kind(sample.iloc[:, 1], names)
+        order = _match(sample.iloc[:, 0].tolist(), list(paths))
+    chosen = np.asarray(predictions)[order]
+    if label == "name" and names is not None:
+        values = [names[int(index)] for index in chosen]
+    else:
+        values = [str(int(index)) for index in chosen]
+    result = sample.copy()
+    result[result.columns[1]] = values
+    return result
+
+
+def write_submission(path: str | os.PathLike, frame: pd.DataFrame) -> pathlib.Path:
+    """Writes a submission; the file appears whole or not at all."""
+    with replacing(path) as part:
+        frame.to_csv(part, index=False)
+    return pathlib.Path(path)
+
+
+def _label_kind(labels: pd.Series, names: Sequence[str] | None) -> str:
+    values = set(labels)
+    is_index = all(value.isdecimal() for value in values)
+    is_name = names is not None and values <= set(names)
+    if is_index and is_name and any(str(index) != name for index, name in enumerate(names or ())):
+        problem = "which may be names or indices here"
+    elif is_index or is_name:
+        return "name" if is_name else "index"
+    else:
+        problem = "which are neither"
+    raise ValueError(
+        "The labels of a sample submission must be class names or indices. Received: "
+        f"{sorted(values)[:3]}, {problem}. Say label='index' or label='name'"
+        f"{', and the class names' if names is None else ''}."
+    )
+
+
+def _match(ids: list[str], paths: list[str]) -> np.ndarray:
+    """The position of each id's file; every file has one id."""
+    spellings = [
+        lambda path: path,
+        lambda path: path.rsplit("/", 1)[-1],
+        lambda path: os.path.splitext(path)[0],
+        lambda path: os.path.splitext(path.rsplit("/", 1)[-1])[0],
+    ]
+    best: list[dict[str, int]] = []
+    for spell in spellings:
+        keys = [spell(path) for path in paths]
+        if len(set(keys)) == len(keys):
+            best.append({key: index for index, key in enumerate(keys)})
+    position = max(best, key=lambda keys: sum(name in keys for name in ids))
+    missing = [name for name in ids if name not in position]
+    extra = sorted(set(position) - set(ids))
+    if missing or extra:
+        raise ValueError(
+            "Every id of the sample must have a file and every file an id. Received: "
+            f"{len(missing)} ids without a file {missing[:3]} and {len(extra)} files without an "
+            f"id {extra[:3]}. Is it the right folder, and were all files readable?"
+        )
+    return np.array([position[name] for name in ids])
