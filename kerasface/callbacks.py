@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import time
@@ -102,8 +103,9 @@ class Submission(keras.callbacks.Callback):
         batch_size: Images a step.
 
     Raises:
-        ValueError: If ids and files do not match (the first few are named), or ``best`` is not
-            among the logs.
+        ValueError: If ids and files do not match (the first few are named); when the training
+            starts, if the model has other outputs than ``names``; after its first epoch, if
+            ``best`` is not among the logs.
 
     Example:
         >>> callback = Submission("data/test", "submission.csv",
@@ -138,6 +140,12 @@ class Submission(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._best_value = self._best_weights = None
+        outputs = self.model.output_shape[-1]
+        if self.names is not None and len(self.names) != outputs:
+            raise ValueError(
+                "`names` must have one name an output of the model. "
+                f"Received: {len(self.names)} names for {outputs} outputs."
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if self.best is None:
@@ -147,6 +155,8 @@ class Submission(keras.callbacks.Callback):
                 f"`best` must be among the logs {sorted(logs or {})}. Received: best={self.best!r}."
             )
         value = float(logs[self.best])
+        if math.isnan(value):
+            return
         sign = -1 if self.best.endswith("loss") else 1
         if self._best_value is None or sign * value > sign * self._best_value:
             self._best_value, self._best_weights = value, self.model.get_weights()
@@ -155,8 +165,12 @@ class Submission(keras.callbacks.Callback):
         last = self.model.get_weights()
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
-        outputs = predict_table(self.model, self.table, batch_size=self.batch_size, flip=self.flip)
-        self.model.set_weights(last)
+        try:
+            outputs = predict_table(
+                self.model, self.table, batch_size=self.batch_size, flip=self.flip
+            )
+        finally:
+            self.model.set_weights(last)
         write_submission(self.path, self._frame(outputs.argmax(axis=1)))
 
     def _frame(self, predictions: np.ndarray) -> pd.DataFrame:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import warnings
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 100_000_000  # a decompression bomb otherwise fills the memory
+
+# What makes an image with an EXIF orientation upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +64,11 @@ def decode(data: bytes) -> np.ndarray:
         (3, 2, 3)
     """
     image, _ = _load(data)
-    return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+    orientation = _orientation(image)
+    image = _to_rgb(image)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    return np.asarray(image)
 
 
 def inspect(data: bytes) -> ImageInfo:
@@ -70,35 +84,41 @@ def inspect(data: bytes) -> ImageInfo:
         ValueError: As ``decode``.
     """
     image, plain = _load(data)
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation not in range(1, 9):  # some cameras write 0 for unknown
-        orientation = 1
-    return ImageInfo(image.width, image.height, orientation, plain)
+    return ImageInfo(image.width, image.height, _orientation(image), plain)
 
 
 def _load(data: bytes) -> tuple[Image.Image, bool]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS}")
-            plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
-            # A PNG with a transparent colour or several frames has more than its plain pixels.
-            plain = plain and "transparency" not in image.info
-            plain = plain and getattr(image, "n_frames", 1) == 1
-            image.load()
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS}")
+        plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
+        # A PNG with a transparent colour or several frames has more than its plain pixels.
+        plain = plain and "transparency" not in image.info
+        plain = plain and getattr(image, "n_frames", 1) == 1
+        image.load()
     except ValueError:
         raise
+    except UnidentifiedImageError as error:
+        # Pillow's own words name a place in memory.
+        raise ValueError("no image format that is known" if data else "empty file") from error
     except Exception as error:  # Pillow's plugins raise whatever their format provokes
         raise ValueError(f"not a readable image: {error}") from error
     return image, plain
 
 
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow raises whatever a broken EXIF block provokes; the pixels are sound
+        return 1
+    return orientation if orientation in range(1, 9) else 1  # some cameras write 0 for unknown
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float64)
-        if image.mode != "F" and values.max(initial=0) > 255:
+        if image.mode.startswith("I;16") or (image.mode == "I" and values.max(initial=0) > 255):
             values = values / 257.0  # 65535 -> 255
         image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:

@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,15 +46,23 @@ class FaceTable:
         object.__setattr__(self, "paths", np.asarray(self.paths, dtype=object))
         object.__setattr__(self, "names", tuple(self.names))
         if self.labels is not None:
-            object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.int64))
-            self._check_labels(self.labels)
-        if self.formats is not None and len(self.formats) != len(self.paths):
-            raise ValueError(
-                "`formats` must have one value an image. "
-                f"Received: {len(self.formats)} formats for {len(self.paths)} paths."
-            )
+            labels = np.asarray(self.labels)
+            self._check_labels(labels)
+            object.__setattr__(self, "labels", labels.astype(np.int64))
+        if self.formats is not None:
+            object.__setattr__(self, "formats", np.asarray(self.formats, dtype=np.int8))
+            if len(self.formats) != len(self.paths):
+                raise ValueError(
+                    "`formats` must have one value an image. "
+                    f"Received: {len(self.formats)} formats for {len(self.paths)} paths."
+                )
 
     def _check_labels(self, labels: np.ndarray) -> None:
+        if labels.ndim not in (1, 2) or (labels.size and labels.dtype.kind not in "biu"):
+            raise ValueError(
+                "`labels` must be integers, [N] class indices or [N, attributes] of 0 and 1. "
+                f"Received: {labels.dtype} of shape {labels.shape}."
+            )
         if len(labels) != len(self.paths):
             raise ValueError(
                 "`labels` must have one row an image. "
@@ -182,7 +191,7 @@ def check(
         table: What is to be read.
         max_unreadable: Largest share of unreadable files that is put up with, in ``[0, 1]``.
         workers: Threads that read; None for twice the processors.
-        progress: Whether a progress bar is shown on standard error.
+        progress: Whether a progress bar is shown, if standard error is a terminal.
 
     Returns:
         The readable rows and the list of the others with reasons.
@@ -197,14 +206,15 @@ def check(
             f"Received: max_unreadable={max_unreadable}."
         )
     workers = workers or 2 * (os.cpu_count() or 1)
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
         outcomes = list(
             tqdm(
                 pool.map(_check_file, table.full_paths(), chunksize=64),
                 total=len(table),
                 desc="checking images",
                 unit=" files",
-                disable=not progress,
+                disable=None if progress else True,  # None: where nobody looks
                 leave=False,
             )
         )

@@ -39,7 +39,7 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
         if name == "learning_rate":
-            axis.plot(history["epoch"], history[name], color=RATE_COLOR, linewidth=1.8)
+            _draw_line(axis, history, name, color=RATE_COLOR)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
             axis.set_ylim(bottom=0)
         else:
@@ -49,21 +49,18 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
     return figure
 
 
+def _draw_line(axis: Axes, history: pd.DataFrame, name: str, **style) -> None:
+    form = "o" if len(history) < 2 else "-"  # a line of one point shows nothing
+    axis.plot(history["epoch"], history[name], form, linewidth=1.8, **style)
+
+
 def _draw_pair(axis: Axes, history: pd.DataFrame, name: str) -> None:
-    style = "o" if len(history) < 2 else "-"  # a line of one point shows nothing
-    axis.plot(
-        history["epoch"], history[name], style, color=TRAIN_COLOR, linewidth=1.8, label="train"
-    )
+    _draw_line(axis, history, name, color=TRAIN_COLOR, label="train")
     validation = history.get(f"val_{name}")
     if validation is not None and validation.notna().any():
-        axis.plot(
-            history["epoch"],
-            validation,
-            style,
-            color=VALIDATION_COLOR,
-            linewidth=1.8,
-            label="validation",
-        )
+        # Validation may come every few epochs only; the line joins what there is.
+        known = history[validation.notna().to_numpy()]
+        _draw_line(axis, known, f"val_{name}", color=VALIDATION_COLOR, label="validation")
         values = validation.to_numpy(float)
         best = int(np.nanargmin(values) if name.endswith("loss") else np.nanargmax(values))
         epoch, value = int(history["epoch"].iloc[best]), float(values[best])

@@ -25,14 +25,19 @@ def read_sample(path: str | os.PathLike) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it has fewer than two columns, no row, or an id twice.
+        ValueError: If it is no CSV file, has fewer than two columns, no row, or an id twice.
     """
     if not pathlib.Path(path).is_file():
         raise FileNotFoundError(
             f"A sample submission must be a CSV file. Received: {os.fspath(path)!r}, which does "
             "not exist."
         )
-    sample = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        sample = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas does not name the file
+        raise ValueError(
+            f"A sample submission must be a CSV file. Received: {os.fspath(path)!r}: {error}"
+        ) from error
     if sample.shape[1] < 2 or not len(sample):
         raise ValueError(
             "A sample submission has an id column, a label column and at least one row. "
@@ -106,7 +111,8 @@ def write_submission(path: str | os.PathLike, frame: pd.DataFrame) -> pathlib.Pa
 
 def _label_kind(labels: pd.Series, names: Sequence[str] | None) -> str:
     values = set(labels)
-    is_index = all(value.isdecimal() for value in values)
+    # "0042" is a name: an index has no leading zeros.
+    is_index = all(value.isdecimal() and value == str(int(value)) for value in values)
     is_name = names is not None and values <= set(names)
     if is_index and is_name and any(str(index) != name for index, name in enumerate(names or ())):
         problem = "which may be names or indices here"

@@ -151,7 +151,7 @@ def build(
     features = heads.HEADS[head](spec.features(inputs, **options), dropout)
     if embedding is not None:
         outputs = heads.embedding(features, embedding)
-    else:
+    elif num_classes is not None:
         if activation == "auto":
             activation = "sigmoid" if multi_label or num_classes == 1 else "softmax"
         outputs = heads.classes(features, num_classes, activation)

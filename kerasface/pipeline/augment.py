@@ -130,13 +130,16 @@ def crop(image: tf.Tensor, numbers: tf.Tensor, smallest_area: float) -> tf.Tenso
 
     Args:
         image: ``[height, width, 3]``.
-        numbers: float32 ``[4]``: area, aspect ratio (3/4 to 4/3), and the two positions.
+        numbers: float32 ``[4]``: area, aspect ratio (3/4 to 4/3, as far as the area leaves
+            room), and the two positions.
         smallest_area: Smallest share of the image's area, in (0, 1].
     """
     shape = tf.shape(image)[:2]
     sides = tf.cast(shape, tf.float32)
     area = _between(numbers[0], smallest_area, 1.0)
-    ratio = tf.exp(_between(numbers[1], math.log(3 / 4), math.log(4 / 3)))
+    # A longer side would be cut off at the border, and the area become smaller than drawn.
+    widest = tf.minimum(math.log(4 / 3), -tf.math.log(area))
+    ratio = tf.exp(_between(numbers[1], -widest, widest))
     wanted = tf.sqrt(area * tf.stack([1 / ratio, ratio])) * sides
     size = tf.clip_by_value(tf.cast(tf.round(wanted), tf.int32), 1, shape)
     room = tf.cast(shape - size + 1, tf.float32)
@@ -220,8 +223,9 @@ def rand_augment(image: tf.Tensor, numbers: tf.Tensor, magnitude: float) -> tf.T
     Args:
         image: float32 ``[height, width, 3]`` in [0, 255].
         numbers: float32 ``[4]``: operation and signed strength, twice.
-        magnitude: 0 (nothing) to 10 (strongest); the strength of a single application is drawn
-            uniformly up to it.
+        magnitude: 0 (weakest) to 10 (strongest); the strength of a single application is drawn
+            uniformly up to it. Two operations know no strength: they stretch the contrast and
+            equalise the histogram at any magnitude.
     """
     for index in range(RAND_AUGMENT_OPERATIONS_PER_IMAGE):
         which, draw = numbers[2 * index], numbers[2 * index + 1]
@@ -277,11 +281,13 @@ def _solarize(image: tf.Tensor, signed) -> tf.Tensor:
 
 
 def _auto_contrast(image: tf.Tensor, signed) -> tf.Tensor:
-    return keras_cv.layers.AutoContrast(value_range=(0, 255)).augment_image(image)
+    operation = keras_cv.layers.AutoContrast(value_range=(0, 255), dtype="float32")
+    return operation.augment_images(image[None])[0]
 
 
 def _equalize(image: tf.Tensor, signed) -> tf.Tensor:
-    return keras_cv.layers.Equalization(value_range=(0, 255)).augment_image(image)
+    operation = keras_cv.layers.Equalization(value_range=(0, 255), dtype="float32")
+    return operation.augment_images(image[None])[0]
 
 
 def _affine(image: tf.Tensor, a, b, c, d, shift_x=0.0, shift_y=0.0) -> tf.Tensor:

@@ -81,15 +81,17 @@ def _decode_with_pillow(data: tf.Tensor) -> tf.Tensor:
 
 def _is_special(data: tf.Tensor) -> tf.Tensor:
     """Whether a file is anything but an upright 8-bit RGB or grey JPEG or PNG."""
+    # In these patterns \C is any byte, where a dot would be a character of UTF-8.
     head = tf.strings.substr(data, 0, 4096)
-    # A JPEG with an EXIF block may be turned; one with an Adobe block may be CMYK.
-    odd_jpeg = tf.strings.regex_full_match(head, r"(?s).*(Exif\x00\x00|Adobe).*")
-    plain_jpeg = tf.logical_and(
-        tf.strings.regex_full_match(head, r"(?s)\xff\xd8\xff.*"), tf.logical_not(odd_jpeg)
+    # A JPEG with an EXIF or XMP block may be turned; one with an Adobe block may be CMYK.
+    odd_jpeg = tf.strings.regex_full_match(head, r"\C*(Exif\x00\x00|ns\.adobe\.com|Adobe)\C*")
+    plain_jpeg = tf.logical_and(tf.io.is_jpeg(data), tf.logical_not(odd_jpeg))
+    # Bytes 24 and 25 of a PNG: bit depth 8; colour type 0 (grey) or 2 (RGB). Its other blocks
+    # may come at any place.
+    plain_png = tf.strings.regex_full_match(head, r"\CPNG\r\n\x1a\n\C{16}\x08[\x00\x02]\C*")
+    odd_png = tf.strings.regex_full_match(
+        data, r"\CPNG\C*(tRNS|acTL|eXIf|XML:com\.adobe\.xmp|Raw profile type exif)\C*"
     )
-    # Bytes 24 and 25 of a PNG: bit depth 8; colour type 0 (grey) or 2 (RGB).
-    plain_png = tf.strings.regex_full_match(head, r"(?s)\x89PNG\r\n\x1a\n.{16}\x08[\x00\x02].*")
-    odd_png = tf.strings.regex_full_match(head, r"(?s).*(tRNS|acTL|eXIf).*")
     plain_png = tf.logical_and(plain_png, tf.logical_not(odd_png))
     return tf.logical_not(tf.logical_or(plain_jpeg, plain_png))
 

@@ -72,6 +72,7 @@ def _cutmix(images: tf.Tensor, alpha: float, seeds: tf.Tensor) -> tuple[tf.Tenso
 
 def _beta(alpha: float, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     gammas = tf.random.stateless_gamma([2, batch], seed, alpha)
-    # Small alphas can draw two zeros; such an example stays as it is.
-    share = tf.math.divide_no_nan(gammas[0], gammas[0] + gammas[1])
-    return tf.where(tf.reduce_sum(gammas, axis=0) > 0, share, 1.0)
+    # Small alphas can draw two zeros, which TensorFlow makes the smallest float; such an example
+    # stays as it is.
+    share = gammas[0] / tf.reduce_sum(gammas, axis=0)
+    return tf.where(tf.reduce_max(gammas, axis=0) > 1e-37, share, 1.0)

@@ -30,12 +30,12 @@ def predict_table(
         float32 ``[len(table), outputs]``, rows in the table's order.
 
     Raises:
-        ValueError: If the model's input is not square.
+        ValueError: If the model's input is not square, or has no size.
     """
     _, height, width, _ = model.input_shape
-    if height != width:
+    if height is None or height != width:
         raise ValueError(
-            "Tables are read as square images. "
+            "Tables are read as square images of one size. "
             f"Received: a model for images of {height} x {width} pixels."
         )
     unlabeled = FaceTable(table.root, table.paths, formats=table.formats)

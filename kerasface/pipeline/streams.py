@@ -218,7 +218,7 @@ def _check_arguments(
         ("cutmix", cutmix, 0),
         ("epochs", 1 if epochs is None else epochs, 1),
     ):
-        if value < low:
+        if not value >= low:
             raise ValueError(f"`{name}` must be at least {low}. Received: {name}={value}.")
     if labels not in ("index", "one_hot"):
         raise ValueError(f"`labels` must be 'index' or 'one_hot'. Received: labels={labels!r}.")
@@ -236,4 +236,10 @@ def _check_arguments(
         raise ValueError(
             "`start_step` counts in a stream that spans a whole run. "
             f"Received: start_step={start_step} without `epochs`. Give the number of epochs too."
+        )
+    total = steps_per_epoch(table, batch_size) * (epochs or 1)
+    if start_step > total:
+        raise ValueError(
+            f"`start_step` must be at most the {total} steps of the run. "
+            f"Received: start_step={start_step}."
         )

@@ -73,7 +73,7 @@ def train(
     _check_tables(train, validation, recipe)
     folder = pathlib.Path(out)
     _prepare_folder(folder, recipe, train.names, resume, overwrite)
-    train, validation = _check_files(folder, recipe, train, validation)
+    train, validation = _check_files(folder, recipe, train, validation, progress=bool(verbose))
     if recipe.train_on_validation:
         train, validation = _join(train, validation), None
 
@@ -114,6 +114,11 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
     if len(train.names) < 2:
         raise ValueError(
             f"A classifier needs at least two classes. Received: {list(train.names)} in `train`."
+        )
+    if recipe.early_stopping and (validation is None or recipe.train_on_validation):
+        raise ValueError(
+            "Early stopping needs a validation table that is not trained on. "
+            f"Received: early_stopping={recipe.early_stopping}. Give one, or set it to 0."
         )
     if validation is None:
         if recipe.train_on_validation:
@@ -192,9 +197,10 @@ def _environment() -> dict:
     }
 
 
-def _check_files(folder, recipe, train, validation):
+def _check_files(folder, recipe, train, validation, progress):
+    share = recipe.max_unreadable
     reports = [
-        None if table is None else check(table, max_unreadable=recipe.max_unreadable)
+        None if table is None else check(table, max_unreadable=share, progress=progress)
         for table in (train, validation)
     ]
     unreadable = pd.concat(
@@ -235,7 +241,7 @@ def _build(recipe: Recipe, num_classes: int) -> keras.Model:
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     model.compile(
-        _optimizer(recipe, steps),
+        build_optimizer(recipe, steps),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         weighted_metrics=["accuracy"],
         # XLA makes this step three times slower on CPUs.
@@ -243,10 +249,16 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe, with its schedule; biases and norms are not decayed.
+
+    Args:
+        recipe: Which optimizer, rates, decay, moving average and accumulation.
+        steps: Batches an epoch, which the schedule is laid over.
+    """
     options = {
         "learning_rate": _schedule(recipe, steps),
-        "weight_decay": recipe.weight_decay or None,
+        "weight_decay": recipe.weight_decay,
         "use_ema": recipe.ema > 0,
         "ema_momentum": recipe.ema or 0.99,
         "gradient_accumulation_steps": (
@@ -439,7 +451,7 @@ def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
     history = run.history
     monitor = recipe.monitor if recipe.monitor in history else None
     row = best_row(history, monitor) if monitor and recipe.keep == "best" else len(history) - 1
-    seconds = float(history["seconds"].median())
+    seconds = max(float(history["seconds"].median()), 0.001)  # what a row resolves
     metrics = {
         "best": _plain(history.iloc[row]),
         "last": _plain(history.iloc[-1]),

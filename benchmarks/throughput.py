@@ -1,0 +1,100 @@
+"""Images a second of the training step, of inference and of the input stream.
+
+Each line is one JSON object; run it beside ``benchmarks/pytorch_original.py``, one after the
+other on idle cores, several times:
+
+    TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/throughput.py step --image-size 112 --batch-size 32
+    TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/throughput.py stream --data data/train
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import numpy as np
+
+
+def step(options: argparse.Namespace) -> dict:
+    """The recipe's training step (or inference) on one fixed batch of noise."""
+    import keras
+    import tensorflow as tf
+
+    import kerasface
+    from kerasface.training.fit import build_optimizer
+
+    size, batch = options.image_size, options.batch_size
+    model = kerasface.build("convnext_small", options.classes, input_shape=(size, size, 3))
+    recipe = kerasface.training.named_recipe("hw2p2")
+    model.compile(
+        build_optimizer(recipe, steps=42),
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        jit_compile=False,
+    )
+    generator = np.random.default_rng(0)
+    images = generator.uniform(0, 255, (batch, size, size, 3)).astype("float32")
+    labels = generator.dirichlet(np.ones(options.classes), batch).astype("float32")
+    batches = tf.data.Dataset.from_tensors((images, labels)).repeat().prefetch(2)
+    marks: list[float] = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_: marks.append(time.perf_counter()),
+        on_predict_batch_end=lambda *_: marks.append(time.perf_counter()),
+    )
+    count = options.steps + 3  # the first ones trace and warm up
+    if options.inference:
+        model.predict(batches, steps=count, callbacks=[note], verbose=0)
+    else:
+        model.fit(batches, steps_per_epoch=count, callbacks=[note], verbose=0)
+    seconds = statistics.median(np.diff(marks)[2:].tolist())
+    what = "inference" if options.inference else "step"
+    return {"what": what, "images_per_second": round(batch / seconds, 2)}
+
+
+def stream(options: argparse.Namespace) -> dict:
+    """The training stream of recipe ``hw2p2`` alone: read, decode, augment, mix, batch."""
+    import kerasface
+
+    table = kerasface.data.check(kerasface.data.identity_folder(options.data)).table
+    recipe = kerasface.training.named_recipe("hw2p2")
+    batches = kerasface.pipeline.stream(
+        table,
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+        training=True,
+        augment=recipe.augment,
+        mixup=recipe.mixup,
+        labels="one_hot",
+        epochs=1 + options.images // len(table),
+    )
+    seen, started = 0, 0.0
+    for index, (images, _, _) in enumerate(batches):
+        if index == 4:  # warm
+            started = time.perf_counter()
+        seen += len(images) if index > 4 else 0
+        if seen >= options.images:
+            break
+    rate = seen / (time.perf_counter() - started)
+    return {"what": "stream", "images_per_second": round(rate, 1), "images": seen}
+
+
+def main() -> None:
+    """Runs one measurement and prints it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("step", "stream"))
+    parser.add_argument("--image-size", type=int, default=112)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=8, help="timed steps")
+    parser.add_argument("--classes", type=int, default=7001)
+    parser.add_argument("--inference", action="store_true", help="predict in place of fit")
+    parser.add_argument("--data", help="folder with one subfolder a person, for stream")
+    parser.add_argument("--images", type=int, default=4000, help="timed images of the stream")
+    options = parser.parse_args()
+    if options.what == "stream" and not options.data:
+        parser.error("stream needs --data")
+    print(json.dumps((step if options.what == "step" else stream)(options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""CMU 11-785 HW2P2: thousands of people, one folder each, and a submission.
+
+With the competition's data (``train/``, ``dev/``, ``test/``, ``sample_submission.csv``):
+
+    python examples/hw2p2.py --data data/11-785-f23-hw2p2 --out runs/hw2p2
+
+Without ``--data`` faces are drawn, and a few short epochs show the way:
+
+    python examples/hw2p2.py --out runs/drawn
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import keras
+
+import kerasface
+
+
+def main() -> None:
+    """Trains with the user's own compile and fit; callbacks leave curves and submission."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=pathlib.Path, help="the competition's folder")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/hw2p2"))
+    parser.add_argument("--model", help="default: convnext_small, on drawn faces convnext_nano")
+    parser.add_argument("--image-size", type=int, help="default: 224, on drawn faces 64")
+    parser.add_argument("--batch-size", type=int, help="default: 256, on drawn faces 32")
+    parser.add_argument("--epochs", type=int, help="default: 60, on drawn faces 3")
+    options = parser.parse_args()
+    drawn = options.data is None
+    data = options.data or kerasface.data.drawn_faces(options.out / "faces", identities=20)
+    image_size = options.image_size or (64 if drawn else 224)
+    batch_size = options.batch_size or (32 if drawn else 256)
+    epochs = options.epochs or (3 if drawn else 60)
+
+    train = kerasface.data.identity_folder(data / "train")
+    dev = kerasface.data.identity_folder(data / "dev", names=train.names)
+    train, dev = kerasface.data.check(train).table, kerasface.data.check(dev).table
+    print(train.summary())
+
+    # stream() needs no epochs here: it takes a new order and augmentation at each pass.
+    common = {"image_size": image_size, "batch_size": batch_size, "labels": "one_hot"}
+    batches = kerasface.pipeline.stream(
+        train, **common, training=True, augment="face", mixup=1.0
+    )
+    judged = kerasface.pipeline.stream(dev, **common)
+
+    model = kerasface.build(
+        options.model or ("convnext_nano" if drawn else "convnext_small"),
+        num_classes=len(train.names),
+        input_shape=(image_size, image_size, 3),
+    )
+    steps = kerasface.pipeline.steps_per_epoch(train, batch_size)
+    warmup = epochs // 6
+    rate = keras.optimizers.schedules.CosineDecay(
+        3e-4,
+        decay_steps=(epochs - warmup) * steps,
+        warmup_target=1e-3,
+        warmup_steps=warmup * steps,
+        alpha=0.01,
+    )
+    model.compile(
+        keras.optimizers.AdamW(rate, weight_decay=0.05),
+        keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+        weighted_metrics=["accuracy"],
+    )
+    model.fit(
+        batches,
+        epochs=epochs,
+        validation_data=judged,
+        verbose=2,
+        callbacks=[
+            kerasface.callbacks.Curves(options.out / "curves.png"),
+            kerasface.callbacks.Submission(
+                data / "test",
+                options.out / "submission.csv",
+                sample=data / "sample_submission.csv",
+                label="index",
+                best="val_accuracy",
+                flip=True,
+            ),
+        ],
+    )
+    model.save(options.out / "model.keras")
+    print(f"Curves, submission and model: {options.out}")
+
+
+if __name__ == "__main__":
+    main()

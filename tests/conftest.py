@@ -1,0 +1,42 @@
+"""What several test files share: drawn faces, their tables and one very small finished run."""
+
+import os
+
+import pytest
+
+import kerasface
+
+
+def pytest_configure():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory):
+    """Folder of 4 drawn people: 24 training, 12 validation and 8 test images of 32 px."""
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    return kerasface.data.drawn_faces(folder, identities=4, train=6, dev=3, test=2, size=32)
+
+
+@pytest.fixture(scope="session")
+def tables(faces):
+    """Training and validation table of `faces`."""
+    train = kerasface.data.identity_folder(faces / "train")
+    return train, kerasface.data.identity_folder(faces / "dev", names=train.names)
+
+
+@pytest.fixture(scope="session")
+def run(tables, tmp_path_factory):
+    """A finished run of two epochs; tests that write into it copy it first."""
+    train, validation = tables
+    return kerasface.train(
+        "demo",
+        train=train,
+        validation=validation,
+        out=tmp_path_factory.mktemp("runs") / "tiny",
+        verbose=0,
+        architecture={"channels": [8, 16], "blocks_per_stage": [1, 1]},
+        image_size=16,
+        batch_size=8,
+        epochs=2,
+    )

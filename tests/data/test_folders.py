@@ -1,0 +1,138 @@
+"""Tests of the tables made from folders."""
+
+import os
+
+import pytest
+
+from kerasface.data import drawn_faces, identity_folder, unlabeled_folder
+from kerasface.data.table import check
+
+
+def make(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"")
+    return root
+
+
+@pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
+def test_missing_folder(read, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"'.*nowhere', nothing at that path"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
+def test_file_instead_of_a_folder(read, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"'.*a\.jpg', a file"):
+        read(make(tmp_path, "a.jpg") / "a.jpg")
+
+
+@pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
+def test_empty_folder(read, tmp_path):
+    with pytest.raises(ValueError, match="Received: ") as caught:
+        read(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert ".webp" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["a.jpg", "ann/notes.txt", ".hidden/a.jpg"])
+def test_folder_without_people(tmp_path, path):
+    with pytest.raises(ValueError, match="one subfolder of images a person"):
+        identity_folder(make(tmp_path, path))
+
+
+def test_one_person_is_no_classification(tmp_path):
+    make(tmp_path, "ann/1.jpg", "ann/2.jpg", "nobody/notes.txt")
+    with pytest.raises(ValueError, match="with images of 'ann' alone"):
+        identity_folder(tmp_path)
+
+
+def test_names_stay_as_they_are_in_sorted_order(tmp_path):
+    people = ["0042", "42", "NA", "Zoë", "ann lee", "bob, jr.", "null", "Ärzte", "李"]
+    make(tmp_path, *(f"{person}/1.jpg" for person in reversed(people)))
+    table = identity_folder(tmp_path)
+    assert table.names == tuple(people)
+    assert list(table.labels) == list(range(9))
+    assert list(table.paths) == [f"{person}/1.jpg" for person in people]
+    assert all(os.path.isfile(path) for path in table.full_paths())
+
+
+def test_images_at_any_depth_count_for_the_person(tmp_path):
+    make(tmp_path, "bob/b.jpg", "ann/2020/summer/a.jpg", "ann/2019/z.jpg", "ann/m.jpg")
+    table = identity_folder(tmp_path)
+    assert table.names == ("ann", "bob")
+    assert list(table.paths) == [
+        "ann/2019/z.jpg",
+        "ann/2020/summer/a.jpg",
+        "ann/m.jpg",
+        "bob/b.jpg",
+    ]
+    assert list(table.labels) == [0, 0, 0, 1]
+
+
+def test_hidden_and_other_files_are_left_out(tmp_path):
+    sound = ["ann/a.JPG", "ann/b.jpeg", "ann/c.PnG", "bob/d.webp", "bob/e.TIFF", "bob/f.bmp"]
+    make(tmp_path, *sound, "ann/.g.jpg", "ann/.thumbs/h.jpg", ".cache/i.jpg", "j.jpg")
+    make(tmp_path, "ann/notes.txt", "ann/jpg", "ann/k.jpg.part", "bob/Thumbs.db", "empty/l.csv")
+    (tmp_path / "bob" / "folder.jpg").mkdir()
+    table = identity_folder(tmp_path)
+    assert list(table.paths) == sound
+    assert table.names == ("ann", "bob")
+    assert list(unlabeled_folder(tmp_path).paths) == [*sound, "j.jpg"]
+
+
+def test_given_names_number_a_validation_folder_like_training(tmp_path):
+    make(tmp_path, "train/ann/1.jpg", "train/bob/1.jpg", "train/cy/1.jpg")
+    make(tmp_path, "dev/bob/1.jpg", "dev/cy/1.jpg", "dev/cy/2.jpg")
+    train = identity_folder(tmp_path / "train")
+    dev = identity_folder(tmp_path / "dev", names=train.names)
+    assert dev.names == ("ann", "bob", "cy")
+    assert list(dev.labels) == [1, 2, 2]
+
+
+def test_given_names_keep_their_order(tmp_path):
+    make(tmp_path, "ann/1.jpg", "bob/1.jpg")
+    table = identity_folder(tmp_path, names=["bob", "zoe", "ann"])
+    assert table.names == ("bob", "zoe", "ann")
+    assert list(table.paths) == ["ann/1.jpg", "bob/1.jpg"]
+    assert list(table.labels) == [2, 0]
+
+
+def test_given_names_allow_a_single_person(tmp_path):
+    table = identity_folder(make(tmp_path, "bob/1.jpg"), names=("ann", "bob"))
+    assert list(table.labels) == [1]
+
+
+def test_person_who_is_not_among_the_given_names(tmp_path):
+    make(tmp_path, "ann/1.jpg", "eve/1.jpg", "empty/notes.txt")
+    with pytest.raises(ValueError, match=r"\['eve'\], not among the 2 names"):
+        identity_folder(tmp_path, names=("ann", "bob"))
+
+
+def test_unlabeled_folder_is_sorted_and_goes_deep(tmp_path):
+    make(tmp_path, "b.png", "a/z.jpg", "a/b/c.JPEG", "10.jpg", "9.jpg", "a/readme.md")
+    table = unlabeled_folder(tmp_path)
+    assert list(table.paths) == ["10.jpg", "9.jpg", "a/b/c.JPEG", "a/z.jpg", "b.png"]
+    assert table.labels is None
+    assert table.names == ()
+
+
+@pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
+def test_folder_as_text_or_path(read, tmp_path):
+    make(tmp_path, "ann/1.jpg", "bob/1.jpg")
+    assert read(str(tmp_path)).full_paths() == read(tmp_path).full_paths()
+
+
+def test_linked_person(tmp_path):
+    make(tmp_path, "faces/ann/1.jpg", "elsewhere/1.jpg")
+    (tmp_path / "faces" / "bob").symlink_to(tmp_path / "elsewhere")
+    assert list(identity_folder(tmp_path / "faces").paths) == ["ann/1.jpg", "bob/1.jpg"]
+
+
+def test_drawn_faces(tmp_path):
+    root = drawn_faces(tmp_path, identities=3, train=2, dev=1, test=2, size=24)
+    train = identity_folder(root / "train")
+    assert train.names == ("p0000", "p0001", "p0002")
+    assert list(train.labels) == [0, 0, 1, 1, 2, 2]
+    assert list(check(train).table.formats) == [1] * 6
+    assert list(unlabeled_folder(root / "test").paths) == [f"{i:06d}.jpg" for i in range(6)]

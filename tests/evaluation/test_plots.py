@@ -1,0 +1,170 @@
+"""Curves: what is drawn, read from the figure's own lines."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from kerasface.evaluation.plots import VALIDATION_COLOR, training_curves
+
+NAN = float("nan")
+
+
+def history(**changes):
+    columns = {
+        "epoch": [1, 2, 3, 4],
+        "loss": [2.0, 1.5, 1.2, 1.0],
+        "accuracy": [0.2, 0.4, 0.5, 0.6],
+        "val_loss": [2.1, 1.4, 1.6, 1.7],
+        "val_accuracy": [0.1, 0.3, 0.5, 0.4],
+        "learning_rate": [1e-4, 1e-3, 5e-4, 1e-5],
+        "seconds": [3.0, 2.0, 2.0, 2.0],
+    }
+    columns.update(changes)
+    return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+
+
+def panels(figure):
+    """Title of each panel to its lines by label, in order."""
+    return {
+        axis.get_title(loc="left"): {line.get_label(): line for line in axis.get_lines()}
+        for axis in figure.axes
+    }
+
+
+def data(line):
+    x, y = line.get_data()
+    return np.asarray(x).tolist(), np.asarray(y).tolist()
+
+
+def star(lines):
+    """Label and place of the best epoch's mark."""
+    (found,) = [line for line in lines.values() if line.get_marker() == "*"]
+    return found.get_label(), *data(found)
+
+
+def is_visible(line):
+    """A line of one point needs a marker."""
+    points = np.isfinite(np.asarray(line.get_ydata(), float)).sum()
+    return points > 1 or (points == 1 and line.get_marker() not in ("None", "", None))
+
+
+def test_panels_and_their_data():
+    frame = history()
+    figure = training_curves(frame, title="run 7")
+    assert isinstance(figure, Figure)
+    drawn = panels(figure)
+    assert list(drawn) == ["loss", "accuracy", "learning rate"]
+    for name in ("loss", "accuracy"):
+        assert data(drawn[name]["train"]) == ([1, 2, 3, 4], frame[name].tolist())
+        assert data(drawn[name]["validation"]) == ([1, 2, 3, 4], frame[f"val_{name}"].tolist())
+    (rate,) = drawn["learning rate"].values()
+    assert data(rate) == ([1, 2, 3, 4], frame["learning_rate"].tolist())
+    assert figure.get_suptitle() == "run 7"
+    assert {axis.get_xlabel() for axis in figure.axes} == {"epoch"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "panel", "expected"),
+    [
+        ({}, "loss", ("best: 1.400 (epoch 2)", [2], [1.4])),
+        ({}, "accuracy", ("best: 50.0% (epoch 3)", [3], [0.5])),
+        (
+            {"val_accuracy": [NAN, 0.3, 0.2, NAN]},
+            "accuracy",
+            ("best: 30.0% (epoch 2)", [2], [0.3]),
+        ),
+        ({"val_loss": [NAN, NAN, 1.0, 0.9]}, "loss", ("best: 0.900 (epoch 4)", [4], [0.9])),
+        (
+            {"val_accuracy": [0.1, 0.5, 0.5, 0.4]},
+            "accuracy",
+            ("best: 50.0% (epoch 2)", [2], [0.5]),
+        ),
+        ({"epoch": [8, 9, 10, 11]}, "loss", ("best: 1.400 (epoch 9)", [9], [1.4])),
+    ],
+)
+def test_star_marks_the_best_epoch(changes, panel, expected):
+    assert star(panels(training_curves(history(**changes)))[panel]) == expected
+
+
+def test_star_under_any_row_index():
+    frame = history()
+    frame.index = [7, 7, 3, 3]
+    assert star(panels(training_curves(frame))["accuracy"])[1:] == ([3], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"val_loss": None, "val_accuracy": None}, ["loss", "accuracy", "learning rate"]),
+        ({"learning_rate": None}, ["loss", "accuracy"]),
+        ({"accuracy": None, "val_accuracy": None}, ["loss", "learning rate"]),
+        (
+            {"top_5": [1, 1, 1, 1], "val_top_5": [1, 1, 1, 1], "auc": [1, 1, 1, 1]},
+            ["loss", "accuracy", "top 5", "learning rate"],
+        ),
+    ],
+)
+def test_panels_follow_the_columns(changes, expected):
+    assert list(panels(training_curves(history(**changes)))) == expected
+
+
+def test_without_validation():
+    drawn = panels(training_curves(history(val_loss=None, val_accuracy=[NAN] * 4)))
+    assert list(drawn["loss"]) == ["train"]
+    assert list(drawn["accuracy"]) == ["train"]
+
+
+@pytest.mark.parametrize("validation", [True, False])
+def test_one_epoch_is_visible(validation, tmp_path):
+    frame = history().head(1)
+    if not validation:
+        frame = frame.drop(columns=["val_loss", "val_accuracy"])
+    figure = training_curves(frame)
+    drawn = panels(figure)
+    assert [len(lines) for lines in drawn.values()] == ([3, 3, 1] if validation else [1, 1, 1])
+    assert all(is_visible(line) for lines in drawn.values() for line in lines.values())
+    figure.savefig(tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 5_000
+
+
+def test_validation_of_every_second_epoch_is_one_line():
+    frame = history(val_loss=[NAN, 1.4, NAN, 1.7], val_accuracy=[NAN, NAN, NAN, 0.4])
+    drawn = panels(training_curves(frame))
+    assert data(drawn["loss"]["validation"]) == ([2, 4], [1.4, 1.7])
+    assert data(drawn["accuracy"]["validation"]) == ([4], [0.4])
+    assert is_visible(drawn["accuracy"]["validation"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": [1.0, NAN, NAN, NAN], "val_loss": [1.0, NAN, NAN, NAN]},
+        {"loss": [NAN] * 4, "val_loss": [NAN] * 4, "learning_rate": [NAN] * 4},
+        {"loss": [1.0, np.inf, NAN, NAN], "val_loss": [np.inf] * 4},
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_diverged_training_is_drawn(changes, tmp_path):
+    path = tmp_path / "curves.png"
+    training_curves(history(**changes)).savefig(path)
+    assert path.stat().st_size > 5_000
+
+
+def test_saved_picture(tmp_path):
+    path = tmp_path / "curves.png"
+    training_curves(history(), title="run").savefig(path)
+    with Image.open(path) as image:
+        assert image.size == (3 * 552, 468)
+        pixels = np.asarray(image.convert("RGB")).astype(int) @ [1 << 16, 1 << 8, 1]
+    assert (pixels == int(VALIDATION_COLOR[1:], 16)).sum() > 500
+    assert len(np.unique(pixels)) > 50
+
+
+def test_no_figure_stays_in_pyplot():
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    training_curves(history())
+    assert pyplot.get_fignums() == before

@@ -1,0 +1,24 @@
+"""The example scripts, run as a user runs them."""
+
+import pathlib
+import runpy
+import sys
+
+import pandas as pd
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+
+def test_hw2p2(tmp_path, faces, monkeypatch):
+    words = f"--data {faces} --out {tmp_path} --model convnext_nano --image-size 32 --batch-size 8"
+    monkeypatch.setattr(sys, "argv", ["hw2p2.py", *words.split(), "--epochs", "2"])
+    runpy.run_path(str(EXAMPLES / "hw2p2.py"), run_name="__main__")
+    submission = pd.read_csv(tmp_path / "submission.csv", dtype=str)
+    sample = pd.read_csv(faces / "sample_submission.csv", dtype=str)
+    assert submission["id"].tolist() == sample["id"].tolist()
+    assert set(submission["label"]) <= {"0", "1", "2", "3"}
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 2
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert (tmp_path / "model.keras").exists()
+
+

@@ -1,0 +1,256 @@
+"""Every model of the registry: the promises that `build` makes."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasface.models import build, list_models, model_names
+from kerasface.training.fit import dtype_policy
+
+SIZE = 32
+
+
+def count(variables):
+    return sum(int(np.prod(variable.shape)) for variable in variables)
+
+
+def noise(examples, size=SIZE, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.uniform(0, 255, (examples, size, size, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module", params=model_names())
+def built(request):
+    keras.utils.set_random_seed(0)
+    return build(request.param, num_classes=5, input_shape=(SIZE, SIZE, 3), dropout=0.1)
+
+
+def test_forward_is_finite_and_float32(built):
+    outputs = built(noise(2)).numpy()
+    assert outputs.shape == (2, 5)
+    assert outputs.dtype == np.float32
+    assert np.isfinite(outputs).all()
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+
+
+def test_every_trainable_weight_gets_a_gradient(built):
+    with tf.GradientTape() as tape:
+        outputs = built(noise(4), training=True)
+        loss = tf.reduce_mean(-tf.math.log(outputs[:, 0]))
+    gradients = tape.gradient(loss, [variable.value for variable in built.trainable_variables])
+    without = [
+        variable.path
+        for variable, gradient in zip(built.trainable_variables, gradients, strict=True)
+        if gradient is None or not np.isfinite(gradient).all()
+    ]
+    assert without == []
+    kernels = [
+        np.abs(gradient).max()
+        for variable, gradient in zip(built.trainable_variables, gradients, strict=True)
+        if "kernel" in variable.path
+    ]
+    assert min(kernels) > 0
+
+
+def test_save_and_load_give_equal_outputs(built, tmp_path):
+    built.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(noise(3)), built.predict(noise(3)))
+
+
+def test_mixed_float16_keeps_float32_outputs(built):
+    with dtype_policy("mixed_float16"):
+        model = build(built.name, num_classes=5, input_shape=(SIZE, SIZE, 3))
+    outputs = model(noise(1))
+    assert outputs.dtype == tf.float32
+    assert np.isfinite(outputs).all()
+    assert {str(v.dtype) for v in model.trainable_variables} == {"float32"}
+    assert any(layer.compute_dtype == "float16" for layer in model.layers)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_eight_images_are_learnt_by_heart(name):
+    keras.utils.set_random_seed(1)
+    model = build(name, num_classes=8, input_shape=(SIZE, SIZE, 3))
+    images, labels = noise(8), np.arange(8)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    for _ in range(8):
+        model.fit(images, labels, batch_size=8, epochs=10, verbose=0)
+        # In inference mode: the moving statistics of the norms must have followed too.
+        if model.evaluate(images, labels, verbose=0)[1] == 1:
+            break
+    assert model.evaluate(images, labels, verbose=0)[1] == 1
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_listed_parameters_are_true(name):
+    model = build(name, num_classes=1000)
+    assert list_models().loc[name, "parameters"] == count(model.trainable_variables)
+    assert list_models().loc[name, "image_size"] == model.input_shape[1]
+
+
+def test_the_published_network_has_its_parameters():
+    # FaceClassifier (system 2): classic stem, double head, 7,001 people.
+    assert count(build("convnext_small", num_classes=7001).trainable_variables) == 19_575_801
+
+
+def test_the_nano_stays_under_two_million():
+    assert list_models().loc["convnext_nano", "parameters"] < 2_000_000
+
+
+def test_a_saved_model_loads_without_kerasface(tmp_path):
+    model = build("convnext_nano", num_classes=3, input_shape=(SIZE, SIZE, 3), drop_path=0.2)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", noise(2))
+    np.save(tmp_path / "outputs.npy", model.predict(noise(2)))
+    script = (
+        "import sys; sys.modules['kerasface'] = None\n"  # any import of it fails
+        "import keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras')\n"
+        "outputs = model.predict(np.load('images.npy'))\n"
+        "np.testing.assert_array_equal(outputs, np.load('outputs.npy'))\n"
+        "print('equal')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.strip().endswith("equal"), done.stderr
+
+
+SMALL = {"input_shape": (SIZE, SIZE, 3), "channels": (8, 16), "blocks_per_stage": (2, 1)}
+
+
+def nano(num_classes=3, **options):
+    return build("convnext_nano", num_classes, **{**SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "activation"),
+    [
+        ({}, "softmax"),
+        ({"num_classes": 1}, "sigmoid"),
+        ({"multi_label": True}, "sigmoid"),
+        ({"activation": None}, "linear"),
+        ({"activation": "sigmoid"}, "sigmoid"),
+    ],
+)
+def test_activation(options, activation):
+    assert nano(**options).layers[-1].activation.__name__ == activation
+
+
+def test_embedding_has_unit_length():
+    outputs = nano(None, embedding=7)(noise(2)).numpy()
+    assert outputs.shape == (2, 7)
+    np.testing.assert_allclose(np.linalg.norm(outputs, axis=1), 1, rtol=1e-5)
+
+
+def test_heads_differ_by_the_hidden_layer():
+    double, pool = nano(head="double"), nano(head="pool")
+    assert count(double.weights) - count(pool.weights) == 16 * 16 + 16
+
+
+def test_dropout_stands_before_the_last_layer():
+    assert [layer.name for layer in nano(dropout=0.3).layers][-3:-1] == [
+        "head_dropout",
+        "head_logits",
+    ]
+    assert "head_dropout" not in [layer.name for layer in nano().layers]
+
+
+def test_drop_path_ramps_over_blocks():
+    rates = [
+        layer.rate for layer in nano(drop_path=0.4).layers if layer.name.endswith("drop_path")
+    ]
+    np.testing.assert_allclose(rates, [0.2, 0.4])  # the first block's is 0: no layer
+    assert not [layer for layer in nano().layers if layer.name.endswith("drop_path")]
+
+
+@pytest.mark.parametrize("block", ["convnext", "inverted_bottleneck", "bottleneck"])
+@pytest.mark.parametrize("stem", ["classic", "patchify"])
+def test_blocks_and_stems_are_options(block, stem):
+    outputs = nano(block=block, stem=stem)(noise(1))
+    assert outputs.shape == (1, 3)
+    assert np.isfinite(outputs).all()
+
+
+def test_freeze_leaves_only_the_head_trainable():
+    model = nano(freeze=True)
+    assert {v.path.split("/")[0] for v in model.trainable_variables} == {
+        "head_hidden",
+        "head_logits",
+    }
+    norm = model.get_layer("stage1_norm")
+    before = norm.moving_mean.numpy()
+    model(noise(4), training=True)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), before)
+
+
+def test_weights_of_a_model_with_other_classes(tmp_path):
+    source = nano(9)
+    source.save(tmp_path / "model.keras")
+    model = nano(4, weights=tmp_path / "model.keras")
+    for layer in ("stem_conv", "stage2_block1_depthwise", "head_hidden"):
+        for given, taken in zip(
+            source.get_layer(layer).get_weights(), model.get_layer(layer).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(given, taken)
+    equal = nano(9, weights=tmp_path / "model.keras")
+    np.testing.assert_array_equal(equal(noise(2)), source(noise(2)))
+
+
+def test_weights_of_a_weights_file(tmp_path):
+    source = nano()
+    source.save_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(
+        nano(weights=tmp_path / "m.weights.h5")(noise(2)), source(noise(2))
+    )
+
+
+def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
+    nano(channels=(8, 24)).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"downsample2_project.*\(48, 16\).*\(48, 24\)"):
+        nano(weights=tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("convnext_smal", 3), {}, r"convnext_smal'\. Did you mean 'convnext_small'"),
+        (("convnext_nano",), {}, "One of `num_classes` and `embedding`"),
+        (("convnext_nano", 3), {"embedding": 8}, "and not both"),
+        (("convnext_nano", 0), {}, "`num_classes` must be at least 1"),
+        (("convnext_nano", None), {"embedding": 0}, "`embedding` must be at least 1"),
+        (("convnext_nano", None), {"embedding": 8, "multi_label": True}, "belong to classes"),
+        (("convnext_nano", 3), {"head": "triple"}, "`head` must be one of"),
+        (("convnext_nano", 3), {"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
+        (("convnext_nano", 3), {"activation": "relu"}, "`activation` must be"),
+        (("convnext_nano", 3), {"input_shape": (32, 32)}, "`input_shape` must be"),
+        (("convnext_nano", 3), {"drop_pat": 0.1}, "drop_pat=0.1. Did you mean 'drop_path'"),
+        (("convnext_nano", 3), {"drop_path": 1}, r"`drop_path` must be in \[0, 1\)"),
+        (("convnext_nano", 3), {"stem": "resnet"}, "`stem` must be one of"),
+        (("convnext_nano", 3), {"block": "vit"}, "`block` must be one of"),
+        (("convnext_nano", 3), {"stem": "classic", "patch_size": 2}, "belongs to the patchify"),
+        (("convnext_nano", 3), {"patch_size": 0}, "`patch_size` must be at least 1"),
+        (("convnext_nano", 3), {"channels": (8,)}, "one number a stage"),
+        (("convnext_nano", 3), {"channels": (8, 0), "blocks_per_stage": (1, 1)}, "positive"),
+        (("convnext_nano", 3), {"weights": "model.h5x"}, "does not exist"),
+    ],
+)
+def test_wrong_arguments(arguments, options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        build(*arguments, **options)
+
+
+def test_wrong_suffix_of_weights(tmp_path):
+    (tmp_path / "model.txt").write_text("no model")
+    with pytest.raises(ValueError, match=r"must end with \.keras"):
+        nano(weights=tmp_path / "model.txt")

@@ -1,0 +1,288 @@
+"""Callbacks under a user's own `model.fit`: curves and submissions."""
+
+import types
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kerasface.callbacks import Curves, Submission
+from kerasface.data import FaceTable
+from kerasface.pipeline import stream
+
+NAMES = ("ann", "bob", "cat", "NA")
+SIZE = 8
+NAN = float("nan")
+
+
+def classifier(classes=4, learning_rate=0.1):
+    """A linear classifier of 8 px images whose left and right halves count differently."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(classes, activation="softmax")(x))
+    model.compile(
+        keras.optimizers.SGD(learning_rate),
+        "sparse_categorical_crossentropy",
+        weighted_metrics=["accuracy"],
+        run_eagerly=True,  # so small that tracing would take far longer
+    )
+    return model
+
+
+def fit(model, epochs=1, **options):
+    """Trains on one batch of noise."""
+    images = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype("float32")
+    return model.fit(images, np.arange(4) % 2, epochs=epochs, verbose=0, **options)
+
+
+def read(path):
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """12 images of noise as PNG, which every reader decodes alike, and their pixels."""
+    folder = tmp_path_factory.mktemp("noise")
+    pixels = np.random.default_rng(1).integers(0, 256, (12, SIZE, SIZE, 3), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{index:04d}.png")
+    return folder, pixels
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """A sample submission of `noise` in the opposite order, with labels by name."""
+    path = tmp_path / "sample.csv"
+    path.write_text("file,person\n" + "".join(f"{i:04d},NA\n" for i in range(11, -1, -1)))
+    return path
+
+
+def test_curves_under_fit(tables, noise, tmp_path):
+    batches = stream(tables[0], image_size=SIZE, batch_size=8, training=True, epochs=3)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=3, decay_rate=0.5)
+    pictures, listings = [], []
+
+    def look(epoch, logs):
+        pictures.append((tmp_path / "curves.png").read_bytes())
+        listings.append(sorted(path.name for path in tmp_path.iterdir()))
+
+    history = classifier(learning_rate=schedule).fit(
+        batches,
+        validation_data=(noise[1], np.arange(12) % 4),
+        epochs=3,
+        steps_per_epoch=3,
+        callbacks=[
+            Curves(tmp_path / "curves.png"),
+            keras.callbacks.LambdaCallback(on_epoch_end=look),
+        ],
+        verbose=0,
+    )
+    table = read(tmp_path / "history.csv")
+    logged = ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert sorted(history.history) == logged
+    assert sorted(table) == sorted(["epoch", *logged, "learning_rate", "seconds"])
+    assert table.columns[0] == "epoch"
+    assert table["epoch"].tolist() == [1, 2, 3]
+    for name in logged:
+        assert table[name].tolist() == history.history[name]
+    # 24 images in batches of 8: three steps an epoch.
+    np.testing.assert_allclose(table["learning_rate"], [0.005, 0.0025, 0.00125], rtol=1e-6)
+    assert (table["seconds"] > 0).all()
+    assert len(set(pictures)) == 3
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert listings == [["curves.png", "history.csv"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("resume", "epochs", "losses"),
+    [(True, [1, 2, 3, 4], [7.0, 6.0]), (False, [3, 4], [])],
+)
+def test_curves_of_a_resumed_fit(tmp_path, resume, epochs, losses):
+    path = tmp_path / "tables" / "old.csv"
+    path.parent.mkdir()
+    # The third row came after the checkpoint that the fit goes on from.
+    path.write_text("epoch,loss,learning_rate\n1,7.0,0.1\n2,6.0,0.1\n3,99.0,0.1\n")
+    curves = Curves(tmp_path / "curves.png", history=path, resume=resume)
+    history = fit(classifier(), epochs=4, initial_epoch=2, callbacks=[curves])
+    table = read(path)
+    assert table["epoch"].tolist() == epochs
+    assert table["loss"].tolist() == losses + history.history["loss"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["curves.png", "tables"]
+    assert [item.name for item in path.parent.iterdir()] == ["old.csv"]
+
+
+def test_curves_start_anew_with_each_fit(tmp_path):
+    curves = Curves(tmp_path / "curves.svg", resume=True)
+    model = classifier()
+    fit(model, callbacks=[curves])
+    curves.resume = False
+    history = fit(model, epochs=2, callbacks=[curves])
+    assert read(tmp_path / "history.csv")["loss"].tolist() == history.history["loss"]
+    assert "<svg" in (tmp_path / "curves.svg").read_text()[:1000]
+
+
+def test_seconds_leave_the_validation_out(tmp_path, monkeypatch):
+    now = iter([10.0, 12.0, 20.0, 23.5])
+    clock = types.SimpleNamespace(perf_counter=lambda: next(now))
+    monkeypatch.setattr("kerasface.callbacks.time", clock)
+    curves = Curves(tmp_path / "curves.png")
+    curves.set_model(classifier())
+    curves.on_train_begin()
+    curves.on_epoch_begin(0)
+    curves.on_test_begin()  # after 2 s of training
+    curves.on_epoch_end(0, {"loss": 1.0})
+    curves.on_epoch_begin(1)
+    curves.on_epoch_end(1, {"loss": 0.5})
+    assert read(tmp_path / "history.csv")["seconds"].tolist() == [2.0, 3.5]
+
+
+def test_submission_is_the_models_prediction(noise, sample, tmp_path):
+    folder, pixels = noise
+    model = classifier()
+    out = tmp_path / "out" / "submission.csv"
+    fit(
+        model,
+        epochs=2,
+        callbacks=[Submission(folder, out, sample=sample, names=NAMES, flip=True, batch_size=5)],
+    )
+    images = pixels.astype("float32")
+    upright = model.predict_on_batch(images)
+    both = (upright + model.predict_on_batch(images[:, :, ::-1])) / 2
+    expected = both.argmax(axis=1)
+    assert (expected != upright.argmax(axis=1)).any()
+    lines = [f"{index:04d},{NAMES[expected[index]]}" for index in range(11, -1, -1)]
+    assert out.read_text().splitlines() == ["file,person", *lines]
+    assert [path.name for path in out.parent.iterdir()] == ["submission.csv"]
+
+
+@pytest.fixture
+def predicting_bias(monkeypatch):
+    """Predictions of the bias alone, without reading the images; tests of the weights use it."""
+
+    def predict(model, table, **options):
+        return np.tile(model.get_weights()[1], (len(table), 1))
+
+    monkeypatch.setattr("kerasface.callbacks.predict_table", predict)
+
+
+class Scripted(keras.callbacks.Callback):
+    """Makes the model predict class `e` for every image after epoch `e`, and logs a score."""
+
+    def __init__(self, name, values):
+        super().__init__()
+        self.name, self.values = name, values
+
+    def on_epoch_end(self, epoch, logs=None):
+        kernel, bias = self.model.get_weights()
+        self.model.set_weights([np.zeros_like(kernel), np.eye(len(bias))[epoch]])
+        logs[self.name] = self.values[epoch]
+
+
+@pytest.mark.usefixtures("predicting_bias")
+@pytest.mark.parametrize(
+    ("best", "values", "epoch"),
+    [
+        (None, [0.9, 0.1, 0.2], 2),
+        ("score", [0.1, 0.9, 0.5], 1),
+        ("score", [0.1, 0.5, 0.9], 2),
+        ("score", [0.7, 0.7, 0.7], 0),
+        ("score_loss", [0.9, 0.1, 0.5], 1),
+        ("score", [NAN, 0.9, 0.5], 1),
+        ("score", [0.9, NAN, 0.5], 0),
+        ("score_loss", [NAN, NAN, NAN], 2),
+    ],
+)
+def test_best_epoch_predicts_and_last_weights_stay(noise, tmp_path, best, values, epoch):
+    model = classifier(learning_rate=0.0)
+    out = tmp_path / "submission.csv"
+    submission = Submission(noise[0], out, best=best)
+    fit(model, epochs=3, callbacks=[Scripted(best or "score", values), submission])
+    assert pd.read_csv(out)["label"].tolist() == [epoch] * 12
+    np.testing.assert_array_equal(model.get_weights()[1], [0, 0, 1, 0])
+
+
+@pytest.mark.usefixtures("predicting_bias")
+def test_a_second_fit_forgets_the_best_of_the_first(noise, tmp_path):
+    model = classifier(learning_rate=0.0)
+    out = tmp_path / "submission.csv"
+    submission = Submission(noise[0], out, best="score")
+    fit(model, epochs=2, callbacks=[Scripted("score", [0.9, 0.8]), submission])
+    assert pd.read_csv(out)["label"].tolist() == [0] * 12
+    fit(model, epochs=2, callbacks=[Scripted("score", [0.1, 0.2]), submission])
+    assert pd.read_csv(out)["label"].tolist() == [1] * 12
+
+
+def test_failed_prediction_keeps_the_last_weights(noise, tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("kerasface.callbacks.predict_table", fail)
+    model = classifier(learning_rate=0.0)
+    submission = Submission(noise[0], tmp_path / "submission.csv", best="score")
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(model, epochs=2, callbacks=[Scripted("score", [0.9, 0.1]), submission])
+    np.testing.assert_array_equal(model.get_weights()[1], [0, 1, 0, 0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_best_is_told_after_the_first_epoch(noise, tmp_path):
+    submission = Submission(noise[0], tmp_path / "submission.csv", best="val_accuracy")
+    epochs = []
+    count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    message = r"among the logs \['accuracy', 'loss'\]\. Received: best='val_accuracy'"
+    with pytest.raises(ValueError, match=message):
+        fit(classifier(), epochs=3, callbacks=[count, submission])
+    assert epochs == [0]
+
+
+def test_wrong_number_of_names_is_told_before_the_first_step(noise, tmp_path):
+    submission = Submission(noise[0], tmp_path / "submission.csv", names=NAMES, label="name")
+    model = classifier(classes=3)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="4 names for 3 outputs"):
+        fit(model, callbacks=[submission])
+    for first, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, now)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("file,person\n9999,ann\n", {"names": NAMES}, r"1 ids without a file \['9999'\]"),
+        ("file,person\n0000,ann\n", {"names": NAMES}, r"11 files without an id \['0001'"),
+        ("file\n0000\n", {"names": NAMES}, "an id column, a label column"),
+        (None, {"label": "name"}, "need the class names"),
+        (None, {"label": "number"}, r"one of \('index', 'name'\)"),
+    ],
+)
+def test_mistakes_are_told_when_the_callback_is_made(noise, tmp_path, text, options, message):
+    path = None
+    if text is not None:
+        path = tmp_path / "sample.csv"
+        path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Submission(noise[0], tmp_path / "submission.csv", sample=path, **options)
+    assert not (tmp_path / "submission.csv").exists()
+
+
+@pytest.mark.parametrize("missing", ["test", "sample"])
+def test_missing_files_are_told_when_the_callback_is_made(noise, tmp_path, missing):
+    test = tmp_path / "none" if missing == "test" else noise[0]
+    sample = tmp_path / "none.csv" if missing == "sample" else None
+    with pytest.raises(FileNotFoundError, match="none"):
+        Submission(test, tmp_path / "submission.csv", sample=sample)
+
+
+def test_submission_of_a_table_in_its_order(noise, tmp_path):
+    folder, pixels = noise
+    rows = [7, 2, 9]
+    table = FaceTable(folder, [f"{row:04d}.png" for row in rows])
+    model = classifier()
+    fit(model, callbacks=[Submission(table, tmp_path / "submission.csv")])
+    expected = model.predict_on_batch(pixels[rows].astype("float32")).argmax(axis=1)
+    frame = pd.read_csv(tmp_path / "submission.csv")
+    assert frame["id"].tolist() == ["0007.png", "0002.png", "0009.png"]
+    assert frame["label"].tolist() == expected.tolist()

@@ -1,0 +1,273 @@
+"""Tests of the decoding of single files."""
+
+import concurrent.futures
+import io
+import struct
+import warnings
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageOps
+
+from kerasface import images
+
+# Lossless ways to store RGB.
+LOSSLESS = [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+def encode(picture, kind, **options):
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def noise(height=5, width=8, channels=3, seed=0):
+    shape = (height, width, channels) if channels else (height, width)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def exif(orientation):
+    block = Image.Exif()
+    block[ExifTags.Base.Orientation] = orientation
+    return block
+
+
+@pytest.mark.parametrize(("kind", "options"), LOSSLESS)
+def test_rgb_is_exact(kind, options):
+    decoded = images.decode(encode(noise(), kind, **options))
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, noise())
+
+
+def test_jpeg_is_as_pillow_has_it():
+    data = encode(noise(), "JPEG")
+    np.testing.assert_array_equal(images.decode(data), np.asarray(Image.open(io.BytesIO(data))))
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = noise(channels=0)
+    np.testing.assert_array_equal(images.decode(encode(grey, "PNG")), np.dstack([grey] * 3))
+
+
+def test_one_bit_becomes_black_and_white():
+    bits = noise(channels=0) > 127
+    decoded = images.decode(encode(Image.fromarray(bits), "PNG"))
+    np.testing.assert_array_equal(decoded, np.dstack([bits * np.uint8(255)] * 3))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_transparency_is_laid_over_black(mode, kind, options):
+    image = Image.fromarray(noise()).convert(mode)
+    opacity = np.tile(np.array([0, 64, 128, 255], np.uint8), (5, 2))
+    image.putalpha(Image.fromarray(opacity))
+    opaque = np.asarray(image.convert("RGBA"))[..., :3]
+    decoded = images.decode(encode(image, kind, **options))
+    assert not decoded[opacity == 0].any()
+    np.testing.assert_array_equal(decoded[opacity == 255], opaque[opacity == 255])
+    np.testing.assert_allclose(decoded, opaque * (opacity[..., None] / 255), atol=1)
+
+
+def test_cmyk_tiff_has_the_colours_of_its_inks():
+    inks = np.array([[[0, 255, 255, 0], [255, 0, 255, 0], [0, 0, 0, 255]]], np.uint8)
+    decoded = images.decode(encode(Image.fromarray(inks, "CMYK"), "TIFF"))
+    np.testing.assert_array_equal(decoded, [[[255, 0, 0], [0, 255, 0], [0, 0, 0]]])
+
+
+def test_cmyk_jpeg_is_near_the_original():
+    original = np.full((16, 16, 3), (200, 90, 30), np.uint8)
+    data = encode(Image.fromarray(original).convert("CMYK"), "JPEG", quality=95)
+    np.testing.assert_allclose(images.decode(data).astype(int), original, atol=4)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 257, 25700, 32768, 65535], [0, 1, 100, 128, 255]),
+        ([0, 128, 129, 200, 255], [0, 0, 1, 1, 1]),  # a dark photograph stays dark
+    ],
+)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bits_are_scaled(values, expected, kind):
+    decoded = images.decode(encode(np.array([values], np.uint16), kind))
+    np.testing.assert_array_equal(decoded, np.dstack([np.array([expected])] * 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 7, 255]], np.int32), [0, 7, 255]),
+        (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
+        (np.array([[-3.0, 7.4, 300.0]], np.float32), [0, 7, 255]),
+    ],
+)
+def test_wide_pixels_are_brought_into_range(values, expected):
+    decoded = images.decode(encode(values, "TIFF"))
+    np.testing.assert_array_equal(decoded, np.dstack([np.array([expected])] * 3))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+@pytest.mark.parametrize("transparent", [None, 1])
+def test_palette(kind, transparent):
+    colours = np.array([[10, 20, 30], [250, 0, 120], [0, 200, 90]], np.uint8)
+    index = np.array([[0, 1, 2, 1], [2, 2, 0, 1]], np.uint8)
+    image = Image.fromarray(index)
+    image.putpalette(colours.tobytes())
+    options = {} if transparent is None else {"transparency": transparent}
+    expected = colours[index]
+    if transparent is not None:
+        expected[index == transparent] = 0
+    np.testing.assert_array_equal(images.decode(encode(image, kind, **options)), expected)
+
+
+def test_transparent_colour_of_an_rgb_png_is_black():
+    picture = noise()
+    data = encode(picture, "PNG", transparency=tuple(int(v) for v in picture[0, 0]))
+    picture[0, 0] = 0
+    np.testing.assert_array_equal(images.decode(data), picture)
+    assert not images.inspect(data).plain
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_first_frame_of_an_animation(kind):
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "lime", "blue")]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert Image.open(io.BytesIO(data)).n_frames == 3
+    decoded = images.decode(data)
+    np.testing.assert_array_equal(decoded, np.full((3, 4, 3), (255, 0, 0)))
+    assert not images.inspect(data).plain
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation):
+    data = encode(noise(), "PNG", exif=exif(orientation))
+    np.testing.assert_array_equal(images.decode(data), UPRIGHT[orientation](noise()))
+    assert images.inspect(data) == images.ImageInfo(8, 5, orientation, plain=True)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_as_pillow_turns(orientation, kind):
+    data = encode(noise(), kind, exif=exif(orientation))
+    turned = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(images.decode(data), np.asarray(turned.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16"])
+def test_exif_orientation_in_other_modes(mode):
+    image = Image.fromarray(noise(channels=0))
+    image = Image.fromarray(noise(channels=0) * np.uint16(257)) if "I" in mode else image
+    turned = images.decode(encode(image.convert(mode), "PNG", exif=exif(6)))
+    np.testing.assert_array_equal(turned, np.rot90(np.dstack([noise(channels=0)] * 3), -1))
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_unknown_orientation_is_upright(orientation):
+    data = encode(noise(), "PNG", exif=exif(orientation))
+    np.testing.assert_array_equal(images.decode(data), noise())
+    assert images.inspect(data).orientation == 1
+
+
+@pytest.mark.parametrize("block", [b"no directory at all", b"II*\0", b"II*\0\x08\0\0\0\x05\0\x12"])
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {"dpi": (72, 72)})])
+@pytest.mark.filterwarnings("ignore:.*EXIF:UserWarning")
+def test_broken_exif_is_upright(block, kind, options):
+    data = encode(noise(), kind, exif=b"Exif\0\0" + block, **options)
+    plain = encode(noise(), kind, **options)
+    np.testing.assert_array_equal(images.decode(data), images.decode(plain))
+    assert images.inspect(data) == images.inspect(plain)
+
+
+@pytest.mark.parametrize(
+    ("entry", "orientation"),
+    [(struct.pack("<HHII", 0x112, 4, 1, 6), 6), (struct.pack("<HHI4s", 0x112, 2, 2, b"6"), 1)],
+    ids=["long", "text"],
+)
+def test_orientation_of_an_unusual_type(entry, orientation):
+    block = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + bytes(4)
+    data = encode(noise(), "PNG", exif=block)
+    assert images.inspect(data).orientation == orientation
+    np.testing.assert_array_equal(images.decode(data), UPRIGHT[orientation](noise()))
+
+
+@pytest.mark.parametrize("read", [images.decode, images.inspect])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"not an image, but some text", "no image format"),
+        (encode(noise(64, 64), "JPEG")[:1500], "truncated"),
+        (encode(noise(64, 64), "PNG")[:1500], "truncated"),
+        (encode(noise(), "JPEG")[:10], "not a readable image|no image format"),
+    ],
+    ids=["empty", "text", "jpeg", "png", "head"],
+)
+def test_broken_bytes_are_refused(read, data, reason):
+    with pytest.raises(ValueError, match=reason):
+        read(data)
+
+
+@pytest.mark.parametrize("read", [images.decode, images.inspect])
+def test_too_many_pixels_are_refused(read, monkeypatch):
+    data = encode(noise(5, 8), "PNG")
+    monkeypatch.setattr(images, "MAX_PIXELS", 40)
+    read(data)
+    monkeypatch.setattr(images, "MAX_PIXELS", 39)
+    with pytest.raises(ValueError, match="8 x 5 pixels are over 39"):
+        read(data)
+
+
+def test_pillow_bomb_is_a_value_error(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match="decompression bomb"):
+        images.decode(encode(noise(), "PNG"))
+
+
+@pytest.mark.parametrize(
+    ("data", "plain"),
+    [
+        (encode(noise(), "JPEG"), True),
+        (encode(noise(channels=0), "JPEG"), True),
+        (encode(noise(), "JPEG", progressive=True), True),
+        (encode(noise(), "PNG"), True),
+        (encode(noise(channels=0), "PNG"), True),
+        (encode(noise(channels=4), "PNG"), False),
+        (encode(Image.fromarray(noise()).convert("P"), "PNG"), False),
+        (encode(noise(channels=0).astype(np.uint16), "PNG"), False),
+        (encode(Image.fromarray(noise()).convert("CMYK"), "JPEG"), False),
+        (encode(noise(), "WEBP"), False),
+        (encode(noise(), "GIF"), False),
+        (encode(noise(), "BMP"), False),
+        (encode(noise(), "TIFF"), False),
+    ],
+)
+def test_plain_files_are_told_apart(data, plain):
+    assert images.inspect(data) == images.ImageInfo(width=8, height=5, orientation=1, plain=plain)
+
+
+def test_threads_leave_the_warning_filters_alone():
+    data = encode(noise(), "PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = list(warnings.filters)
+        seen = []
+
+        def read(_):
+            images.decode(data)
+            seen.append(list(warnings.filters))
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(read, range(64)))
+        assert all(filters == before for filters in seen)

@@ -1,0 +1,33 @@
+"""Tests of the remedies for mistyped names."""
+
+import pytest
+
+from kerasface.names import suggest
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("fliip", ["flip", "rotation"], " Did you mean 'flip'?"),
+        (
+            "resnet5",
+            ["resnet50", "resnet50_v2", "vgg19"],
+            " Did you mean 'resnet50' or 'resnet50_v2'?",
+        ),
+        ("zzz", ["flip", "rotation"], ""),
+        ("flip", [], ""),
+        ("", ["flip"], ""),
+    ],
+)
+def test_near_names(name, known, expected):
+    assert suggest(name, known) == expected
+
+
+def test_at_most_three_names_nearest_first():
+    known = [f"model_{i}" for i in range(9)]
+    assert suggest("model_4", known).startswith(" Did you mean 'model_4' or ")
+    assert suggest("model_4", known).count("'") == 6
+
+
+def test_any_iterable_will_do():
+    assert suggest("rotatoin", (name for name in {"rotation": 1})) == " Did you mean 'rotation'?"

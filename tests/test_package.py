@@ -1,0 +1,275 @@
+"""The package as a whole: what importing costs, and the rules that its source keeps."""
+
+import ast
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import kerasface
+
+ROOT = pathlib.Path(kerasface.__file__).parent
+SOURCES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+# A module imports from earlier groups and its own.
+ORDER = (
+    ("names", "files", "backend", "images", "evaluation"),
+    ("data",),
+    ("faces",),
+    ("pipeline",),
+    ("models",),
+    ("callbacks",),
+    ("training",),
+    ("inference",),
+    ("cli",),
+    ("__main__",),
+)
+RANK = {group: rank for rank, groups in enumerate(ORDER) for group in groups}
+# Narrower than the order.
+FORBIDDEN = {
+    "models": {"data", "faces", "pipeline"},
+    "evaluation": set(RANK) - {"evaluation", "names", "files"},
+    "names": set(RANK),
+    "files": set(RANK),
+    "images": set(RANK) - {"names", "files"},
+}
+HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "keras_cv")
+PUBLIC = {"Recipe", "Run", "build", "list_models", "predict", "submit", "train"}
+PACKAGES = [
+    "kerasface",
+    *sorted(f"kerasface.{path.parent.name}" for path in ROOT.glob("*/__init__.py")),
+]
+
+
+def fresh_python(code, **environment):
+    """Runs code in a new process and returns ``(exit code, standard output, standard error)``."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def parse(name):
+    return ast.parse(SOURCES[name].read_text(encoding="utf-8"))
+
+
+def imported(tree):
+    """``(module, local name, imported name or None)`` of every import of kerasface."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            if (node.module or "").split(".")[0] == "kerasface":
+                for alias in node.names:
+                    yield node.module, alias.asname or alias.name, alias.name
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "kerasface":
+                    yield alias.name, alias.asname or "kerasface", None
+
+
+def imported_groups(tree):
+    """The parts of kerasface that a module imports from."""
+    for module, _, name in imported(tree):
+        full = f"{module}.{name}" if module == "kerasface" and name else module
+        yield full.partition(".")[2].partition(".")[0]
+
+
+def misdirected(group, tree):
+    """The parts of kerasface that a module of this group must not import from."""
+    return sorted(
+        other
+        for other in set(imported_groups(tree)) - {group}
+        if RANK[other] > RANK[group] or other in FORBIDDEN.get(group, ())
+    )
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_uses(tree):
+    """Other modules' private names in a module."""
+    found = [name for _, _, name in imported(tree) if name and is_private(name)]
+    local = {name for _, name, _ in imported(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            base = node.value
+            while isinstance(base, ast.Attribute):
+                base = base.value
+            if isinstance(base, ast.Name) and base.id in local:
+                found.append(ast.unparse(node))
+    return found
+
+
+def mutable_defaults(tree):
+    """The functions with a default that a call could change for the next one."""
+    changing = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            for default in [*node.args.defaults, *node.args.kw_defaults]:
+                made = default.func if isinstance(default, ast.Call) else None
+                by_call = isinstance(made, ast.Name) and made.id in ("list", "dict", "set")
+                if isinstance(default, changing) or by_call:
+                    found.append(getattr(node, "name", "lambda"))
+    return found
+
+
+def test_import_is_fast_and_light():
+    code = (
+        "import json, sys, time; start = time.perf_counter(); import kerasface; "
+        "seconds = time.perf_counter() - start; "
+        "print(json.dumps([seconds, dir(kerasface), sorted(sys.modules)]))"
+    )
+    answers = []
+    for _ in range(3):
+        status, out, err = fresh_python(code)
+        assert status == 0, err
+        answers.append(json.loads(out))
+    assert min(seconds for seconds, _, _ in answers) < 0.1
+    _, listing, modules = answers[0]
+    assert set(HEAVY).isdisjoint(modules)
+    assert set(listing) >= PUBLIC
+
+
+def test_help_waits_for_no_tensorflow():
+    code = (
+        "import sys\nfrom kerasface.cli import main\ntry:\n    main(['train', '--help'])\n"
+        "finally:\n    print('HEAVY', [m for m in sys.argv[1:] if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("HEAVY []")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_listed_name_is_there(package):
+    module = importlib.import_module(package)
+    assert module.__all__
+    assert dir(module) == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError):
+        _ = module.no_such_name
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_public_name_is_no_module(name):
+    # Whatever has been imported before, and in whatever order.
+    assert callable(getattr(kerasface, name))
+    assert getattr(kerasface, name).__doc__
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "kerasface"])
+def test_imports_go_one_way(name):
+    assert misdirected(name.split(".")[1], parse(name)) == []
+
+
+def test_package_itself_imports_only_its_backend():
+    assert set(imported_groups(parse("kerasface"))) == {"backend"}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_module_uses_anothers_private_names(name):
+    assert private_uses(parse(name)) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_mutable_default(name):
+    assert mutable_defaults(parse(name)) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_line_over_100_characters(name):
+    lines = SOURCES[name].read_text(encoding="utf-8").splitlines()
+    assert [(number, line) for number, line in enumerate(lines, start=1) if len(line) > 100] == []
+
+
+@pytest.mark.parametrize(
+    ("group", "source", "expected"),
+    [
+        ("models", "from kerasface.data.table import FaceTable", ["data"]),
+        ("models", "from kerasface import pipeline", ["pipeline"]),
+        ("data", "def f():\n    import kerasface.training.fit", ["training"]),
+        ("evaluation", "from kerasface.images import decode", ["images"]),
+        ("evaluation", "from kerasface.files import replacing", []),
+        ("training", "from kerasface import models\nimport keras", []),
+    ],
+)
+def test_import_check_sees(group, source, expected):
+    assert misdirected(group, ast.parse(source)) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from kerasface.cli import _train", ["_train"]),
+        ("from kerasface.pipeline import decode as d\nd._orient(1)", ["d._orient"]),
+        ("import kerasface.cli\nkerasface.cli._train()", ["kerasface.cli._train"]),
+        ("from kerasface import cli\ncli.__name__\nself._x", []),
+    ],
+)
+def test_private_check_sees(source, expected):
+    assert private_uses(ast.parse(source)) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f(a=[]): pass", ["f"]),
+        ("def f(*, a={}): pass", ["f"]),
+        ("f = lambda a=set(): a", ["lambda"]),
+        ("def f(a=(), b=None, c=frozenset()): pass", []),
+    ],
+)
+def test_default_check_sees(source, expected):
+    assert mutable_defaults(ast.parse(source)) == expected
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "import kerasface; kerasface.build",
+        "import kerasface; kerasface.train",
+        "import kerasface.pipeline; kerasface.pipeline.stream",
+        "from kerasface.models import build",
+    ],
+)
+def test_another_backend_is_told(use):
+    status, _, err = fresh_python(use, KERAS_BACKEND="jax")
+    assert status == 1
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("RuntimeError: kerasface runs on Keras's TensorFlow backend.")
+    assert "KERAS_BACKEND='jax'" in last
+
+
+def test_another_backend_on_the_command_line():
+    code = "from kerasface.cli import main; main(['models'])"
+    status, out, err = fresh_python(code, KERAS_BACKEND="jax")
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert err.startswith("kerasface: kerasface runs on Keras's TensorFlow backend.")
+
+
+def test_named_tensorflow_backend_is_accepted(monkeypatch):
+    from kerasface import backend
+
+    monkeypatch.setitem(sys.modules, "keras", None)
+    for name in ("tensorflow", ""):
+        monkeypatch.setenv("KERAS_BACKEND", name)
+        backend.require_tensorflow()
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND='torch'"):
+        backend.require_tensorflow()

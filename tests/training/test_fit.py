@@ -1,0 +1,243 @@
+"""`train` and the folder that it leaves."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasface
+from kerasface.data import identity_folder
+from kerasface.pipeline import stream
+from kerasface.training.fit import build_optimizer, dtype_policy
+from kerasface.training.recipe import Recipe
+
+TINY = Recipe(
+    model="convnext_nano",
+    architecture={"channels": [8], "blocks_per_stage": [1], "drop_path": 0.1},
+    head="pool",
+    dropout=0.2,
+    image_size=16,
+    epochs=4,
+    batch_size=7,
+    warmup_epochs=1,
+    augment=("face",),
+    mixup=0.5,
+    ema=0.8,
+    label_smoothing=0.1,
+)
+
+
+def train(tables, out, recipe=TINY, **options):
+    return kerasface.train(
+        recipe, train=tables[0], validation=tables[1], out=out, verbose=0, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tables, tmp_path_factory):
+    return train(tables, tmp_path_factory.mktemp("runs") / "a run")
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the process, as it were, in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+        self.current = -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.current = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.current == self.epoch and batch == 1:
+            raise KeyboardInterrupt
+
+
+def comparable(run):
+    return run.history.drop(columns="seconds")
+
+
+def test_the_folder_is_complete(finished):
+    names = {path.name for path in finished.folder.iterdir()}
+    assert names == {
+        "checkpoint",
+        "classes.json",
+        "curves.png",
+        "environment.json",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+        "recipe.json",
+        "unreadable.csv",
+    }
+    assert finished.recipe == TINY
+    assert finished.names == ("p0000", "p0001", "p0002", "p0003")
+    assert "keras" in json.loads(finished.path("environment.json").read_text())
+
+
+def test_history_and_metrics(finished):
+    history, metrics = finished.history, finished.metrics
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    best = history.loc[history["val_accuracy"].idxmax()]
+    assert metrics["best"]["epoch"] == best["epoch"]
+    assert metrics["last"]["val_loss"] == history["val_loss"].iloc[-1]
+    assert (metrics["train_images"], metrics["validation_images"]) == (24, 12)
+    assert metrics["kept"] == "best"
+
+
+def test_the_saved_model_is_the_validated_one(finished, tables):
+    model = finished.load_model()
+    model.compile("sgd", "categorical_crossentropy", weighted_metrics=["accuracy"])
+    batches = stream(tables[1], image_size=16, batch_size=7, labels="one_hot")
+    accuracy = model.evaluate(batches, verbose=0)[1]
+    assert accuracy == pytest.approx(finished.metrics["best"]["val_accuracy"], abs=1e-6)
+
+
+def test_resume_gives_the_history_of_the_undisturbed_run(finished, tables, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, out, callbacks=[Stop(epoch=2)])
+    assert len(pd.read_csv(out / "history.csv")) == 2
+    resumed = train(tables, out, resume=True)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(finished), rtol=1e-4, atol=1e-5)
+    for one, other in zip(
+        resumed.load_model().get_weights(), finished.load_model().get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_finished_run_resumes_to_itself(finished, tables, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    again = train(tables, tmp_path / "run", resume=True)
+    pd.testing.assert_frame_equal(again.history, finished.history)
+
+
+def test_resume_refuses_another_recipe(finished, tables, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"'mixup': \(0\.5, 1\.0\)"):
+        train(tables, tmp_path / "run", resume=True, mixup=1.0)
+
+
+def test_a_run_is_not_overwritten_unless_told(finished, tables, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    with pytest.raises(FileExistsError, match="holds a run"):
+        train(tables, tmp_path / "run")
+    with pytest.raises(ValueError, match="not both"):
+        train(tables, tmp_path / "run", resume=True, overwrite=True)
+    run = train(tables, tmp_path / "run", overwrite=True, epochs=1, warmup_epochs=0)
+    assert len(run.history) == 1
+
+
+def test_other_files_are_never_overwritten(tables, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="Only a run is overwritten"):
+        train(tables, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_training_on_validation_reports_no_validation(tables, tmp_path):
+    run = train(tables, tmp_path / "run", train_on_validation=True, epochs=2)
+    assert not [name for name in run.history.columns if name.startswith("val_")]
+    assert run.metrics["train_images"] == 36
+    assert run.metrics["validation_images"] == 0
+    assert run.metrics["kept"] == "last"
+
+
+def test_training_on_validation_needs_it(tables, tmp_path):
+    with pytest.raises(ValueError, match="needs a validation table"):
+        train((tables[0], None), tmp_path / "run", train_on_validation=True)
+
+
+def test_images_on_both_sides_are_refused(tables, tmp_path):
+    with pytest.raises(ValueError, match="24 in both"):
+        train((tables[0], tables[0]), tmp_path / "run")
+
+
+def test_other_classes_are_refused(faces, tables, tmp_path):
+    shutil.copytree(faces / "dev", tmp_path / "dev")
+    (tmp_path / "dev" / "p0003").rename(tmp_path / "dev" / "somebody")
+    with pytest.raises(ValueError, match="p0003.*somebody"):
+        train((tables[0], identity_folder(tmp_path / "dev")), tmp_path / "run")
+
+
+def test_a_wrong_run_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        kerasface.Run(tmp_path / "nothing")
+
+
+def test_an_unfinished_run_says_so(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    (tmp_path / "run" / "model.keras").unlink()
+    with pytest.raises(FileNotFoundError, match="Go on with it"):
+        kerasface.Run(tmp_path / "run").load_model()
+
+
+def test_half_precision_is_saved_as_float32(tables, tmp_path):
+    run = train(tables, tmp_path / "run", precision="mixed_bfloat16", epochs=2)
+    assert keras.config.dtype_policy().name == "float32"
+    assert {layer.dtype_policy.name for layer in run.load_model().layers} == {"float32"}
+
+
+def test_the_policy_is_restored_after_an_error():
+    with pytest.raises(RuntimeError, match="inside"), dtype_policy("mixed_float16"):
+        raise RuntimeError("inside")
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_schedule():
+    recipe = TINY.replace(
+        epochs=30, warmup_epochs=10, warmup_learning_rate=3e-4, final_learning_rate=1e-5
+    )
+    optimizer = build_optimizer(recipe, steps=42)
+    rates = []
+    for step in (0, 210, 420, 840, 1260):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate))
+    expected = [3e-4, 6.5e-4, 1e-3, (1e-3 + 1e-5) / 2, 1e-5]
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_biases_and_norms_are_not_decayed(name):
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()]
+    )
+    model.set_weights([np.ones_like(value) for value in model.get_weights()])
+    recipe = TINY.replace(optimizer=name, warmup_epochs=0, schedule="constant", weight_decay=0.5)
+    optimizer = build_optimizer(recipe, steps=1)
+    variables = model.trainable_variables
+    optimizer.apply([np.zeros(variable.shape, "float32") for variable in variables], variables)
+    after = {v.path.split("/")[-1]: float(np.ravel(v.numpy())[0]) for v in variables}
+    assert after["kernel"] == pytest.approx(1 - 0.5 * recipe.learning_rate)
+    assert (after["bias"], after["gamma"], after["beta"]) == (1, 1, 1)
+
+
+def test_accumulated_steps_are_one_large_step():
+    variable = keras.Variable([1.0, 2.0])
+    recipe = TINY.replace(optimizer="sgd", momentum=0.0, schedule="constant", weight_decay=0)
+    recipe = recipe.replace(accumulate_steps=2, warmup_epochs=0, ema=0.0)
+    optimizer = build_optimizer(recipe, steps=2)
+    optimizer.apply([np.array([1.0, 0.0], "float32")], [variable])
+    np.testing.assert_array_equal(variable.numpy(), [1, 2])
+    optimizer.apply([np.array([0.0, 4.0], "float32")], [variable])
+    rate = recipe.learning_rate
+    np.testing.assert_allclose(variable.numpy(), [1 - 0.5 * rate, 2 - 2 * rate], rtol=1e-6)
+
+
+def test_early_stopping_needs_a_validation(tables, tmp_path):
+    with pytest.raises(ValueError, match="Early stopping needs"):
+        train((tables[0], None), tmp_path / "run", early_stopping=2)
+
+
+def test_resume_keeps_the_optimizer_in_half_precision_with_average(tables, tmp_path):
+    # Keras's own load_model silently drops the optimizer here.
+    options = {"precision": "mixed_float16", "epochs": 2}
+    whole = train(tables, tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, tmp_path / "run", callbacks=[Stop(epoch=1)], **options)
+    resumed = train(tables, tmp_path / "run", resume=True, **options)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(whole), rtol=1e-3, atol=1e-4)

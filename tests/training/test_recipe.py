@@ -1,0 +1,236 @@
+"""Recipes: checks, changes, JSON, and that every key changes a run."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasface import training
+from kerasface.data import FaceTable
+from kerasface.training.recipe import Recipe, parse_changes
+
+TINY = Recipe(
+    model="convnext_nano",
+    architecture={"channels": [8], "blocks_per_stage": [2]},
+    image_size=16,
+    epochs=4,
+    batch_size=4,
+    warmup_epochs=1,
+    warmup_learning_rate=1e-4,
+    final_learning_rate=1e-5,
+    label_smoothing=0.1,
+    augment=("face",),
+)
+# For every key another value than TINY's.
+OTHER = {
+    "model": "convnext_small",
+    "architecture": {"drop_path": 0.1},
+    "head": "pool",
+    "dropout": 0.5,
+    "image_size": 24,
+    "epochs": 5,
+    "batch_size": 3,
+    "accumulate_steps": 2,
+    "optimizer": "sgd",
+    "learning_rate": 2e-3,
+    "weight_decay": 0.1,
+    "momentum": 0.5,
+    "schedule": "constant",
+    "warmup_epochs": 2,
+    "warmup_learning_rate": 2e-4,
+    "final_learning_rate": 1e-4,
+    "label_smoothing": 0.2,
+    "mixup": 0.5,
+    "cutmix": 0.5,
+    "augment": ("flip",),
+    "ema": 0.9,
+    "early_stopping": 1,
+    "monitor": "val_loss",
+    "keep": "last",
+    "train_on_validation": True,
+    "precision": "mixed_bfloat16",
+    "max_unreadable": 0.5,
+    "seed": 1,
+}
+
+
+def test_every_key_has_another_value():
+    assert set(OTHER) == {field.name for field in dataclasses.fields(Recipe)}
+
+
+class CannedFit:
+    """Stands in for ``Model.fit``: no training, but everything that decides one is noted."""
+
+    ACCURACY = (0.5, 0.9, 0.6, 0.7, 0.8)
+    LOSS = (2.0, 1.5, 1.4, 1.6, 1.7)
+
+    def __init__(self):
+        self.notes = {}
+
+    def __call__(self, model, batches, *, epochs, validation_data, callbacks, **options):
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        optimizer.build(model.trainable_variables)
+        rates = []
+        for step in range(epochs * options["steps_per_epoch"]):
+            optimizer.iterations.assign(step)
+            rates.append(float(optimizer.learning_rate))
+        images, labels, _ = next(iter(batches))
+        self.notes = {
+            "network": model.to_json(),
+            "weights": [float(np.sum(np.abs(value))) for value in model.get_weights()],
+            "optimizer": type(optimizer).__name__ + json.dumps(optimizer.get_config(), default=str),
+            "rates": rates,
+            "loss": model.loss.get_config(),
+            "images": images.numpy().tobytes(),
+            "labels": labels.numpy().tobytes(),
+            "judged": validation_data is not None,
+            "saved": [],
+        }
+        model.stop_training = False
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.on_train_begin()
+        keeper = callbacks[-1]
+        for epoch in range(min(epochs, 5)):
+            logs = {"loss": 1.0, "accuracy": 0.5}
+            if validation_data is not None:
+                logs |= {"val_accuracy": self.ACCURACY[epoch], "val_loss": self.LOSS[epoch]}
+            for callback in callbacks:
+                callback.on_epoch_begin(epoch)
+            path = keeper.folder / "model.keras"
+            before = path.stat().st_mtime_ns if path.exists() else 0
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, dict(logs))
+            if path.stat().st_mtime_ns != before:
+                self.notes["saved"].append(epoch)
+            if model.stop_training:
+                break
+
+
+@pytest.fixture
+def noted(tmp_path, tables, monkeypatch):
+    """A function from a recipe to what its training would do."""
+    canned = CannedFit()
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda model, *args, **kwargs: canned(model, *args, **kwargs)
+    )
+
+    def note(recipe, name):
+        train, validation = tables
+        keras.utils.clear_session()  # names count up from one run to the next
+        training.train(recipe, train=train, validation=validation, out=tmp_path / name)
+        return canned.notes
+
+    return note
+
+
+def test_every_key_changes_a_run(noted):
+    # A momentum needs SGD to be read; the other keys change the recipe as it is.
+    base = noted(TINY, "base")
+    assert noted(TINY, "again") == base
+    unchanged = []
+    for key, value in OTHER.items():
+        if key == "max_unreadable":
+            continue  # see test_max_unreadable
+        if key == "momentum":
+            sgd = TINY.replace(optimizer="sgd")
+            changed = noted(sgd.replace(momentum=value), key) != noted(sgd, "sgd")
+        else:
+            changed = noted(TINY.replace(**{key: value}), key) != base
+        if not changed:
+            unchanged.append(key)
+    assert unchanged == []
+
+
+def test_max_unreadable(noted, tables, tmp_path):
+    train, _ = tables
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    paths = np.append(np.array(train.full_paths(), dtype=object), str(tmp_path / "broken.jpg"))
+    table = FaceTable("/", paths, np.append(train.labels, 0), train.names)
+    with pytest.raises(ValueError, match=r"At most 1% .*broken\.jpg"):
+        training.train(TINY, train=table, out=tmp_path / "strict", max_unreadable=0.01)
+    run = training.train(TINY, train=table, out=tmp_path / "lenient", max_unreadable=0.5)
+    listed = pd.read_csv(run.path("unreadable.csv"))
+    assert listed["path"].tolist() == [str(tmp_path / "broken.jpg").lstrip("/")] or (
+        listed["path"].tolist() == [str(tmp_path / "broken.jpg")]
+    )
+
+
+def test_json_round_trip():
+    recipe = TINY.replace(augment=["face", "random_erasing:0.5"], head="pool")
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_architecture_is_merged():
+    recipe = TINY.replace(architecture={"drop_path": 0.1})
+    assert recipe.architecture == {**TINY.architecture, "drop_path": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batchsize": 3}, r"'batchsize'\. Did you mean 'batch_size'"),
+        ({"epochs": 0}, "`epochs` must be at least 1"),
+        ({"epochs": 2.5}, "`epochs` must be a whole number"),
+        ({"epochs": True}, "`epochs` must be a whole number"),
+        ({"epochs": "many"}, "`epochs` must be a whole number"),
+        ({"learning_rate": "fast"}, "`learning_rate` must be a number"),
+        ({"learning_rate": -1}, "`learning_rate` must be at least 0"),
+        ({"ema": 1.0}, r"`ema` must be in \[0, 1\)"),
+        ({"label_smoothing": 1.5}, r"`label_smoothing` must be in \[0, 1\)"),
+        ({"optimizer": "lion"}, "`optimizer` must be one of"),
+        ({"warmup_epochs": 4}, "`warmup_epochs` must be fewer"),
+        ({"train_on_validation": "perhaps"}, "`train_on_validation` must be true or false"),
+        ({"augment": [1]}, "`augment` must be"),
+    ],
+)
+def test_wrong_values(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TINY.replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ([], {}),
+        (["epochs=3", "learning_rate=1e-3"], {"epochs": 3, "learning_rate": 1e-3}),
+        (["head=none", "train_on_validation=true"], {"head": None, "train_on_validation": True}),
+        (["augment=face,random_erasing:0.5"], {"augment": ["face", "random_erasing:0.5"]}),
+        (["augment=[]"], {"augment": []}),
+        (
+            ["architecture.drop_path=0.1", "architecture.channels=8,16"],
+            {"architecture": {"drop_path": 0.1, "channels": [8, 16]}},
+        ),
+    ],
+)
+def test_words_from_the_shell(words, changes):
+    assert parse_changes(words) == changes
+
+
+@pytest.mark.parametrize("word", ["epochs", "=3", "epochs.first=3", "architecture.a.b=1"])
+def test_words_that_are_no_change(word):
+    with pytest.raises(ValueError, match="Received"):
+        parse_changes([word])
+
+
+@pytest.mark.parametrize("name", sorted(training.RECIPES))
+def test_named_recipes_are_documented(name):
+    assert isinstance(training.named_recipe(name), Recipe)
+    assert training.RECIPES[name].__doc__
+
+
+def test_unknown_recipe():
+    with pytest.raises(ValueError, match=r"'hw2p3'\. Did you mean 'hw2p2'"):
+        training.named_recipe("hw2p3")
+
+
+def test_the_published_recipe():
+    recipe = training.named_recipe("hw2p2")
+    assert (recipe.epochs, recipe.batch_size, recipe.image_size) == (60, 256, 224)
+    assert (recipe.learning_rate, recipe.weight_decay) == (1e-3, 0.05)
+    assert (recipe.warmup_epochs, recipe.warmup_learning_rate) == (10, 3e-4)
+    assert (recipe.final_learning_rate, recipe.label_smoothing, recipe.mixup) == (1e-5, 0.1, 1)
+    assert recipe.augment == ("face",)
