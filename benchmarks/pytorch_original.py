@@ -125,10 +125,8 @@ def time_steps(args: argparse.Namespace) -> dict[str, str | int | float]:
     labels = torch.randint(args.classes, (args.batch_size,))
     images, targets = mixup(images, labels, args.classes)
     images = images.to(memory_format=torch.channels_last)
-    if args.inference:
-        step = inference_step(model, images)
-    else:
-        step = train_step(model, images, targets)
+    inference = inference_step(model, images)
+    step = inference if args.inference else train_step(model, images, targets)
 
     seconds = []
     for _ in range(WARM_UP_STEPS + args.steps):

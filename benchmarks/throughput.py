@@ -23,7 +23,7 @@ def step(options: argparse.Namespace) -> dict:
     import tensorflow as tf
 
     import kerasface
-    from kerasface.training.fit import build_optimizer
+    from kerasface.training.assemble import build_optimizer
 
     size, batch = options.image_size, options.batch_size
     model = kerasface.build("convnext_small", options.classes, input_shape=(size, size, 3))

@@ -42,9 +42,7 @@ def main() -> None:
 
     # stream() needs no epochs here: it takes a new order and augmentation at each pass.
     common = {"image_size": image_size, "batch_size": batch_size, "labels": "one_hot"}
-    batches = kerasface.pipeline.stream(
-        train, **common, training=True, augment="face", mixup=1.0
-    )
+    batches = kerasface.pipeline.stream(train, **common, training=True, augment="face", mixup=1.0)
     judged = kerasface.pipeline.stream(dev, **common)
 
     model = kerasface.build(

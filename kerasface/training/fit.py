@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from kerasface import models
 from kerasface.callbacks import Curves
 from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
+from kerasface.training.assemble import build_model, compile_model, dtype_policy
+from kerasface.training.keeper import EvaluateAverage, Keeper, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 from kerasface.training.run import Run
-
-# Variables whose decay would only pull normalisations and offsets towards zero.
-NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 def train(
@@ -79,29 +76,15 @@ def train(
 
     keras.utils.set_random_seed(recipe.seed)
     with dtype_policy(recipe.precision):
-        model = _build(recipe, len(train.names))
-        _compile(model, recipe, steps_per_epoch(train, recipe.batch_size))
-    keeper = _Keeper(folder, recipe, resume)
+        model = build_model(recipe, len(train.names))
+        compile_model(model, recipe, steps_per_epoch(train, recipe.batch_size))
+    keeper = Keeper(folder, recipe)
     first_epoch = keeper.restore(model) if resume else 0
     run = Run(folder)
     if first_epoch < recipe.epochs and not keeper.stopped_early(run.history):
         _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose)
     _write_metrics(run, recipe, train, validation, model)
     return run
-
-
-@contextlib.contextmanager
-def dtype_policy(precision: str) -> Iterator[None]:
-    """Sets Keras's dtype policy inside the block; ``"auto"`` is mixed_float16 on a GPU."""
-    before = keras.config.dtype_policy()
-    if precision == "auto":
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        precision = "mixed_float16" if on_gpu else "float32"
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe) -> None:
@@ -227,74 +210,6 @@ def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
     )
 
 
-def _build(recipe: Recipe, num_classes: int) -> keras.Model:
-    return models.build(
-        recipe.model,
-        num_classes,
-        head=recipe.head,
-        dropout=recipe.dropout,
-        input_shape=(recipe.image_size, recipe.image_size, 3),
-        **recipe.architecture,
-    )
-
-
-def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    model.compile(
-        build_optimizer(recipe, steps),
-        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        weighted_metrics=["accuracy"],
-        # XLA makes this step three times slower on CPUs.
-        jit_compile="auto" if on_gpu else False,
-    )
-
-
-def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, with its schedule; biases and norms are not decayed.
-
-    Args:
-        recipe: Which optimizer, rates, decay, moving average and accumulation.
-        steps: Batches an epoch, which the schedule is laid over.
-    """
-    options = {
-        "learning_rate": _schedule(recipe, steps),
-        "weight_decay": recipe.weight_decay,
-        "use_ema": recipe.ema > 0,
-        "ema_momentum": recipe.ema or 0.99,
-        "gradient_accumulation_steps": (
-            recipe.accumulate_steps if recipe.accumulate_steps > 1 else None
-        ),
-    }
-    if recipe.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
-    elif recipe.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(**options)
-    else:
-        optimizer = keras.optimizers.AdamW(**options)
-    if recipe.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
-    return optimizer
-
-
-def _schedule(recipe: Recipe, steps: int):
-    """The learning rate by step; Keras counts batches, accumulated or not."""
-    total, warmup = recipe.epochs * steps, round(recipe.warmup_epochs * steps)
-    if recipe.schedule == "constant" and not warmup:
-        return recipe.learning_rate
-    # A constant schedule is a cosine that ends where it starts.
-    final = recipe.learning_rate if recipe.schedule == "constant" else recipe.final_learning_rate
-    options = {"alpha": final / recipe.learning_rate} if recipe.learning_rate else {}
-    if not warmup:
-        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total, **options)
-    return keras.optimizers.schedules.CosineDecay(
-        recipe.warmup_learning_rate,
-        total - warmup,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
-        **options,
-    )
-
-
 def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose) -> None:
     steps = steps_per_epoch(train, recipe.batch_size)
     common = {"image_size": recipe.image_size, "labels": "one_hot"}
@@ -332,119 +247,6 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         callbacks=[*own, curves, keeper, *callbacks],
         verbose=verbose,
     )
-
-
-class EvaluateAverage(keras.callbacks.Callback):
-    """Evaluates the moving average of the weights that the optimizer keeps (EMA).
-
-    Keras's ``SwapEMAWeights`` swaps by adding and subtracting, which rounds; a resumed run would
-    not repeat its history.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self._raw: list[np.ndarray] = []
-
-    def on_test_begin(self, logs=None):
-        self._raw = [variable.numpy() for variable in self.model.trainable_variables]
-        assign(self.model.trainable_variables, averaged(self.model))
-
-    def on_test_end(self, logs=None):
-        assign(self.model.trainable_variables, self._raw)
-        self._raw = []
-
-
-def averaged(model: keras.Model) -> list[np.ndarray]:
-    """The moving averages of a compiled model's trainable variables, in their order."""
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    # Keras offers no public name for them.
-    averages = optimizer._model_variables_moving_average
-    return [average.numpy() for average in averages]
-
-
-def assign(variables, values) -> None:
-    """Assigns arrays to variables, one by one."""
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
-class _Keeper(keras.callbacks.Callback):
-    """Keeps the best weights, a checkpoint a whole epoch, and stops early."""
-
-    def __init__(self, folder: pathlib.Path, recipe: Recipe, resume: bool):
-        super().__init__()
-        self.folder = folder
-        self.recipe = recipe
-        self._history: list[float] = []
-        self._unreadable: set[str] = set()
-        self._export: keras.Model | None = None
-
-    def note_unreadable(self, path: str) -> None:
-        """Adds a file that broke during the training to the list in the folder."""
-        if path not in self._unreadable:
-            self._unreadable.add(path)
-            with open(self.folder / run_files.UNREADABLE, "a", newline="") as file:
-                row = pd.DataFrame([["", path, "broke during the training"]])
-                row.to_csv(file, header=False, index=False)
-
-    def on_epoch_end(self, epoch, logs=None):
-        history = Run(self.folder).history
-        if self._is_kept(history):
-            self._save_model()
-        self._save_checkpoint(epoch + 1)
-        if self.stopped_early(history):
-            self.model.stop_training = True
-
-    def stopped_early(self, history: pd.DataFrame) -> bool:
-        """Whether the best epoch is ``early_stopping`` epochs ago."""
-        patience, monitor = self.recipe.early_stopping, self.recipe.monitor
-        if not patience or monitor not in history:
-            return False
-        return len(history) - 1 - best_row(history, monitor) >= patience
-
-    def _is_kept(self, history: pd.DataFrame) -> bool:
-        if self.recipe.keep == "last" or self.recipe.monitor not in history:
-            return True
-        return best_row(history, self.recipe.monitor) == len(history) - 1
-
-    def _save_model(self) -> None:
-        if self._export is None:
-            # Always float32, so that a file trained in half precision runs well on CPUs too, and
-            # never compiled, so that no optimizer state doubles its size.
-            with dtype_policy("float32"):
-                self._export = _build(self.recipe, self.model.output_shape[-1])
-        self._export.set_weights(self.model.get_weights())
-        if self.recipe.ema:
-            assign(self._export.trainable_variables, averaged(self.model))
-        with replacing(self.folder / run_files.MODEL) as part:
-            self._export.save(part)
-
-    def _save_checkpoint(self, epochs: int) -> None:
-        values = {f"{i:05d}": np.asarray(v) for i, v in enumerate(_state(self.model))}
-        values["epochs"] = np.asarray(epochs)
-        with replacing(self.folder / run_files.CHECKPOINT) as part:
-            np.savez(part, allow_pickle=False, **values)
-
-    def restore(self, model: keras.Model) -> int:
-        """Brings a freshly compiled model to the last whole epoch; returns how many are done."""
-        path = self.folder / run_files.CHECKPOINT
-        if not path.is_file():
-            return 0
-        model.optimizer.build(model.trainable_variables)
-        with np.load(path) as saved:
-            assign(_state(model), [saved[f"{i:05d}"] for i in range(len(saved) - 1)])
-            return int(saved["epochs"])
-
-
-def _state(model: keras.Model) -> list:
-    """All that a training changes: weights, dropout seeds, optimizer (with EMA, loss scale)."""
-    return [*model.variables, *model.optimizer.variables]
-
-
-def best_row(history: pd.DataFrame, monitor: str) -> int:
-    """Position of the best epoch; of equals the first."""
-    values = history[monitor].to_numpy()
-    return int(values.argmin() if monitor.endswith("loss") else values.argmax())
 
 
 def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:

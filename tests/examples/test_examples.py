@@ -20,5 +20,3 @@ def test_hw2p2(tmp_path, faces, monkeypatch):
     assert len(pd.read_csv(tmp_path / "history.csv")) == 2
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     assert (tmp_path / "model.keras").exists()
-
-

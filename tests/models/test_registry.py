@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasface.models import build, list_models, model_names
-from kerasface.training.fit import dtype_policy
+from kerasface.training.assemble import dtype_policy
 
 SIZE = 32
 
@@ -167,9 +167,7 @@ def test_dropout_stands_before_the_last_layer():
 
 
 def test_drop_path_ramps_over_blocks():
-    rates = [
-        layer.rate for layer in nano(drop_path=0.4).layers if layer.name.endswith("drop_path")
-    ]
+    rates = [layer.rate for layer in nano(drop_path=0.4).layers if layer.name.endswith("drop_path")]
     np.testing.assert_allclose(rates, [0.2, 0.4])  # the first block's is 0: no layer
     assert not [layer for layer in nano().layers if layer.name.endswith("drop_path")]
 

@@ -11,7 +11,7 @@ import pytest
 import kerasface
 from kerasface.data import identity_folder
 from kerasface.pipeline import stream
-from kerasface.training.fit import build_optimizer, dtype_policy
+from kerasface.training.assemble import build_optimizer, dtype_policy
 from kerasface.training.recipe import Recipe
 
 TINY = Recipe(
@@ -160,7 +160,7 @@ def test_images_on_both_sides_are_refused(tables, tmp_path):
 def test_other_classes_are_refused(faces, tables, tmp_path):
     shutil.copytree(faces / "dev", tmp_path / "dev")
     (tmp_path / "dev" / "p0003").rename(tmp_path / "dev" / "somebody")
-    with pytest.raises(ValueError, match="p0003.*somebody"):
+    with pytest.raises(ValueError, match=r"p0003.*somebody"):
         train((tables[0], identity_folder(tmp_path / "dev")), tmp_path / "run")
 
 
