@@ -125,8 +125,7 @@ def time_steps(args: argparse.Namespace) -> dict[str, str | int | float]:
     labels = torch.randint(args.classes, (args.batch_size,))
     images, targets = mixup(images, labels, args.classes)
     images = images.to(memory_format=torch.channels_last)
-    inference = inference_step(model, images)
-    step = inference if args.inference else train_step(model, images, targets)
+    step = inference_step(model, images) if args.inference else train_step(model, images, targets)
 
     seconds = []
     for _ in range(WARM_UP_STEPS + args.steps):
