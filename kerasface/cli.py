@@ -114,7 +114,10 @@ def models() -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe, for instance hw2p2 or demo.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="Name of a recipe, for instance hw2p2 or demo."),
+    ],
     data: Data,
     out: Out,
     set_: Changes = None,

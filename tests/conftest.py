@@ -36,6 +36,7 @@ def run(tables, tmp_path_factory):
         out=tmp_path_factory.mktemp("runs") / "tiny",
         verbose=0,
         architecture={"channels": [8, 16], "blocks_per_stage": [1, 1]},
+        augment=(),
         image_size=16,
         batch_size=8,
         epochs=2,

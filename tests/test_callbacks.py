@@ -276,13 +276,17 @@ def test_missing_files_are_told_when_the_callback_is_made(noise, tmp_path, missi
         Submission(test, tmp_path / "submission.csv", sample=sample)
 
 
-def test_submission_of_a_table_in_its_order(noise, tmp_path):
-    folder, pixels = noise
-    rows = [7, 2, 9]
-    table = FaceTable(folder, [f"{row:04d}.png" for row in rows])
-    model = classifier()
-    fit(model, callbacks=[Submission(table, tmp_path / "submission.csv")])
-    expected = model.predict_on_batch(pixels[rows].astype("float32")).argmax(axis=1)
+def test_submission_of_a_table_in_its_order(noise, tmp_path, monkeypatch):
+    calls = []
+
+    def predict(model, table, **options):
+        calls.append((table.paths.tolist(), options))
+        return np.eye(4)[[3, 0, 2]]
+
+    monkeypatch.setattr("kerasface.callbacks.predict_table", predict)
+    paths = ["0007.png", "0002.png", "0009.png"]
+    submission = Submission(FaceTable(noise[0], paths), tmp_path / "submission.csv", batch_size=7)
+    fit(classifier(), callbacks=[submission])
+    assert calls == [(paths, {"batch_size": 7, "flip": False})]
     frame = pd.read_csv(tmp_path / "submission.csv")
-    assert frame["id"].tolist() == ["0007.png", "0002.png", "0009.png"]
-    assert frame["label"].tolist() == expected.tolist()
+    assert frame.to_dict("list") == {"id": paths, "label": [3, 0, 2]}

@@ -30,8 +30,9 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
         column for column in history.columns if f"val_{column}" in history and column not in names
     ]
     panels = names + (["learning_rate"] if "learning_rate" in history else [])
-    figure = Figure(figsize=(4.6 * len(panels), 3.9), layout="constrained", dpi=120)
-    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
+    columns = max(1, len(panels))
+    figure = Figure(figsize=(4.6 * columns, 3.9), layout="constrained", dpi=120)
+    axes = figure.subplots(1, columns, squeeze=False)[0]
     for axis, name in zip(axes, panels, strict=False):
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
         axis.set_xlabel("epoch")

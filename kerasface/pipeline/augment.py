@@ -287,7 +287,8 @@ def _auto_contrast(image: tf.Tensor, signed) -> tf.Tensor:
 
 def _equalize(image: tf.Tensor, signed) -> tf.Tensor:
     operation = keras_cv.layers.Equalization(value_range=(0, 255), dtype="float32")
-    return operation.augment_images(image[None])[0]
+    # It asks tensors for their truth, which a graph allows in a `tf.function` alone.
+    return tf.function(operation.augment_images)(image[None])[0]
 
 
 def _affine(image: tf.Tensor, a, b, c, d, shift_x=0.0, shift_y=0.0) -> tf.Tensor:

@@ -7,17 +7,11 @@ import tensorflow as tf
 from kerasface import images
 from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT
 
-# EXIF orientations 1 to 8: whether to mirror, then the quarter turns counter-clockwise.
-_MIRROR_AND_TURNS = (
-    (False, 0),
-    (True, 0),
-    (False, 2),
-    (True, 2),
-    (True, 1),
-    (False, 3),
-    (True, 3),
-    (False, 1),
-)
+# How EXIF orientations 1 to 8 become upright: those from 5 on swap rows and columns first, then
+# the rows and the columns run forwards or backwards.
+_FIRST_TRANSPOSED = 5
+_ROW_STEPS = (1, 1, -1, -1, 1, 1, -1, -1)
+_COLUMN_STEPS = (1, -1, -1, 1, 1, -1, -1, 1)
 
 
 def read_image(path: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
@@ -97,14 +91,15 @@ def _is_special(data: tf.Tensor) -> tf.Tensor:
 
 
 def _orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    def turned(mirror: bool, turns: int) -> tf.Tensor:
-        return tf.image.rot90(tf.image.flip_left_right(image) if mirror else image, turns)
+    def turned() -> tf.Tensor:
+        upright = tf.cond(
+            tf.greater_equal(orientation, _FIRST_TRANSPOSED),
+            lambda: tf.transpose(image, [1, 0, 2]),
+            lambda: image,
+        )
+        row_step, column_step = (
+            tf.gather(steps, orientation - 1) for steps in (_ROW_STEPS, _COLUMN_STEPS)
+        )
+        return upright[::row_step, ::column_step]
 
-    def by_orientation() -> tf.Tensor:
-        branches = [
-            (lambda mirror=mirror, turns=turns: turned(mirror, turns))
-            for mirror, turns in _MIRROR_AND_TURNS
-        ]
-        return tf.switch_case(tf.cast(orientation, tf.int32) - 1, branches)
-
-    return tf.cond(tf.greater(orientation, 1), by_orientation, lambda: image)
+    return tf.cond(tf.greater(orientation, 1), turned, lambda: image)

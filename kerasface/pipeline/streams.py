@@ -84,9 +84,9 @@ def stream(
     _check_arguments(
         table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
     )
-    seeds = [tf.constant([seed, salt], tf.int64) for salt in (_ORDER, _AUGMENT, _MIX)]
-    batches = _index_batches(table, batch_size, training, seeds[_ORDER], seed, epochs)
-    load = _loader(table, image_size, batch_size, steps, seeds[_AUGMENT])
+    batches = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
+    load = _loader(table, image_size, batch_size, steps, _key(seed, _AUGMENT))
+    mix_key = _key(seed, _MIX)
     report = on_unreadable or _warn
     target = _labeler(table, labels)
     names = tf.constant(table.full_paths(), tf.string)
@@ -95,7 +95,7 @@ def stream(
         images, weights = _fill_gaps(positions, found, images, names, rows, report)
         if target is None:
             return images
-        mix_seed = tf.random.fold_in(tf.random.fold_in(seeds[_MIX], epoch), positions[0])
+        mix_seed = tf.random.fold_in(tf.random.fold_in(mix_key, epoch), positions[0])
         return mix(images, target(rows), weights, mix_seed, mixup=mixup, cutmix=cutmix)
 
     dataset = batches.skip(start_step).interleave(
@@ -106,14 +106,28 @@ def stream(
     return dataset.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
 
 
-def _index_batches(table, batch_size, training, order_seed, seed, epochs) -> tf.data.Dataset:
-    """Batches of ``(epoch, positions, rows)``, before anything is read."""
-    count = len(table)
+def index_batches(
+    count: int, batch_size: int, *, training: bool, seed: int = 0, epochs: int | None = None
+) -> tf.data.Dataset:
+    """Which examples come when, before anything is read.
+
+    Args:
+        count: Examples of the table.
+        batch_size: Examples a batch.
+        training: Whether the order is shuffled anew each epoch.
+        seed: Seed of the orders.
+        epochs: As in `stream`.
+
+    Returns:
+        Data set of ``(epoch, positions, rows)``: what tells the epochs apart, int64; and int64
+        ``[batch]``, the examples' places in the epoch and in the table.
+    """
+    order_key = _key(seed, _ORDER)
 
     def one_epoch(epoch):
         rows = tf.range(count, dtype=tf.int64)
         if training:
-            key = tf.random.fold_in(order_seed, epoch)
+            key = tf.random.fold_in(order_key, epoch)
             rows = tf.random.experimental.stateless_shuffle(rows, key)
         positions = tf.data.Dataset.range(count)
         batches = tf.data.Dataset.zip(positions, tf.data.Dataset.from_tensor_slices(rows))
@@ -129,7 +143,11 @@ def _index_batches(table, batch_size, training, order_seed, seed, epochs) -> tf.
     return keys.flat_map(one_epoch)
 
 
-def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentation, seed):
+def _key(seed: int, salt: int) -> tf.Tensor:
+    return tf.constant([seed, salt], tf.int64)
+
+
+def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentation, key):
     """A function from one batch of indices to a data set of one element, its images."""
     # One eager tensor each: as numpy arrays they would become constants of the graph.
     paths = tf.constant(table.full_paths(), tf.string)
@@ -137,13 +155,13 @@ def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentat
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
 
     def load(epoch, positions, rows):
-        epoch_seed = tf.random.fold_in(seed, epoch)
+        epoch_key = tf.random.fold_in(key, epoch)
 
         def load_one(position, row):
             image = decode.read_image(paths[row], formats[row])
             if steps.count:
-                key = epoch_seed + tf.stack([tf.zeros([], tf.int64), position])
-                numbers = tf.random.stateless_uniform([steps.count], key)
+                example_key = tf.random.fold_in(epoch_key, position)
+                numbers = tf.random.stateless_uniform([steps.count], example_key)
                 image = steps.apply(image, numbers, before_resize=True)
                 image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
             else:

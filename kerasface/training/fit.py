@@ -235,7 +235,9 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
             on_unreadable=keeper.note_unreadable,
         )
     curves = Curves(
-        keeper.folder / run_files.CURVES, title=keeper.folder.name, resume=first_epoch > 0
+        keeper.folder / run_files.CURVES,
+        title=f"{keeper.folder.name}: {recipe.model}",
+        resume=first_epoch > 0,
     )
     own = [EvaluateAverage()] if recipe.ema else []
     model.fit(
@@ -243,6 +245,7 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         epochs=recipe.epochs,
         initial_epoch=first_epoch,
         steps_per_epoch=steps,
+        shuffle=False,  # the stream shuffles
         validation_data=judged,
         callbacks=[*own, curves, keeper, *callbacks],
         verbose=verbose,

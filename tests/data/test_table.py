@@ -4,6 +4,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import sys
 import warnings
 
 import numpy as np
@@ -340,9 +341,13 @@ def test_check_share_out_of_range(share):
         check(people(), max_unreadable=share)
 
 
-@pytest.mark.parametrize("progress", [True, False])
-def test_check_shows_progress_on_standard_error(folder, capsys, progress):
+@pytest.mark.parametrize(
+    ("progress", "terminal", "shown"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+)
+def test_check_shows_progress_on_a_terminal(folder, capsys, monkeypatch, progress, terminal, shown):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     check(files_table(folder), max_unreadable=1, progress=progress)
     output = capsys.readouterr()
     assert output.out == ""
-    assert ("checking images" in output.err) == progress
+    assert ("checking images" in output.err) == shown

@@ -140,13 +140,14 @@ def test_validation_of_every_second_epoch_is_one_line():
 @pytest.mark.parametrize(
     "changes",
     [
+        {name: None for name in history() if name != "epoch"},
         {"loss": [1.0, NAN, NAN, NAN], "val_loss": [1.0, NAN, NAN, NAN]},
         {"loss": [NAN] * 4, "val_loss": [NAN] * 4, "learning_rate": [NAN] * 4},
         {"loss": [1.0, np.inf, NAN, NAN], "val_loss": [np.inf] * 4},
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_diverged_training_is_drawn(changes, tmp_path):
+def test_odd_history_is_drawn(changes, tmp_path):
     path = tmp_path / "curves.png"
     training_curves(history(**changes)).savefig(path)
     assert path.stat().st_size > 5_000

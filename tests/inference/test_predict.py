@@ -13,95 +13,120 @@ from kerasface.inference import predict, submit
 from kerasface.training import Run
 
 SIZE = 16  # what the run was trained at, so that nothing is resized
+FILES = ["a b/2.png", "a b/NA.png", "z, z.png", "ü/0001.png", "ü/1.png"]
+CLASSES = ["p0000", "p0001", "p0002", "p0003"]
+
+# What two runs say of the five files. Neither's best classes are those of the mean.
+FIRST = np.array([[6, 1, 3, 0], [5, 5, 0, 0], [1, 1, 8, 0], [0, 1, 0, 9], [3, 4, 2, 1]], np.float32)
+SECOND = np.array(
+    [[1, 0, 5, 4], [0, 6, 2, 2], [1, 9, 0, 0], [5, 0, 5, 0], [4, 0, 3, 3]], np.float32
+)
+BEST_OF_MEAN = [2, 1, 1, 3, 0]
 
 
 @pytest.fixture(scope="module")
 def pictures(faces, tmp_path_factory):
-    """Five PNG files in two folders, in the order of their paths, and their pixels."""
+    """Folder of `FILES`, and their pixels."""
     folder = tmp_path_factory.mktemp("pictures")
-    names = ["a b/2.png", "a b/NA.png", "ü/0001.png", "ü/1.png", "z, z.png"]
     pixels = []
-    for name, source in zip(names, sorted((faces / "test").iterdir()), strict=False):
+    for name, source in zip(FILES, sorted((faces / "test").iterdir()), strict=False):
         (folder / name).parent.mkdir(exist_ok=True)
         with Image.open(source) as image:
             small = image.resize((SIZE, SIZE))
         small.save(folder / name)
         pixels.append(np.asarray(small, np.float32))
     (folder / "notes.txt").write_text("no image")
-    return folder, names, np.stack(pixels)
+    return folder, np.stack(pixels)
 
 
-def copy_with(run, folder, change):
-    """A copy of a run whose model's weights are changed."""
-    shutil.copytree(run.folder, folder)
-    model = run.load_model()
-    model.set_weights([change(weight) for weight in model.get_weights()])
-    model.save(folder / "model.keras")
-    return Run(folder)
+@pytest.fixture
+def two_runs(run, tmp_path, monkeypatch):
+    """Folders of two runs that predict `FIRST` and `SECOND` (tenths), and the calls of theirs."""
+    calls = []
 
+    def predict_known(self, table, **options):
+        calls.append((self.folder.name, table.paths.tolist(), options))
+        return {"first": FIRST, "second": SECOND}[self.folder.name] / 10
 
-@pytest.fixture(scope="module")
-def other_run(run, tmp_path_factory):
-    """A run of the same classes and other weights."""
-    return copy_with(run, tmp_path_factory.mktemp("other") / "run", lambda weight: weight * 0.8)
-
-
-@pytest.fixture(scope="module")
-def single(run, pictures):
-    """What one run predicts of `pictures`, as a frame."""
-    return predict(run.folder, pictures[0])
+    monkeypatch.setattr(Run, "predict", predict_known)
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+        for name in ("recipe.json", "classes.json"):
+            shutil.copy(run.path(name), folder)
+    return folders, calls
 
 
 def probabilities(frame):
     return frame.filter(regex="^p:").to_numpy()
 
 
-def test_frame_of_predictions(run, pictures, single):
-    _, names, pixels = pictures
-    classes = ["p0000", "p0001", "p0002", "p0003"]
-    assert list(single) == [
+def test_frame_of_a_run(run, pictures):
+    folder, pixels = pictures
+    frame = predict(run.folder, folder)
+    assert list(frame) == [
         "path",
         "prediction",
         "probability",
-        *(f"p:{name}" for name in classes),
+        *(f"p:{name}" for name in CLASSES),
     ]
-    assert single["path"].tolist() == names
+    assert frame["path"].tolist() == FILES
     expected = run.load_model().predict_on_batch(pixels)
-    np.testing.assert_allclose(probabilities(single), expected, atol=1e-6)
-    np.testing.assert_allclose(probabilities(single).sum(axis=1), 1.0, atol=1e-5)
-    best = expected.argmax(axis=1)
-    assert single["prediction"].tolist() == [classes[index] for index in best]
-    np.testing.assert_array_equal(single["probability"], probabilities(single).max(axis=1))
+    np.testing.assert_allclose(probabilities(frame), expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities(frame).sum(axis=1), 1.0, atol=1e-5)
+    assert frame["prediction"].tolist() == [CLASSES[i] for i in expected.argmax(axis=1)]
+    np.testing.assert_array_equal(frame["probability"], probabilities(frame).max(axis=1))
 
 
-def test_table_keeps_its_order_and_flip_is_the_mean(run, pictures):
-    folder, names, pixels = pictures
+def test_flip_is_the_mean_and_a_table_keeps_its_order(run, pictures):
+    folder, pixels = pictures
     rows = [3, 0, 4]
-    table = FaceTable(folder, [names[row] for row in rows])
+    table = FaceTable(folder, [FILES[row] for row in rows])
     frame = predict(run, table, flip=True, batch_size=2)
     model = run.load_model()
     upright = model.predict_on_batch(pixels[rows])
     mirrored = model.predict_on_batch(pixels[rows][:, :, ::-1])
     assert np.abs(upright - mirrored).max() > 1e-4
-    assert frame["path"].tolist() == [names[row] for row in rows]
+    assert np.ptp(upright, axis=0).max() > 1e-4
+    assert frame["path"].tolist() == table.paths.tolist()
     np.testing.assert_allclose(probabilities(frame), (upright + mirrored) / 2, atol=1e-6)
 
 
-def test_several_runs_are_averaged(run, other_run, pictures, single):
-    other = other_run.load_model().predict_on_batch(pictures[2])
-    assert np.abs(other - probabilities(single)).max() > 1e-4
-    both = predict([run.folder, other_run], pictures[0])
-    np.testing.assert_allclose(probabilities(both), (probabilities(single) + other) / 2, atol=1e-6)
-    assert both["path"].tolist() == single["path"].tolist()
+def test_several_runs_are_averaged(two_runs, pictures):
+    folders, calls = two_runs
+    frame = predict([folders[0], Run(folders[1])], pictures[0], flip=True, batch_size=3)
+    np.testing.assert_allclose(probabilities(frame), (FIRST + SECOND) / 20, rtol=1e-6)
+    assert frame["prediction"].tolist() == [CLASSES[index] for index in BEST_OF_MEAN]
+    np.testing.assert_allclose(frame["probability"], [0.4, 0.55, 0.5, 0.45, 0.35], rtol=1e-6)
+    options = {"batch_size": 3, "flip": True, "verbose": 0}
+    assert calls == [("first", FILES, options), ("second", FILES, options)]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [("path", 0), ("text", 0), ("run", 0), ("list", 0), ("tuple", 0)],
+)
+def test_ways_to_name_one_run(two_runs, pictures, form, expected):
+    folder = two_runs[0][expected]
+    given = {
+        "path": folder,
+        "text": str(folder),
+        "run": Run(folder),
+        "list": [folder],
+        "tuple": (Run(folder),),
+    }[form]
+    frame = predict(given, str(pictures[0]))
+    np.testing.assert_allclose(probabilities(frame), FIRST / 10, rtol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [["p0000", "p0001", "p0002"], ["p0001", "p0000", "p0002", "x"]])
-def test_runs_of_other_classes(run, pictures, tmp_path, classes):
-    other = shutil.copytree(run.folder, tmp_path / "other")
-    (other / "classes.json").write_text(json.dumps(classes))
-    message = f"must know the same classes.* with 4 classes and .*other with {len(classes)}"
+def test_runs_of_other_classes(two_runs, pictures, classes):
+    folders, calls = two_runs
+    (folders[1] / "classes.json").write_text(json.dumps(classes))
+    message = f"must know the same classes.*first with 4 classes and .*second with {len(classes)}"
     with pytest.raises(ValueError, match=message):
-        predict([run, other], pictures[0])
+        predict(folders, pictures[0])
+    assert calls == []
 
 
 @pytest.mark.parametrize("function", [predict, submit])
@@ -154,31 +179,36 @@ def test_folder_without_images(run, tmp_path, content, error, message):
         predict(run, folder)
 
 
-def test_submission_matches_the_sample_line_for_line(run, other_run, pictures, single, tmp_path):
-    folder, names, pixels = pictures
-    sample = tmp_path / "sample.csv"
+@pytest.mark.parametrize(
+    ("placeholder", "label", "style"),
+    [("p0000", None, "p000{}"), ("0", None, "{}"), ("0", "name", "p000{}"), ("", "index", "{}")],
+)
+def test_submission_matches_the_sample_line_for_line(
+    two_runs, pictures, tmp_path, placeholder, label, style
+):
+    folders, calls = two_runs
     order = [4, 2, 0, 1, 3]
-    ids = [names[row].removesuffix(".png") for row in order]
-    pd.DataFrame({"file": ids, "who": "p0000", "note": range(5)}).to_csv(sample, index=False)
+    ids = [FILES[row].removesuffix(".png") for row in order]
+    sample = tmp_path / "sample.csv"
+    pd.DataFrame({"file": ids, "who": placeholder, "note": range(5)}).to_csv(sample, index=False)
     out = tmp_path / "new folder" / "submission.csv"
-    assert submit([run, other_run.folder], folder, out, sample=sample) == out
-    other = other_run.load_model().predict_on_batch(pixels)
-    best = (probabilities(single) + other).argmax(axis=1)
-    written = pd.read_csv(out, dtype=str, keep_default_na=False)
-    assert written.to_dict("list") == {
+    written = submit(folders, pictures[0], out, sample=sample, label=label, flip=True, batch_size=2)
+    assert written == out
+    frame = pd.read_csv(out, dtype=str, keep_default_na=False)
+    assert frame.to_dict("list") == {
         "file": ids,
-        "who": [f"p000{best[row]}" for row in order],
+        "who": [style.format(BEST_OF_MEAN[row]) for row in order],
         "note": ["0", "1", "2", "3", "4"],
     }
     assert [path.name for path in out.parent.iterdir()] == ["submission.csv"]
+    options = {"batch_size": 2, "flip": True, "verbose": 0}
+    assert calls == [("first", FILES, options), ("second", FILES, options)]
 
 
-def test_submission_without_a_sample(run, pictures, single, tmp_path):
-    folder, names, _ = pictures
-    out = submit(run, folder, tmp_path / "submission.csv")
-    written = pd.read_csv(out, dtype=str, keep_default_na=False)
-    expected = probabilities(single).argmax(axis=1)
-    assert written.to_dict("list") == {"id": names, "label": [str(index) for index in expected]}
+def test_submission_without_a_sample(two_runs, pictures, tmp_path):
+    out = submit(two_runs[0][1], pictures[0], tmp_path / "submission.csv")
+    frame = pd.read_csv(out, dtype=str, keep_default_na=False)
+    assert frame.to_dict("list") == {"id": FILES, "label": ["2", "1", "1", "0", "0"]}
 
 
 @pytest.mark.parametrize(
@@ -190,16 +220,14 @@ def test_submission_without_a_sample(run, pictures, single, tmp_path):
     ],
 )
 def test_mistakes_are_told_before_the_prediction(
-    run, pictures, tmp_path, monkeypatch, text, options, message
+    two_runs, pictures, tmp_path, text, options, message
 ):
-    def too_late(*args, **options):
-        raise AssertionError("predicted already")
-
-    monkeypatch.setattr(Run, "predict", too_late)
+    folders, calls = two_runs
     sample = None
     if text is not None:
         sample = tmp_path / "sample.csv"
         sample.write_text(text)
     with pytest.raises(ValueError, match=message):
-        submit(run, pictures[0], tmp_path / "out.csv", sample=sample, **options)
+        submit(folders, pictures[0], tmp_path / "out.csv", sample=sample, **options)
+    assert calls == []
     assert not (tmp_path / "out.csv").exists()

@@ -138,7 +138,7 @@ def test_step_is_pure_and_keeps_range(name, extreme):
     low, high = step.limits
     strength = {"low": low, "default": step.default, "high": high}[extreme]
     image, results = picture(), []
-    for seed in range(4):
+    for seed in range(3):
         draws = numbers(step.count, seed)
         result = apply(name, image, draws, strength)
         np.testing.assert_array_equal(result, apply(name, image, draws, strength))
@@ -175,7 +175,8 @@ def test_grey_stays_grey(name):
         np.testing.assert_allclose(result, result[..., :1].repeat(3, axis=2), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [name for name in STEPS if not STEPS[name].before_resize])
+# RandAugment with its fourteen branches is seen in a graph by the tests of the streams.
+@pytest.mark.parametrize("name", ["color_jitter", "flip", "random_erasing", "rotation"])
 def test_step_in_a_graph_is_the_same_and_keeps_its_shape(name):
     step = STEPS[name]
     signature = [tf.TensorSpec([12, 12, 3]), tf.TensorSpec([step.count])]
@@ -184,7 +185,7 @@ def test_step_in_a_graph_is_the_same_and_keeps_its_shape(name):
     )
     assert function.get_concrete_function().output_shapes.as_list() == [12, 12, 3]
     image = picture(12, 12)
-    for seed in range(14):
+    for seed in range(4):
         draws = numbers(step.count, seed)
         np.testing.assert_allclose(function(image, draws), apply(name, image, draws), atol=1e-2)
 
@@ -199,10 +200,10 @@ def place(height, width):
 
 
 @pytest.mark.parametrize("smallest", [0.01, 0.3, 0.8, 1.0])
-@pytest.mark.parametrize(("height", "width"), [(60, 60), (90, 40), (218, 178)])
+@pytest.mark.parametrize(("height", "width"), [(60, 60), (218, 178)])
 def test_crop_is_a_rectangle_of_the_drawn_area(height, width, smallest):
     corners = [np.array(corner) for corner in itertools.product((0.0, 0.999999), repeat=4)]
-    for draws in [*corners, *(numbers(4, seed) for seed in range(6))]:
+    for draws in [*corners, *(numbers(4, seed) for seed in range(3))]:
         result = apply("crop", place(height, width), draws, smallest)
         rows, columns = result.shape[:2]
         top, left = result[0, 0, :2].astype(int)
@@ -365,7 +366,7 @@ def test_jitter_takes_every_one_of_the_24_orders():
 # Random erasing
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (48, 80)])
 def test_random_erasing_fills_one_rectangle(seed, height, width):
     draws = numbers(8, seed)
@@ -381,7 +382,7 @@ def test_random_erasing_fills_one_rectangle(seed, height, width):
 
 @pytest.mark.parametrize("area", [0.0, 0.5, 0.999999])
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 0.999999])
-@pytest.mark.parametrize("position", [0.0, 0.5, 0.999999])
+@pytest.mark.parametrize("position", [0.0, 0.999999])
 def test_random_erasing_area_and_ratio(area, ratio, position):
     draws = [0.0, area, ratio, position, position, 0, 0, 0]
     inside = (apply("random_erasing", np.ones((100, 100, 3), np.float32), draws, 1.0) == 0)[..., 0]
@@ -410,7 +411,7 @@ def test_random_erasing_probability(draw, erases):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("signed", [-1.0, -0.35, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize("signed", [-1.0, 0.35, 1.0])
 def test_operation_keeps_shape_and_range(name, signed):
     image = picture(20, 30)
     result = np.asarray(OPERATION[name](tf.constant(image), tf.constant(signed)))

@@ -1,0 +1,458 @@
+"""The command line, called in this process: exit codes, messages, and what it leaves."""
+
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasface import cli
+from kerasface.models import list_models
+from kerasface.training import Run
+
+COMMANDS = {
+    "demo": ["--out", "--set"],
+    "models": [],
+    "train": ["RECIPE", "--data", "--out", "--set", "--split", "--resume", "--overwrite"],
+    "predict": ["RUN... IMAGES", "--out", "--flip", "--batch-size"],
+    "submit": ["RUN... IMAGES", "--out", "--sample", "--label", "--flip", "--batch-size"],
+}
+# The settings of the `run` fixture, for a shell.
+AS_RUN = (
+    "image_size=16",
+    "batch_size=8",
+    "epochs=2",
+    "augment=[]",
+    "architecture.channels=8,16",
+    "architecture.blocks_per_stage=1,1",
+)
+
+
+@pytest.fixture
+def shell(capsys):
+    """Runs the command line; gives ``(exit code, standard output, standard error)``."""
+
+    def call(*words):
+        with pytest.raises(SystemExit) as leaving:
+            cli.main([str(word) for word in words])
+        return leaving.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def mistake(shell):
+    """Runs the command line, which must refuse in one line; gives that line."""
+
+    def call(*words):
+        code, _, err = shell(*words)
+        assert code == 2
+        assert "Traceback" not in err
+        (line,) = err.splitlines()
+        assert line.startswith("kerasface: ")
+        return line.removeprefix("kerasface: ")
+
+    return call
+
+
+@pytest.fixture
+def trainings(run, monkeypatch):
+    """Calls of `kerasface.training.train`, which does nothing but give back `run`."""
+    calls = []
+
+    def train(recipe, **options):
+        calls.append({"recipe": recipe, **options})
+        return run
+
+    monkeypatch.setattr("kerasface.training.train", train)
+    return calls
+
+
+@pytest.fixture
+def data(faces, tmp_path):
+    """A copy of `faces` with its train/ alone, to be spoilt."""
+    folder = tmp_path / "data"
+    shutil.copytree(faces / "train", folder / "train")
+    return folder
+
+
+@pytest.mark.parametrize(("command", "words"), COMMANDS.items())
+def test_help_of_a_command(shell, command, words):
+    code, out, err = shell(command, "--help")
+    assert (code, err) == (0, "")
+    for word in words:
+        assert word in out
+    assert getattr(cli, command).__doc__ in re.sub(r"\s+", " ", out)
+
+
+def test_help(shell):
+    code, out, err = shell("--help")
+    assert (code, err) == (0, "")
+    for word in [*COMMANDS, "--debug", "Begin with `kerasface demo`"]:
+        assert word in out
+
+
+def test_models(shell):
+    code, out, err = shell("models")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line for line in out.splitlines() if line}
+    for name, spec in list_models().iterrows():
+        assert f" {spec['parameters']:,} " in rows[name]
+        assert f" {spec['image_size']} px " in rows[name]
+        assert spec["description"] in rows[name]
+
+
+def test_set_takes_several_pairs(shell, faces, tmp_path, trainings):
+    code, _, err = shell(
+        "train", "--set", "epochs=3", "batch_size=8", "hw2p2", "--data", faces,
+        "--set", "architecture.drop_path=0.1", "architecture.channels=8,16", "augment=flip,face",
+        "--out", tmp_path / "run", "--set", "monitor=val_loss", "head=none", "ema=0.5",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    (call,) = trainings
+    train, validation = call.pop("train"), call.pop("validation")
+    assert call == {
+        "recipe": "hw2p2",
+        "out": tmp_path / "run",
+        "resume": False,
+        "overwrite": False,
+        "verbose": 2,
+        "epochs": 3,
+        "batch_size": 8,
+        "architecture": {"drop_path": 0.1, "channels": [8, 16]},
+        "augment": ["flip", "face"],
+        "monitor": "val_loss",
+        "head": None,
+        "ema": 0.5,
+    }
+    assert (len(train), len(validation)) == (24, 12)
+    assert validation.names == train.names
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_flags_reach_the_training(shell, faces, tmp_path, trainings, flag):
+    code, _, _ = shell("train", "demo", "--data", faces, "--out", tmp_path, f"--{flag}")
+    assert code == 0
+    assert trainings[0][flag] is True
+
+
+@pytest.mark.parametrize("name", ["dev", "val", "valid", "validation"])
+def test_validation_folders(shell, faces, data, tmp_path, trainings, name):
+    # One person alone is judged by, and keeps her number.
+    shutil.copytree(faces / "dev" / "p0002", data / name / "p0002")
+    code, out, _ = shell("train", "demo", "--data", data, "--out", tmp_path / "run")
+    assert code == 0
+    validation = trainings[0]["validation"]
+    assert validation.root == data / name
+    assert validation.names == trainings[0]["train"].names
+    assert validation.labels.tolist() == [2, 2, 2]
+    assert "train       24 images of 4 classes" in out
+    assert "validation  3 images of 4 classes" in out
+
+
+@pytest.mark.parametrize("below", ["train", ""])
+@pytest.mark.parametrize(
+    ("options", "sizes"), [([], (20, 4)), (["--split", "0.34"], (16, 8)), (["--split", "0"], 24)]
+)
+def test_split_without_a_validation_folder(shell, data, tmp_path, trainings, below, options, sizes):
+    folder = data if below else data / "train"
+    code, out, _ = shell("train", "demo", "--data", folder, "--out", tmp_path / "run", *options)
+    assert code == 0
+    train, validation = trainings[0]["train"], trainings[0]["validation"]
+    if sizes == 24:
+        assert (len(train), validation) == (24, None)
+        assert "validation " not in out.split("Trained")[0]
+    else:
+        assert (len(train), len(validation)) == sizes
+        assert set(train.paths).isdisjoint(validation.paths)
+        assert set(validation.counts()) == {sizes[1] // 4}
+
+
+def test_summary_of_a_training(shell, faces, run, tmp_path, trainings):
+    code, out, _ = shell("train", "demo", "--data", faces, "--out", tmp_path / "run")
+    assert code == 0
+    best = run.metrics["best"]
+    figure = f"validation accuracy {best['val_accuracy']:.1%} (epoch {best['epoch']})"
+    assert f"Trained: {figure}, {run.metrics['images_per_second']:.0f} images a second" in out
+    for name in ("curves.png", "model.keras"):
+        assert str(run.path(name)) in out
+    assert f"Next: kerasface submit {tmp_path / 'run'} " in out
+
+
+def test_interrupted_training(shell, faces, tmp_path, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kerasface.training.train", interrupt)
+    code, out, err = shell("train", "demo", "--data", faces, "--out", tmp_path / "run")
+    assert code == 130
+    assert err == "\nInterrupted. --resume goes on after the last whole epoch.\n"
+    assert "Trained" not in out
+
+
+def test_resume_with_another_recipe(mistake, faces, run, tmp_path):
+    out = shutil.copytree(run.folder, tmp_path / "run")
+    words = ["train", "demo", "--data", faces, "--out", out, "--resume", "--set", *AS_RUN]
+    line = mistake(*words, "batch_size=4")
+    assert "A run goes on with the recipe that it began with." in line
+    assert "{'batch_size': (8, 4)}" in line
+
+
+def test_run_is_refused_then_overwritten_then_resumed(shell, mistake, data, run, tmp_path):
+    """Two real trainings: two epochs over an older run, then the second of them again."""
+    out = shutil.copytree(run.folder, tmp_path / "run")
+    words = [
+        "train", "demo", "--data", data, "--split", "0", "--out", out,
+        "--set", "image_size=16", "epochs=2", "batch_size=12", "augment=[]", "seed=7", "head=pool",
+        "architecture.channels=[8]", "architecture.blocks_per_stage=[1]",
+    ]  # fmt: skip
+    line = mistake(*words)
+    assert "which holds a run." in line
+    assert "--resume" in line
+    assert "--overwrite" in line
+    assert Run(out).recipe == run.recipe
+
+    code, printed, err = shell(*words, "--overwrite")
+    assert (code, err) == (0, "")
+    assert "no validation; training accuracy" in printed
+    new = Run(out)
+    assert new.recipe.seed == 7
+    assert new.recipe.architecture == {"channels": [8], "blocks_per_stage": [1]}
+    assert new.load_model().output_shape == (None, 4)
+    history = new.history
+    assert history["epoch"].tolist() == [1, 2]
+
+    # As after an interruption in the second epoch.
+    history.head(1).to_csv(out / "history.csv", index=False)
+    (out / "metrics.json").unlink()
+    with np.load(out / "checkpoint" / "state.npz") as saved:
+        state = dict(saved)
+    np.savez(out / "checkpoint" / "state.npz", **{**state, "epochs": 1})
+    code, printed, err = shell(*words, "--resume")
+    assert (code, err) == (0, "")
+    assert "Trained: no validation; training accuracy" in printed
+    assert new.history["epoch"].tolist() == [1, 2]
+    assert new.history["loss"][0] == history["loss"][0]
+    assert new.metrics["last"]["epoch"] == 2
+
+
+def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
+    (tmp_path / "holiday.txt").write_text("mine")
+    line = mistake("train", "demo", "--data", faces, "--out", tmp_path, "--overwrite")
+    assert "Only a run is overwritten." in line
+    assert (tmp_path / "holiday.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "fragments"),
+    [
+        ("dmo", [], ["The recipes are ['demo', 'hw2p2'].", "'dmo'", "Did you mean 'demo'?"]),
+        ("demo", ["--set", "epoch=1"], ["Received: 'epoch'.", "Did you mean 'epochs'"]),
+        (
+            "demo",
+            ["--set", "epochs=2", "architecture.chanels=8,16"],
+            ["chanels=[8, 16].", "Did you mean 'channels'"],
+        ),
+        (
+            "demo",
+            ["--set", "model=convnext_nan"],
+            ["name='convnext_nan'.", "Did you mean 'convnext_nano'"],
+        ),
+        ("demo", ["--set", "epochs"], ["A change must be key=value", "Received: 'epochs'."]),
+        (
+            "demo",
+            ["--set", "phases.1.learning_rate=1e-5"],
+            ["Only `architecture` has keys of its own", "'phases.1.learning_rate'"],
+        ),
+        ("demo", ["--set", "epochs=many"], ["`epochs` must be a whole number.", "epochs='many'"]),
+        ("demo", ["--set", "epochs=0"], ["`epochs` must be at least 1.", "epochs=0"]),
+        ("demo", ["--set", "head=triple"], ["`head` must be one of", "head='triple'"]),
+        ("demo", ["--resume", "--overwrite"], ["`resume` or `overwrite`, not both"]),
+    ],
+)
+def test_wrong_words(mistake, faces, tmp_path, recipe, words, fragments):
+    line = mistake("train", recipe, "--data", faces, "--out", tmp_path / "run", *words)
+    for fragment in fragments:
+        assert fragment in line
+
+
+def leave_only(data, *keep):
+    for path in (data / "train").iterdir():
+        if path.name not in keep:
+            shutil.rmtree(path)
+
+
+def no_folder(data):
+    shutil.rmtree(data)
+
+
+def single_image(data):
+    for path in sorted((data / "train" / "p0001").iterdir())[1:]:
+        path.unlink()
+
+
+def broken_images(data):
+    for path in sorted((data / "train" / "p0001").iterdir())[:2]:
+        path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fragments"),
+    [
+        (no_folder, ["There must be a folder of images.", "data', nothing at that path."]),
+        (
+            leave_only,
+            ["must hold one subfolder of images a person.", "train with 0 subfolders"],
+        ),
+        (
+            lambda data: leave_only(data, "p0003"),
+            ["at least two people.", "images of 'p0003' alone."],
+        ),
+        (single_image, ["at least two images to be split.", "a single image of ['p0001']"]),
+        (
+            broken_images,
+            [
+                "At most 5% of the images may be unreadable.",
+                "2 of ",
+                "p0001/0000.jpg (",
+                "0001.jpg",
+            ],
+        ),
+    ],
+)
+def test_unusable_data(mistake, data, tmp_path, spoil, fragments):
+    spoil(data)
+    line = mistake("train", "demo", "--data", data, "--out", tmp_path / "run", "--split", "0.2")
+    for fragment in fragments:
+        assert fragment in line
+
+
+def test_folder_of_other_people_for_validation(mistake, faces, data, tmp_path):
+    shutil.copytree(faces / "dev" / "p0002", data / "dev" / "somebody")
+    line = mistake("train", "demo", "--data", data, "--out", tmp_path / "run")
+    assert "['somebody'], not among the 4 names." in line
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["train", "demo"], "Missing option '--data'"),
+        (["train"], "Missing argument 'RECIPE'"),
+        (["trian"], "No such command 'trian'"),
+        (["train", "demo", "--epochs", "3"], "No such option"),
+        (["predict"], "Missing argument 'RUN... IMAGES'"),
+        (
+            ["train", "demo", "--data", "x", "--out", "y", "--split", "half"],
+            "Invalid value for '--split'",
+        ),
+    ],
+)
+def test_words_that_the_parser_refuses(shell, words, fragment):
+    code, out, err = shell(*words)
+    assert (code, out) == (2, "")
+    assert fragment in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_debug_shows_where_an_error_came_from(tmp_path, place):
+    words = ["train", "demo", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    words.insert(place if place >= 0 else len(words), "--debug")
+    with pytest.raises(FileNotFoundError, match="There must be a folder of images") as error:
+        cli.main(words)
+    assert error.traceback[-1].path.name == "folders.py"
+
+
+def test_predict(shell, faces, run, tmp_path):
+    out = tmp_path / "new" / "predictions.csv"
+    words = ["predict", run.folder, faces / "test", "--out", out, "--batch-size", "3"]
+    code, printed, err = shell(*words)
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(out, dtype={"prediction": str})
+    assert frame["path"].tolist() == [f"{index:06d}.jpg" for index in range(8)]
+    columns = [f"p:p000{index}" for index in range(4)]
+    assert list(frame) == ["path", "prediction", "probability", *columns]
+    np.testing.assert_allclose(frame[columns].sum(axis=1), 1.0, atol=1e-5)
+    assert f"Wrote 8 rows: {out}" in printed
+    assert [path.name for path in out.parent.iterdir()] == ["predictions.csv"]
+
+
+@pytest.fixture
+def predictions(monkeypatch):
+    """Calls of `Run.predict`, which says that image ``i`` shows person ``i % 4``."""
+    calls = []
+
+    def predict(self, table, **options):
+        calls.append((self.folder, options))
+        return np.eye(4, dtype=np.float32)[np.arange(len(table)) % 4]
+
+    monkeypatch.setattr(Run, "predict", predict)
+    return calls
+
+
+def test_submit(shell, faces, run, tmp_path, predictions):
+    out, sample = tmp_path / "submission.csv", tmp_path / "sample.csv"
+    ids = [f"{index:06d}" for index in (5, 0, 2, 1, 7, 6, 3, 4)]
+    sample.write_text("file,who\n" + "".join(f"{name},0\n" for name in ids))
+    words = ["submit", run.folder, run.folder, faces / "test", "--out", out, "--sample", sample]
+    code, printed, err = shell(*words, "--flip", "--batch-size", "3", "--label", "name")
+    assert (code, err) == (0, "")
+    assert printed == f"Wrote {out}\n"
+    assert predictions == [(run.folder, {"batch_size": 3, "flip": True, "verbose": 2})] * 2
+    rows = [f"{name},p000{int(name) % 4}" for name in ids]
+    assert out.read_text().splitlines() == ["file,who", *rows]
+
+
+def test_demo(shell, faces, run, tmp_path, monkeypatch, trainings, predictions):
+    drawn = []
+
+    def drawn_faces(folder):
+        drawn.append(folder)
+        return faces
+
+    monkeypatch.setattr("kerasface.data.drawn_faces", drawn_faces)
+    copied = Run(shutil.copytree(run.folder, tmp_path / "copy"))
+    monkeypatch.setattr(
+        "kerasface.training.train",
+        lambda recipe, **options: trainings.append((recipe, options["out"])) or copied,
+    )
+    code, out, err = shell("demo", "--out", tmp_path / "demo", "--set", "epochs=1", "seed=3")
+    assert (code, err) == (0, "")
+    assert drawn == [tmp_path / "demo" / "faces"]
+    assert trainings == [("demo", tmp_path / "demo" / "run")]
+    assert [options["flip"] for _, options in predictions] == [True]
+    submission = copied.path("submission.csv")
+    assert submission.read_text().splitlines() == [
+        "id,label",
+        *(f"{index:06d}.jpg,{index % 4}" for index in range(8)),
+    ]
+    for text in (copied.folder, copied.path("curves.png"), submission, "--data FOLDER"):
+        assert str(text) in out
+
+
+@pytest.mark.parametrize("command", ["predict", "submit"])
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["IMAGES"], "One or more run folders and then a folder of images are needed."),
+        (["IMAGES", "RUN"], "A run folder holds a recipe.json."),
+        (["nowhere", "IMAGES"], "'nowhere', which does not exist."),
+        (["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+    ],
+)
+def test_mistaken_folders(mistake, faces, run, tmp_path, command, words, fragment):
+    places = {"IMAGES": faces / "test", "RUN": run.folder}
+    words = [places.get(word, word) for word in words]
+    assert fragment in mistake(command, *words, "--out", tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sample_that_does_not_match(mistake, faces, run, tmp_path, predictions):
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,label\nsomebody.jpg,0\n")
+    words = ["submit", run.folder, faces / "test", "--out", tmp_path / "out.csv"]
+    line = mistake(*words, "--sample", sample)
+    assert "1 ids without a file ['somebody.jpg'] and 8 files without an id" in line
+    assert predictions == []
+    assert not (tmp_path / "out.csv").exists()
