@@ -76,8 +76,13 @@ def _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_pat
             "`patch_size` belongs to the patchify stem. "
             f"Received: patch_size={patch_size} with stem={stem!r}. Say stem='patchify' too."
         )
-    if patch_size < 1:
-        raise ValueError(f"`patch_size` must be at least 1. Received: patch_size={patch_size}.")
+    if not isinstance(patch_size, int) or patch_size < 1:
+        raise ValueError(f"`patch_size` must be at least 1. Received: patch_size={patch_size!r}.")
+    for name, counts in (("channels", channels), ("blocks_per_stage", blocks_per_stage)):
+        if not isinstance(counts, Sequence) or not all(isinstance(n, int) for n in counts):
+            raise ValueError(
+                f"`{name}` must be a list of whole numbers. Received: {name}={counts!r}."
+            )
     if len(channels) != len(blocks_per_stage) or not channels:
         raise ValueError(
             "`channels` and `blocks_per_stage` must have one number a stage, at least one. "
@@ -88,5 +93,5 @@ def _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_pat
             "`channels` must be positive and `blocks_per_stage` not negative. "
             f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
         )
-    if not 0 <= drop_path < 1:
-        raise ValueError(f"`drop_path` must be in [0, 1). Received: drop_path={drop_path}.")
+    if not isinstance(drop_path, (int, float)) or not 0 <= drop_path < 1:
+        raise ValueError(f"`drop_path` must be in [0, 1). Received: drop_path={drop_path!r}.")

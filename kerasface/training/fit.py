@@ -69,15 +69,17 @@ def train(
     recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
     _check_tables(train, validation, recipe)
     folder = pathlib.Path(out)
-    _prepare_folder(folder, recipe, train.names, resume, overwrite)
-    train, validation = _check_files(folder, recipe, train, validation, progress=bool(verbose))
-    if recipe.train_on_validation:
-        train, validation = _join(train, validation), None
-
+    _check_folder(folder, recipe, train.names, resume, overwrite)
     keras.utils.set_random_seed(recipe.seed)
     with dtype_policy(recipe.precision):
         model = build_model(recipe, len(train.names))
-        compile_model(model, recipe, steps_per_epoch(train, recipe.batch_size))
+    train, validation, unreadable = _check_files(recipe, train, validation, bool(verbose))
+    # Nothing is written before all that can be wrong has been looked at.
+    _begin(folder, recipe, train.names, unreadable, overwrite)
+    if recipe.train_on_validation:
+        train, validation = _join(train, validation), None
+
+    compile_model(model, recipe, steps_per_epoch(train, recipe.batch_size))
     keeper = Keeper(folder, recipe)
     first_epoch = keeper.restore(model) if resume else 0
     run = Run(folder)
@@ -128,25 +130,24 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         )
 
 
-def _prepare_folder(
+def _check_folder(
     folder: pathlib.Path, recipe: Recipe, names: Sequence[str], resume: bool, overwrite: bool
 ) -> None:
     if resume and overwrite:
         raise ValueError("Say `resume` or `overwrite`, not both. Received: both.")
     is_run = (folder / run_files.RECIPE).is_file()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not resume:
-        if not overwrite:
-            raise FileExistsError(
-                f"A new run needs a new folder. Received: {os.fspath(folder)!r}, which "
-                f"{'holds a run' if is_run else 'holds something'}. Choose another, or say "
-                "resume=True (--resume) to go on or overwrite=True (--overwrite) to delete it."
-            )
-        if not is_run:
-            raise FileExistsError(
-                "Only a run is overwritten. "
-                f"Received: {os.fspath(folder)!r}, which holds something else. Choose another."
-            )
-        shutil.rmtree(folder)
+    is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if is_taken and not is_run:
+        raise FileExistsError(
+            "A run needs a folder of its own. "
+            f"Received: {os.fspath(folder)!r}, which holds something else. Choose another."
+        )
+    if is_run and not resume and not overwrite:
+        raise FileExistsError(
+            f"A new run needs a new folder. Received: {os.fspath(folder)!r}, which holds a run. "
+            "Choose another, or say resume=True (--resume) to go on with it or overwrite=True "
+            "(--overwrite) to delete it."
+        )
     if resume and is_run:
         run = Run(folder)
         if run.recipe != recipe:
@@ -161,7 +162,14 @@ def _prepare_folder(
                 "A run goes on with the classes that it began with. "
                 f"Received: {len(names)} classes where there were {len(run.names)}, or others."
             )
-        return
+
+
+def _begin(folder, recipe, names, unreadable, overwrite) -> None:
+    """Writes what a run holds before its first epoch; a resumed one holds the same already."""
+    if overwrite and folder.exists():
+        shutil.rmtree(folder)
+    with replacing(folder / run_files.UNREADABLE) as part:
+        unreadable.to_csv(part, index=False)
     _write_text(folder / run_files.CLASSES, json.dumps(list(names), ensure_ascii=False, indent=0))
     _write_text(folder / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
     # Last, since it is what makes the folder a run.
@@ -180,22 +188,21 @@ def _environment() -> dict:
     }
 
 
-def _check_files(folder, recipe, train, validation, progress):
-    share = recipe.max_unreadable
+def _check_files(recipe, train, validation, progress):
+    """The readable rows of both tables, and the list of the other files."""
+    given = [table for table in (train, validation) if table is not None]
     reports = [
-        None if table is None else check(table, max_unreadable=share, progress=progress)
-        for table in (train, validation)
+        check(table, max_unreadable=recipe.max_unreadable, progress=progress) for table in given
     ]
     unreadable = pd.concat(
-        [
-            report.unreadable.assign(root=os.fspath(report.table.root))
-            for report in reports
-            if report is not None
-        ]
+        [report.unreadable.assign(root=os.fspath(report.table.root)) for report in reports]
     )
-    with replacing(folder / run_files.UNREADABLE) as part:
-        unreadable[["root", "path", "reason"]].to_csv(part, index=False)
-    return tuple(None if report is None else report.table for report in reports)
+    tables = [report.table for report in reports]
+    return (
+        tables[0],
+        tables[1] if len(tables) > 1 else None,
+        unreadable[["root", "path", "reason"]],
+    )
 
 
 def _join(train: FaceTable, validation: FaceTable) -> FaceTable:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasface.names import suggest
+from kerasface.pipeline.augment import augmentation
 
 CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
@@ -17,7 +18,7 @@ CHOICES = {
     "keep": ("best", "last"),
     "monitor": ("val_accuracy", "val_loss"),
 }
-# Smallest and largest value; the larger bound is exclusive where it is 1.
+# Smallest value, and the bound that a value stays below.
 LIMITS = {
     "image_size": (8, None),
     "epochs": (1, None),
@@ -35,6 +36,7 @@ LIMITS = {
     "ema": (0, 1),
     "early_stopping": (0, None),
     "max_unreadable": (0, None),
+    "seed": (0, 2**32),
 }
 
 
@@ -108,12 +110,15 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        object.__setattr__(self, "architecture", dict(self.architecture))
         if isinstance(self.augment, str):
             object.__setattr__(self, "augment", (self.augment,))
-        object.__setattr__(self, "augment", tuple(self.augment))
         for field in dataclasses.fields(self):
             _check_type(field.name, getattr(self, field.name))
+        # Through JSON, as a run reads it back: a tuple becomes a list.
+        architecture = json.loads(json.dumps(dict(self.architecture)))
+        object.__setattr__(self, "architecture", architecture)
+        object.__setattr__(self, "augment", tuple(self.augment))
+        augmentation(self.augment)  # refuses an unknown one
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -122,7 +127,7 @@ class Recipe:
                 )
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
-            if value < low or (high is not None and value >= high):
+            if not value >= low or (high is not None and value >= high):  # NaN too
                 rule = f"at least {low}" if high is None else f"in [{low}, {high})"
                 raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}.")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
@@ -146,7 +151,7 @@ class Recipe:
                 raise ValueError(
                     f"A recipe has the keys {known}. Received: {name!r}.{suggest(name, known)}"
                 )
-        if "architecture" in changes:
+        if isinstance(changes.get("architecture"), Mapping):
             changes["architecture"] = {**self.architecture, **changes["architecture"]}
         return dataclasses.replace(self, **changes)
 
@@ -193,6 +198,8 @@ def parse_changes(words: list[str]) -> dict[str, Any]:
                 f"Received: {key!r}.{suggest(key, ['architecture'])}"
             )
         target = changes.setdefault(parents[0], {}) if parents else changes
+        if not isinstance(target, dict):
+            raise ValueError(f"`architecture` takes options by name. Received: {word!r}.")
         target[last] = _parse_value(text)
     return changes
 
@@ -213,13 +220,21 @@ def _check_type(name: str, value: Any) -> None:
     """Whether a value has its field's type; an int passes for a float, a bool for no number."""
     hint = typing.get_type_hints(Recipe)[name]
     origin = typing.get_origin(hint)
-    if origin in (tuple, Mapping):
-        fits = origin is Mapping or all(isinstance(item, str) for item in value)
+    if origin is tuple:
+        fits = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    elif name == "architecture":
+        fits = isinstance(value, Mapping)
     else:
         kinds = typing.get_args(hint) or (hint,)
         kinds = (*kinds, int) if float in kinds else kinds
         fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
     if not fits:
-        words = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
-        rule = words.get(hint, str(hint).replace("| None", "or none"))
+        words = {
+            "architecture": "options by name",
+            "augment": "a list of names",
+            "head": "a name or none",
+            "dropout": "a number or none",
+        }
+        kind = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
+        rule = words.get(name) or kind[hint]
         raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}.")

@@ -34,9 +34,9 @@ def expected(model, pixels):
     return pixels.reshape(len(pixels), -1) @ model.get_weights()[0]
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_rows_are_in_the_order_of_the_table(model, table, batch_size):
-    outputs = predict_table(model, table, batch_size=batch_size)
+def test_rows_are_in_the_order_of_the_table(model, table, capsys):
+    outputs = predict_table(model, table, batch_size=3)
+    assert capsys.readouterr().out == ""
     assert outputs.dtype == np.float32
     assert outputs.shape == (COUNT, 2)
     np.testing.assert_allclose(outputs, expected(model, PIXELS), atol=1e-4)
@@ -57,13 +57,13 @@ def test_flip_is_the_mean_of_both_sides(model, table):
     np.testing.assert_allclose(outputs, (original + mirrored) / 2, atol=1e-4)
 
 
-def test_images_are_brought_to_the_size_of_the_model(table):
+def test_images_are_brought_to_the_size_of_the_model(tmp_path):
+    colours = [(200, 100, 50), (0, 255, 7)]
+    for i, (colour, size) in enumerate(zip(colours, [(30, 20), (2, 3)], strict=True)):
+        Image.new("RGB", size, colour).save(tmp_path / f"{i}.png")
     mean = keras.Sequential([keras.Input([4, 4, 3]), keras.layers.GlobalAveragePooling2D()])
-    shrunk = [np.asarray(Image.fromarray(pixels).reduce(2), float) for pixels in PIXELS]
-    outputs = predict_table(mean, table)
-    assert outputs.shape == (COUNT, 3)
-    # Antialiasing looks over the edges of the four pixels, which the mean mostly forgives.
-    np.testing.assert_allclose(outputs, np.mean(shrunk, axis=(1, 2)), atol=12)
+    outputs = predict_table(mean, FaceTable(tmp_path, ["0.png", "1.png"]))
+    np.testing.assert_allclose(outputs, colours, atol=1e-3)
 
 
 def test_broken_file_is_warned_of_and_black(model, table):
@@ -75,10 +75,9 @@ def test_broken_file_is_warned_of_and_black(model, table):
     np.testing.assert_allclose(outputs, expected(model, pixels), atol=1e-4)
 
 
-@pytest.mark.parametrize("verbose", [0, 1])
-def test_verbose(model, table, capsys, verbose):
-    predict_table(model, table, verbose=verbose)
-    assert bool(capsys.readouterr().out) == bool(verbose)
+def test_verbose_shows_progress(model, table, capsys):
+    predict_table(model, table, verbose=1)
+    assert "1/1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

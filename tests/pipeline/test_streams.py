@@ -253,6 +253,11 @@ def originals(table):
 def test_evaluation_keeps_order_and_drops_nothing(faces, batch, checked):
     table = faces if checked else FaceTable(faces.root, faces.paths, faces.labels, faces.names)
     dataset = stream(table, image_size=SIZE, batch_size=batch)
+    assert dataset.element_spec == (
+        tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None], tf.float32),
+    )
     found = batches(dataset)
     whole, rest = divmod(COUNT, batch)
     assert [len(rows) for _, rows, _ in found] == [batch] * whole + [rest] * (rest > 0)
@@ -270,17 +275,8 @@ def test_evaluation_in_order_over_many_batches(tmp_path):
 # Labels
 
 
-def test_index_labels(faces):
-    dataset = stream(faces.take([6, 0, 3]), image_size=8)
-    pixels, labels, weights = dataset.element_spec
-    assert pixels.shape.as_list() == [None, 8, 8, 3]
-    assert labels.shape.as_list() == weights.shape.as_list() == [None]
-    assert (pixels.dtype, labels.dtype, weights.dtype) == (tf.float32, tf.int32, tf.float32)
-    np.testing.assert_array_equal(joined(dataset)[1], [6, 0, 3])
-
-
 def test_one_hot_labels(faces):
-    dataset = stream(faces.take([6, 0, 3]), image_size=8, labels="one_hot")
+    dataset = stream(faces.take([6, 0, 3]), image_size=4, labels="one_hot")
     assert dataset.element_spec[1] == tf.TensorSpec([None, COUNT], tf.float32)
     np.testing.assert_array_equal(joined(dataset)[1], np.eye(COUNT)[[6, 0, 3]])
 

@@ -132,11 +132,21 @@ def test_a_run_is_not_overwritten_unless_told(finished, tables, tmp_path):
     assert len(run.history) == 1
 
 
-def test_other_files_are_never_overwritten(tables, tmp_path):
+@pytest.mark.parametrize("option", ["overwrite", "resume"])
+def test_other_files_are_left_alone(tables, tmp_path, option):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="Only a run is overwritten"):
-        train(tables, tmp_path, overwrite=True)
-    assert (tmp_path / "thesis.tex").exists()
+    with pytest.raises(FileExistsError, match="holds something else"):
+        train(tables, tmp_path, **{option: True})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model": "convnext_big"}, {"architecture": {"stem": "x"}}, {"head": "triple"}]
+)
+def test_a_failed_start_leaves_nothing(tables, tmp_path, changes):
+    with pytest.raises(ValueError, match="Received"):
+        train(tables, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_on_validation_reports_no_validation(tables, tmp_path):

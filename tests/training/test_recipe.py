@@ -164,6 +164,12 @@ def test_json_round_trip():
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
+def test_architecture_is_as_json_gives_it_back():
+    recipe = TINY.replace(architecture={"channels": (8, 16)})
+    assert recipe.architecture["channels"] == [8, 16]
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
 def test_architecture_is_merged():
     recipe = TINY.replace(architecture={"drop_path": 0.1})
     assert recipe.architecture == {**TINY.architecture, "drop_path": 0.1}
@@ -184,7 +190,12 @@ def test_architecture_is_merged():
         ({"optimizer": "lion"}, "`optimizer` must be one of"),
         ({"warmup_epochs": 4}, "`warmup_epochs` must be fewer"),
         ({"train_on_validation": "perhaps"}, "`train_on_validation` must be true or false"),
-        ({"augment": [1]}, "`augment` must be"),
+        ({"augment": [1]}, "`augment` must be a list of names"),
+        ({"augment": None}, "`augment` must be a list of names"),
+        ({"augment": "fliip"}, "Did you mean 'flip'"),
+        ({"architecture": 5}, "`architecture` must be options by name"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be at least 0"),
+        ({"seed": -1}, r"`seed` must be in \[0, 4294967296\)"),
     ],
 )
 def test_wrong_values(changes, message):
@@ -210,10 +221,19 @@ def test_words_from_the_shell(words, changes):
     assert parse_changes(words) == changes
 
 
-@pytest.mark.parametrize("word", ["epochs", "=3", "epochs.first=3", "architecture.a.b=1"])
-def test_words_that_are_no_change(word):
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["epochs"],
+        ["=3"],
+        ["epochs.first=3"],
+        ["architecture.a.b=1"],
+        ["architecture=5", "architecture.drop_path=1"],
+    ],
+)
+def test_words_that_are_no_change(words):
     with pytest.raises(ValueError, match="Received"):
-        parse_changes([word])
+        parse_changes(words)
 
 
 @pytest.mark.parametrize("name", sorted(training.RECIPES))
