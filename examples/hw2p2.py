@@ -69,6 +69,7 @@ def main() -> None:
         epochs=epochs,
         validation_data=judged,
         verbose=2,
+        shuffle=False,  # the stream shuffles
         callbacks=[
             kerasface.callbacks.Curves(options.out / "curves.png"),
             kerasface.callbacks.Submission(

@@ -59,7 +59,8 @@ def stream(
         cutmix: Alpha of CutMix, 0 is off; needs one-hot labels.
         labels: ``"index"`` (int32 ``[batch]``) or ``"one_hot"`` (float32 ``[batch, classes]``).
             Attributes are float32 ``[batch, attributes]`` either way.
-        seed: Seed of order, augmentation and mixing.
+        seed: Seed of order, augmentation and mixing. Without ``epochs`` TensorFlow's global seed,
+            if one is set, takes part too.
         epochs: None gives one finite epoch that takes a new order and augmentation at each pass,
             for a plain ``model.fit(ds, epochs=60)``. A number gives a data set that spans so many
             epochs, for ``fit(..., steps_per_epoch=steps_per_epoch(table, batch_size))``.

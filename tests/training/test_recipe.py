@@ -73,16 +73,11 @@ class CannedFit:
     def __call__(self, model, batches, *, epochs, validation_data, callbacks, **options):
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         optimizer.build(model.trainable_variables)
-        rates = []
-        for step in range(epochs * options["steps_per_epoch"]):
-            optimizer.iterations.assign(step)
-            rates.append(float(optimizer.learning_rate))
         images, labels, _ = next(iter(batches))
         self.notes = {
             "network": model.to_json(),
             "weights": [float(np.sum(np.abs(value))) for value in model.get_weights()],
             "optimizer": type(optimizer).__name__ + json.dumps(optimizer.get_config(), default=str),
-            "rates": rates,
             "loss": model.loss.get_config(),
             "images": images.numpy().tobytes(),
             "labels": labels.numpy().tobytes(),
@@ -100,6 +95,7 @@ class CannedFit:
                 logs |= {"val_accuracy": self.ACCURACY[epoch], "val_loss": self.LOSS[epoch]}
             for callback in callbacks:
                 callback.on_epoch_begin(epoch)
+            self.notes["ended"] = epoch
             path = keeper.folder / "model.keras"
             before = path.stat().st_mtime_ns if path.exists() else 0
             for callback in callbacks:
