@@ -23,6 +23,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "face": ("rotation:30", "flip", "color_jitter:0.2"),
 }
+GREY = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow and torchvision
 ERASING_AREA = (0.02, 1 / 3)  # Zhong et al. 2020, arXiv:1708.04896
 ERASING_RATIO = (0.3, 1 / 0.3)
 RAND_AUGMENT_OPERATIONS_PER_IMAGE = 2  # Cubuk et al. 2020, arXiv:1909.13719
@@ -162,7 +163,7 @@ def rotation(image: tf.Tensor, numbers: tf.Tensor, degrees: float) -> tf.Tensor:
 
 def flip(image: tf.Tensor, numbers: tf.Tensor, probability: float) -> tf.Tensor:
     """Mirrors left and right with a probability."""
-    return tf.cond(numbers[0] < probability, lambda: image[:, ::-1], lambda: image)
+    return tf.cond(numbers[0] < probability, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def color_jitter(image: tf.Tensor, numbers: tf.Tensor, strength: float) -> tf.Tensor:
@@ -247,20 +248,17 @@ def brightness(image: tf.Tensor, factor) -> tf.Tensor:
 
 def contrast(image: tf.Tensor, factor) -> tf.Tensor:
     """Blends with the mean grey of the image; 1 leaves it, 0 is plain grey."""
-    mean = tf.reduce_mean(_grey(image))
-    return _clip(mean + factor * (image - mean))
+    mean = tf.reduce_sum(tf.reduce_mean(image, axis=[0, 1]) * GREY)
+    return _clip(image * factor + (1 - factor) * mean)
 
 
 def saturation(image: tf.Tensor, factor) -> tf.Tensor:
     """Blends with the grey image; 1 leaves it, 0 has no colour."""
-    grey = _grey(image)
-    return _clip(grey + factor * (image - grey))
-
-
-def _grey(image: tf.Tensor) -> tf.Tensor:
-    # ITU-R 601-2, as Pillow and torchvision. A product with a 3 x 3 matrix of equal columns would
-    # give the same in one operation, but for the mean one column is enough.
-    return tf.linalg.matmul(image, tf.constant([[0.299], [0.587], [0.114]]))
+    # As one product of all pixels with a 3 x 3 matrix; a grey image would have to be spread over
+    # three channels, which takes several times as long.
+    to_grey = tf.tile(tf.constant(GREY)[:, None], [1, 3])
+    matrix = factor * tf.eye(3) + (1 - factor) * to_grey
+    return _clip(tf.reshape(tf.reshape(image, [-1, 3]) @ matrix, tf.shape(image)))
 
 
 def _sharpness(image: tf.Tensor, factor) -> tf.Tensor:

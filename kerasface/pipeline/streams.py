@@ -7,6 +7,7 @@ read before. So two runs see the same pixels, and a resumed run goes on where it
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ from kerasface.pipeline import decode
 from kerasface.pipeline.augment import Augmentation, augmentation
 from kerasface.pipeline.mixing import mix
 
+MAX_BATCHES_AT_ONCE = 16
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
 
@@ -99,8 +101,11 @@ def stream(
         mix_seed = tf.random.fold_in(tf.random.fold_in(mix_key, epoch), positions[0])
         return mix(images, target(rows), weights, mix_seed, mixup=mixup, cutmix=cutmix)
 
+    # One batch a processor. Left to itself TensorFlow begins with one and takes many batches to
+    # find out, and on large hosts too many unfinished batches would fill the memory.
+    workers = min(os.cpu_count() or 1, MAX_BATCHES_AT_ONCE)
     dataset = batches.skip(start_step).interleave(
-        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        load, cycle_length=workers, num_parallel_calls=workers, deterministic=True
     )
     dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     total = steps_per_epoch(table, batch_size) * (epochs or 1) - start_step
@@ -155,24 +160,18 @@ def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentat
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
 
+    def load_one(position, row, numbers):
+        image = decode.read_image(paths[row], formats[row])
+        image = steps.apply(image, numbers, before_resize=True)
+        image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
+        return position, image
+
     def load(epoch, positions, rows):
-        epoch_key = tf.random.fold_in(key, epoch)
-
-        def load_one(position, row):
-            image = decode.read_image(paths[row], formats[row])
-            if steps.count:
-                example_key = tf.random.fold_in(epoch_key, position)
-                numbers = tf.random.stateless_uniform([steps.count], example_key)
-                image = steps.apply(image, numbers, before_resize=True)
-                image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
-            else:
-                image = decode.resize(image, image_size)
-            return position, image
-
+        numbers = _numbers(tf.random.fold_in(key, epoch), positions, steps.count)
+        examples = tf.data.Dataset.from_tensor_slices((positions, rows, numbers))
         # An error inside a graph cannot be caught, but a data set can drop the example; the gap
         # is filled once the batch is complete.
-        examples = tf.data.Dataset.from_tensor_slices((positions, rows)).map(load_one)
-        found = examples.ignore_errors().batch(batch_size)
+        found = examples.map(load_one).ignore_errors().batch(batch_size)
         nothing = tf.data.Dataset.from_tensors(
             (tf.zeros([0], tf.int64), tf.zeros([0, image_size, image_size, 3]))
         )
@@ -180,6 +179,24 @@ def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentat
         return one.map(lambda kept, images: (epoch, positions, rows, kept, images))
 
     return load
+
+
+def _numbers(key: tf.Tensor, positions: tf.Tensor, count: int) -> tf.Tensor:
+    """Uniform numbers ``[batch, count]`` that depend on each example's position alone.
+
+    The generator yields four numbers a tick of its counter, so every position has its own ticks,
+    and one operation draws for a whole batch of neighbours what one an example would draw.
+    """
+    ticks = math.ceil(count / 4)
+    philox = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
+    start = tf.cast(tf.stack([positions[0] * ticks, 0]), tf.uint64)
+    numbers = tf.raw_ops.StatelessRandomUniformV2(
+        shape=[tf.size(positions), 4 * ticks],
+        key=philox.key,
+        counter=philox.counter + start,
+        alg=1,  # Philox
+    )
+    return numbers[:, :count]
 
 
 def _fill_gaps(positions, found, images, names, rows, report):
