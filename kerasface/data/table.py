@@ -7,7 +7,6 @@ import dataclasses
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -248,8 +247,3 @@ def _first_few(unreadable: pd.DataFrame, limit: int = 3) -> str:
     rows = unreadable.head(limit).itertuples(index=False)
     text = "; ".join(f"{row.path} ({row.reason})" for row in rows)
     return text if len(unreadable) <= limit else f"{text}; ..."
-
-
-def same_names(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether two tables number the same classes the same way."""
-    return tuple(first) == tuple(second)
