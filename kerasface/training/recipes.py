@@ -32,11 +32,15 @@ def hw2p2() -> Recipe:
 
 
 def demo() -> Recipe:
-    """Two minutes on two CPU cores: 50 drawn people at 64 px, see the README for its figure."""
+    """50 drawn people at 64 px, learnt within two minutes on two CPU cores.
+
+    Its figure stands in the README's results. No published source: the smallest setting that
+    learns the drawn faces well in that time.
+    """
     return Recipe(
         model="convnext_nano",
         image_size=64,
-        epochs=9,
+        epochs=8,
         batch_size=32,
         learning_rate=2e-3,
         weight_decay=0.05,
