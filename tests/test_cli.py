@@ -240,7 +240,7 @@ def test_run_is_refused_then_overwritten_then_resumed(shell, mistake, data, run,
 def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
     (tmp_path / "holiday.txt").write_text("mine")
     line = mistake("train", "demo", "--data", faces, "--out", tmp_path, "--overwrite")
-    assert "Only a run is overwritten." in line
+    assert "holds something else." in line
     assert (tmp_path / "holiday.txt").read_text() == "mine"
 
 

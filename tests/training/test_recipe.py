@@ -22,7 +22,7 @@ TINY = Recipe(
     warmup_learning_rate=1e-4,
     final_learning_rate=1e-5,
     label_smoothing=0.1,
-    augment=("face",),
+    augment=("flip",),
 )
 # For every key another value than TINY's.
 OTHER = {
@@ -45,7 +45,7 @@ OTHER = {
     "label_smoothing": 0.2,
     "mixup": 0.5,
     "cutmix": 0.5,
-    "augment": ("flip",),
+    "augment": ("rotation",),
     "ema": 0.9,
     "early_stopping": 1,
     "monitor": "val_loss",
