@@ -14,17 +14,29 @@ import json
 import statistics
 import time
 
+import keras
 import numpy as np
+import tensorflow as tf
+
+import kerasface
+from kerasface.training.assemble import build_optimizer
+
+
+class Marks(keras.callbacks.Callback):
+    """Notes when each batch ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.marks: list[float] = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.marks.append(time.perf_counter())
+
+    on_predict_batch_end = on_train_batch_end
 
 
 def step(options: argparse.Namespace) -> dict:
     """The recipe's training step (or inference) on one fixed batch of noise."""
-    import keras
-    import tensorflow as tf
-
-    import kerasface
-    from kerasface.training.assemble import build_optimizer
-
     size, batch = options.image_size, options.batch_size
     model = kerasface.build("convnext_small", options.classes, input_shape=(size, size, 3))
     recipe = kerasface.training.named_recipe("hw2p2")
@@ -37,25 +49,19 @@ def step(options: argparse.Namespace) -> dict:
     images = generator.uniform(0, 255, (batch, size, size, 3)).astype("float32")
     labels = generator.dirichlet(np.ones(options.classes), batch).astype("float32")
     batches = tf.data.Dataset.from_tensors((images, labels)).repeat().prefetch(2)
-    marks: list[float] = []
-    note = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda *_: marks.append(time.perf_counter()),
-        on_predict_batch_end=lambda *_: marks.append(time.perf_counter()),
-    )
+    note = Marks()
     count = options.steps + 3  # the first ones trace and warm up
     if options.inference:
         model.predict(batches, steps=count, callbacks=[note], verbose=0)
     else:
         model.fit(batches, steps_per_epoch=count, callbacks=[note], verbose=0)
-    seconds = statistics.median(np.diff(marks)[2:].tolist())
+    seconds = statistics.median(np.diff(note.marks)[2:].tolist())
     what = "inference" if options.inference else "step"
     return {"what": what, "images_per_second": round(batch / seconds, 2)}
 
 
 def stream(options: argparse.Namespace) -> dict:
     """The training stream of recipe ``hw2p2`` alone: read, decode, augment, mix, batch."""
-    import kerasface
-
     table = kerasface.data.check(kerasface.data.identity_folder(options.data)).table
     recipe = kerasface.training.named_recipe("hw2p2")
     batches = kerasface.pipeline.stream(

@@ -40,7 +40,7 @@ def demo() -> Recipe:
     return Recipe(
         model="convnext_nano",
         image_size=64,
-        epochs=8,
+        epochs=9,
         batch_size=32,
         learning_rate=2e-3,
         weight_decay=0.05,
