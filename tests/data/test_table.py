@@ -18,7 +18,6 @@ from kerasface.data.table import (
     CheckReport,
     FaceTable,
     check,
-    same_names,
 )
 
 PATHS = ["0042/a.jpg", "0042/b.jpg", "NA/c.jpg", "NA/d.jpg", "NA/e.jpg", "zoe/f.jpg", "zoe/g.jpg"]
@@ -204,12 +203,6 @@ def test_to_frame_through_csv_keeps_names_strings():
     frame = pd.read_csv(io.StringIO(text), dtype={"name": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(frame, people().to_frame(), check_dtype=False)
     assert set(map(type, frame["name"])) == {str}
-
-
-def test_same_names():
-    assert same_names(("a", "b"), ["a", "b"])
-    assert not same_names(("a", "b"), ("b", "a"))
-    assert not same_names(("a", "b"), ("a", "b", "c"))
 
 
 def picture(kind="RGB", size=24):
