@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kerasface.data import synthetic
+from kerasface.data import synthetic, synthetic_painting, synthetic_people
 from kerasface.data.synthetic import ATTRIBUTES, draw_face, draw_scene, drawn_faces
 
 IDENTITIES, TRAIN, DEV = 50, 24, 6
@@ -123,8 +123,8 @@ def test_variants_identities_and_seeds_differ():
 
 
 def test_hundreds_of_people_differ_in_their_features():
-    people = [synthetic._person(0, identity) for identity in range(300)]
-    low, high = np.array([*synthetic._FEATURES.values()]).T
+    people = [synthetic_people.make_person(0, identity) for identity in range(300)]
+    low, high = np.array([*synthetic_people.FEATURES.values()]).T
     shapes = (np.array([[*person.shape.values()] for person in people]) - low) / (high - low)
     apart = np.linalg.norm(shapes[:, None] - shapes[None], axis=2)
     # Of at most sqrt(35) = 5.9, when all features are at opposite ends.
@@ -132,7 +132,7 @@ def test_hundreds_of_people_differ_in_their_features():
 
 
 def test_a_person_keeps_the_features():
-    first, again = (synthetic._person(0, 12) for _ in range(2))
+    first, again = (synthetic_people.make_person(0, 12) for _ in range(2))
     assert (first.shape, first.style) == (again.shape, again.style)
 
 
@@ -194,15 +194,20 @@ def test_mouth_landmarks_bound_the_opening():
 
 
 def test_landmarks_go_through_the_geometry_of_the_drawing(monkeypatch):
-    person = synthetic._person(0, 9)
+    person = synthetic_people.make_person(0, 9)
     nose = 1j * person.shape["nose_level"]
-    spots = [(synthetic._eye(person, -1), 0.0), (synthetic._eye(person, 1), 0.0)]
-    spots.append((nose, synthetic._NOSE_LIFT))
-    parts = synthetic._parts
+    spots = [
+        (synthetic_people.eye_centre(person, -1), 0.0),
+        (synthetic_people.eye_centre(person, 1), 0.0),
+    ]
+    spots.append((nose, synthetic_people.NOSE_LIFT))
+    parts = synthetic.portrait
     plain = draw_face(9, 6, size=128)
     for k, (spot, lift) in enumerate(spots):
-        dot = synthetic._Part(synthetic._ellipse(spot, 0.04, 0.04), (255, 0, 255), lift=lift)
-        monkeypatch.setattr(synthetic, "_parts", lambda *args, dot=dot: [*parts(*args), dot])
+        dot = synthetic_painting.Part(
+            synthetic_painting.ellipse(spot, 0.04, 0.04), (255, 0, 255), lift=lift
+        )
+        monkeypatch.setattr(synthetic, "portrait", lambda *args, dot=dot: [*parts(*args), dot])
         marked = changed_pixels(draw_face(9, 6, size=128), plain)
         np.testing.assert_allclose(marked.mean(axis=0), plain.landmarks[k], atol=0.8)
 
