@@ -41,7 +41,7 @@ def step(options: argparse.Namespace) -> dict:
     model = kerasface.build("convnext_small", options.classes, input_shape=(size, size, 3))
     recipe = kerasface.training.named_recipe("hw2p2")
     model.compile(
-        build_optimizer(recipe, steps=42),
+        build_optimizer(recipe, 42, model.trainable_variables),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         jit_compile=False,
     )

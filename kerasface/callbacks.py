@@ -34,6 +34,9 @@ class Curves(keras.callbacks.Callback):
         resume: Whether rows of an existing table before the first epoch of this fit are kept;
             otherwise the table starts anew.
 
+    Raises:
+        ValueError: If matplotlib writes no pictures with that suffix.
+
     Example:
         >>> model.fit(ds, epochs=60, callbacks=[Curves("curves.png")])  # doctest: +SKIP
     """
@@ -48,6 +51,7 @@ class Curves(keras.callbacks.Callback):
     ):
         super().__init__()
         self.path = pathlib.Path(path)
+        plots.check_format(self.path)  # now, not after the first epoch
         self.history_path = pathlib.Path(history or self.path.with_name("history.csv"))
         self.title = title
         self.resume = resume
@@ -88,7 +92,8 @@ class Submission(keras.callbacks.Callback):
     """Predicts a test folder when the training ends and writes the submission.
 
     Ids and files are matched when the callback is made, so that a wrong folder is told before
-    the training and not after it.
+    the training and not after it. An image that cannot be read is warned of and
+    predicted as a black one: a missing row would cost the whole submission.
 
     Args:
         test: The test folder or a table.
@@ -102,10 +107,13 @@ class Submission(keras.callbacks.Callback):
         flip: Whether the outputs for the mirrored images are averaged in.
         batch_size: Images a step.
 
+    A resumed training knows the best of its own epochs only; `kerasface.submit` with its run
+    knows that of all.
+
     Raises:
         ValueError: If ids and files do not match (the first few are named); when the training
-            starts, if the model has other outputs than ``names``; after its first epoch, if
-            ``best`` is not among the logs.
+            starts, if the model has a single output, or other outputs than ``names``; after its
+            first epoch, if ``best`` is not among the logs.
 
     Example:
         >>> callback = Submission("data/test", "submission.csv",
@@ -141,6 +149,11 @@ class Submission(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._best_value = self._best_weights = None
         outputs = self.model.output_shape[-1]
+        if outputs < 2:
+            raise ValueError(
+                "A submission tells one of several classes an image. "
+                f"Received: a model with {outputs} output."
+            )
         if self.names is not None and len(self.names) != outputs:
             raise ValueError(
                 "`names` must have one name an output of the model. "

@@ -126,7 +126,11 @@ def train(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a classifier and leave a run folder: model, curves, metrics."""
-    run = _train(recipe, data, out, set_, resume=resume, overwrite=overwrite, split=split)
+    try:
+        run = _train(recipe, data, out, set_, resume=resume, overwrite=overwrite, split=split)
+    except KeyboardInterrupt:
+        print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     _print_summary(run)
     print(f"\nNext: kerasface submit {out} TEST_FOLDER --out submission.csv --sample SAMPLE.csv")
 
@@ -228,20 +232,16 @@ def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
     print(f"train       {table.summary()}")
     if validation is not None:
         print(f"validation  {validation.summary()}")
-    try:
-        return train_run(
-            recipe,
-            train=table,
-            validation=validation,
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
-            verbose=_verbose(),
-            **parse_changes(changes or []),
-        )
-    except KeyboardInterrupt:
-        print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+    return train_run(
+        recipe,
+        train=table,
+        validation=validation,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        verbose=_verbose(),
+        **parse_changes(changes or []),
+    )
 
 
 def _tables(data: pathlib.Path, split: float) -> tuple[FaceTable, FaceTable | None]:

@@ -238,6 +238,18 @@ def test_unknown_best_is_told_after_the_first_epoch(noise, tmp_path):
     assert epochs == [0]
 
 
+def test_a_single_output_is_told_before_the_first_step(noise, tmp_path):
+    submission = Submission(noise[0], tmp_path / "submission.csv")
+    with pytest.raises(ValueError, match="a model with 1 output"):
+        fit(classifier(classes=1), callbacks=[submission])
+
+
+@pytest.mark.parametrize("name", ["curves", "curves.xyz"])
+def test_curves_refuse_an_unknown_format(name):
+    with pytest.raises(ValueError, match="suffix must be one of"):
+        Curves(name)
+
+
 def test_wrong_number_of_names_is_told_before_the_first_step(noise, tmp_path):
     submission = Submission(noise[0], tmp_path / "submission.csv", names=NAMES, label="name")
     model = classifier(classes=3)

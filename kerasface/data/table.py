@@ -209,7 +209,7 @@ def check(
         warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
         outcomes = list(
             tqdm(
-                pool.map(_check_file, table.full_paths(), chunksize=64),
+                pool.map(_check_file, table.full_paths()),
                 total=len(table),
                 desc="checking images",
                 unit=" files",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,24 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 TRAIN_COLOR = "#4c78a8"
 VALIDATION_COLOR = "#e45756"
 RATE_COLOR = "#79706e"
+
+
+def check_format(path: str | os.PathLike) -> None:
+    """Refuses a path for a picture whose suffix names no format that matplotlib writes.
+
+    Args:
+        path: For instance ``"curves.png"``.
+
+    Raises:
+        ValueError: If there is no suffix, or another one.
+    """
+    known = sorted(Figure().canvas.get_supported_filetypes())
+    suffix = os.path.splitext(path)[1].removeprefix(".").lower()
+    if suffix not in known:
+        raise ValueError(
+            f"A picture's suffix must be one of {known}. Received: {os.fspath(path)!r}. "
+            "Say for instance 'curves.png'."
+        )
 
 
 def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figure:

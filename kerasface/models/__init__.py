@@ -4,6 +4,6 @@ from kerasface.backend import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    submodules=["blocks", "convnext", "heads", "preprocess"],
+    submodules=["blocks", "convnext", "heads", "preprocess", "resnet"],
     submod_attrs={"registry": ["build", "list_models", "model_names"]},
 )

@@ -7,6 +7,8 @@ symmetric padding, as in the network that ``convnext_small`` reproduces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 
 BATCH_NORM_EPSILON = 1e-5
@@ -37,7 +39,7 @@ def batch_norm(x, name: str):
 
 
 def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padding: int = 0):
-    """A convolution with bias after symmetric zero padding.
+    """A convolution with bias after symmetric zero padding, with PyTorch's initial values.
 
     Args:
         x: Keras tensor ``[batch, height, width, channels]``.
@@ -55,6 +57,33 @@ def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padd
         x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
     return keras.layers.Conv2D(
         filters, kernel_size, strides, kernel_initializer=torch_uniform(fan_in), name=name
+    )(x)
+
+
+def plain_conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1):
+    """A convolution without bias, for a BatchNorm to follow; He's initial values by fan-out.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        filters: Number of output channels.
+        kernel_size: Side of the square kernel, odd, in pixels; half of it is padded with zeros.
+        name: Layer name; where the stride is not 1 a padding layer ``{name}_pad`` comes first.
+        strides: Step in pixels.
+
+    Returns:
+        Keras tensor ``[batch, ceil(height / strides), ceil(width / strides), filters]``.
+    """
+    if strides > 1 and kernel_size > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same" if strides == 1 else "valid",
+        use_bias=False,
+        # He et al. 2015, arXiv:1502.01852
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        name=name,
     )(x)
 
 
@@ -106,7 +135,37 @@ def residual(x, branch, drop_path: float, name: str):
     return keras.layers.Add(name=f"{name}_add")([x, branch])
 
 
-def convnext_block(x, name: str, *, expansion: int = 4, kernel_size: int = 7, drop_path=0.0):
+def layer_scale(x, initial: float, name: str):
+    """LayerScale: multiplies each channel by a trained factor.
+
+    Source: Touvron et al. 2021, arXiv:2103.17239.
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        initial: Factor to begin with; small ones let a deep network begin as the identity.
+        name: Layer name.
+
+    Returns:
+        Keras tensor of the same shape.
+    """
+    # Stock Keras has no layer of that name; this einsum is one.
+    return keras.layers.EinsumDense(
+        "bhwc,c->bhwc",
+        output_shape=x.shape[1:],
+        kernel_initializer=keras.initializers.Constant(initial),
+        name=name,
+    )(x)
+
+
+def convnext_block(
+    x,
+    name: str,
+    *,
+    expansion: int = 4,
+    kernel_size: int = 7,
+    drop_path: float = 0.0,
+    scale: float | None = None,
+):
     """The ConvNeXt block with batch normalisation (Liu et al. 2022, arXiv:2201.03545).
 
     Depthwise convolution, BatchNorm, 1x1 to ``expansion`` times the channels, exact GELU, 1x1
@@ -118,6 +177,7 @@ def convnext_block(x, name: str, *, expansion: int = 4, kernel_size: int = 7, dr
         expansion: Channel factor inside the block, at least 1.
         kernel_size: Side of the depthwise kernel, odd, in pixels.
         drop_path: Probability of dropping the branch, in ``[0, 1)``.
+        scale: Initial value of a LayerScale on the branch; None has none.
 
     Returns:
         Keras tensor of the same shape.
@@ -128,6 +188,8 @@ def convnext_block(x, name: str, *, expansion: int = 4, kernel_size: int = 7, dr
     branch = pointwise(branch, expansion * channels, f"{name}_expand")
     branch = keras.layers.Activation("gelu", name=f"{name}_gelu")(branch)
     branch = pointwise(branch, channels, f"{name}_project")
+    if scale is not None:
+        branch = layer_scale(branch, scale, f"{name}_scale")
     return residual(x, branch, drop_path, name)
 
 
@@ -198,6 +260,36 @@ def bottleneck(x, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_p
     return keras.layers.ReLU(name=f"{name}_out")(x)
 
 
+def basic_block(x, name: str, *, filters: int, strides: int = 1, drop_path: float = 0.0):
+    """The basic block of ResNet (He et al. 2016, arXiv:1512.03385).
+
+    Convolution 3x3, BatchNorm, ReLU, convolution 3x3, BatchNorm, plus the input, ReLU. Where the
+    sides are halved, the input is averaged over 2x2 pixels before its 1x1, so that no pixel is
+    skipped (ResNet-D, He et al. 2019, arXiv:1812.01187).
+
+    Args:
+        x: Keras tensor ``[batch, height, width, channels]``.
+        name: Prefix of the layer names.
+        filters: Output channels.
+        strides: 1, or 2 to halve height and width.
+        drop_path: Probability of dropping the branch, in ``[0, 1)``.
+
+    Returns:
+        Keras tensor ``[batch, ceil(height / strides), ceil(width / strides), filters]``.
+    """
+    branch = plain_conv(x, filters, 3, f"{name}_conv1", strides=strides)
+    branch = keras.layers.ReLU(name=f"{name}_relu1")(batch_norm(branch, f"{name}_norm1"))
+    branch = plain_conv(branch, filters, 3, f"{name}_conv2")
+    branch = batch_norm(branch, f"{name}_norm2")
+    if strides > 1:
+        x = keras.layers.AveragePooling2D(strides, padding="same", name=f"{name}_shortcut_pool")(x)
+    if x.shape[-1] != filters:
+        x = plain_conv(x, filters, 1, f"{name}_shortcut")
+        x = batch_norm(x, f"{name}_shortcut_norm")
+    x = residual(x, branch, drop_path, name)
+    return keras.layers.ReLU(name=f"{name}_relu2")(x)
+
+
 def classic_stem(x, filters: int, *, name: str = "stem"):
     """ResNet's stem: convolution 7x7/2, ReLU6, BatchNorm, max pooling 3x3/2.
 
@@ -231,3 +323,24 @@ def patchify_stem(x, filters: int, *, patch_size: int = 4, name: str = "stem"):
     """
     x = conv(x, filters, patch_size, f"{name}_conv", strides=patch_size)
     return batch_norm(relu6(x, f"{name}_relu"), f"{name}_norm")
+
+
+def check_stages(channels, blocks_per_stage, drop_path) -> None:
+    """Refuses options that describe no row of stages, with a ValueError that says why."""
+    for name, counts in (("channels", channels), ("blocks_per_stage", blocks_per_stage)):
+        if not isinstance(counts, Sequence) or not all(isinstance(n, int) for n in counts):
+            raise ValueError(
+                f"`{name}` must be a list of whole numbers. Received: {name}={counts!r}."
+            )
+    if len(channels) != len(blocks_per_stage) or not channels:
+        raise ValueError(
+            "`channels` and `blocks_per_stage` must have one number a stage, at least one. "
+            f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
+        )
+    if min(channels) < 1 or min(blocks_per_stage) < 0:
+        raise ValueError(
+            "`channels` must be positive and `blocks_per_stage` not negative. "
+            f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
+        )
+    if not isinstance(drop_path, (int, float)) or not 0 <= drop_path < 1:
+        raise ValueError(f"`drop_path` must be in [0, 1). Received: drop_path={drop_path!r}.")

@@ -33,6 +33,7 @@ def convnext_features(
     blocks_per_stage: Sequence[int] = (2, 2, 6, 2),
     block: str = "convnext",
     drop_path: float = 0.0,
+    layer_scale: float | None = None,
 ):
     """Images to the last feature map.
 
@@ -45,6 +46,8 @@ def convnext_features(
         block: ``"convnext"``, ``"inverted_bottleneck"`` or ``"bottleneck"``.
         drop_path: Largest probability of dropping a block's branch, in ``[0, 1)``; it ramps
             from 0 at the first block of the network to this at the last.
+        layer_scale: Initial value of a trained factor a channel on each block's branch, of
+            ``"convnext"`` blocks alone; None has none.
 
     Returns:
         Keras tensor ``[batch, height / 32, width / 32, channels[-1]]`` (classic stem, 4 stages).
@@ -52,20 +55,24 @@ def convnext_features(
     Raises:
         ValueError: If an option is unknown or out of range.
     """
-    _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_path)
+    blocks.check_stages(channels, blocks_per_stage, drop_path)
+    _check_options(stem, patch_size, block)
+    _check_layer_scale(layer_scale, block)
     rates = np.linspace(0.0, drop_path, sum(blocks_per_stage)).tolist()
+    block_options = {} if layer_scale is None else {"scale": layer_scale}
     stem_options = {"patch_size": patch_size} if stem == "patchify" else {}
     x = STEMS[stem](preprocess.normalize(inputs), channels[0], **stem_options)
     for stage, (width, depth) in enumerate(zip(channels, blocks_per_stage, strict=True), start=1):
         if stage > 1:
             x = blocks.inverted_bottleneck(x, f"downsample{stage}", filters=width, strides=2)
         for index in range(1, depth + 1):
-            x = BLOCKS[block](x, f"stage{stage}_block{index}", drop_path=rates.pop(0))
+            name = f"stage{stage}_block{index}"
+            x = BLOCKS[block](x, name, drop_path=rates.pop(0), **block_options)
         x = blocks.batch_norm(x, f"stage{stage}_norm")
     return x
 
 
-def _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_path) -> None:
+def _check_options(stem, patch_size, block) -> None:
     for name, value, known in (("stem", stem, STEMS), ("block", block, BLOCKS)):
         if value not in known:
             raise ValueError(
@@ -78,20 +85,17 @@ def _check_options(stem, patch_size, channels, blocks_per_stage, block, drop_pat
         )
     if not isinstance(patch_size, int) or patch_size < 1:
         raise ValueError(f"`patch_size` must be at least 1. Received: patch_size={patch_size!r}.")
-    for name, counts in (("channels", channels), ("blocks_per_stage", blocks_per_stage)):
-        if not isinstance(counts, Sequence) or not all(isinstance(n, int) for n in counts):
-            raise ValueError(
-                f"`{name}` must be a list of whole numbers. Received: {name}={counts!r}."
-            )
-    if len(channels) != len(blocks_per_stage) or not channels:
+
+
+def _check_layer_scale(layer_scale, block) -> None:
+    if layer_scale is None:
+        return
+    if block != "convnext":
         raise ValueError(
-            "`channels` and `blocks_per_stage` must have one number a stage, at least one. "
-            f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
+            "`layer_scale` belongs to the convnext block. "
+            f"Received: layer_scale={layer_scale!r} with block={block!r}. Leave one out."
         )
-    if min(channels) < 1 or min(blocks_per_stage) < 0:
+    if not isinstance(layer_scale, (int, float)) or not layer_scale > 0:
         raise ValueError(
-            "`channels` must be positive and `blocks_per_stage` not negative. "
-            f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
+            f"`layer_scale` must be a number above 0. Received: layer_scale={layer_scale!r}."
         )
-    if not isinstance(drop_path, (int, float)) or not 0 <= drop_path < 1:
-        raise ValueError(f"`drop_path` must be in [0, 1). Received: drop_path={drop_path!r}.")

@@ -6,9 +6,15 @@ weights tell a head from its backbone.
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from kerasface.models.blocks import torch_uniform
+from kerasface.names import suggest
 
 HEAD_PREFIX = "head_"
 
@@ -53,25 +59,94 @@ def double_head(x, dropout: float):
     return _dropout(x, dropout, "dropout")
 
 
-HEADS = {"pool": pool_head, "double": double_head}
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """A head as its name says it.
+
+    Attributes:
+        features: ``(feature map, dropout) -> features [batch, features]``.
+        scale: For heads that compare directions: what their cosines are multiplied by, the
+            inverse of the softmax's temperature; None for plain linear logits.
+    """
+
+    features: Callable[..., Any]
+    scale: float | None = None
 
 
-def classes(x, num_classes: int, activation: str | None):
+HEADS: dict[str, Head] = {
+    "cosine": Head(pool_head, scale=16.0),
+    "double": Head(double_head),
+    "pool": Head(pool_head),
+}
+
+
+def parse_head(spec: str) -> Head:
+    """Reads the name of a head; the cosine head takes its scale after a colon.
+
+    Args:
+        spec: ``"pool"``, ``"double"``, ``"cosine"`` or, for instance, ``"cosine:30"``.
+
+    Raises:
+        ValueError: If there is no such head, or the scale is no number above 0.
+
+    Example:
+        >>> parse_head("cosine:30").scale
+        30.0
+    """
+    name, colon, text = spec.partition(":")
+    if name not in HEADS:
+        raise ValueError(
+            f"`head` must be one of {sorted(HEADS)}. Received: head={spec!r}.{suggest(name, HEADS)}"
+        )
+    if not colon:
+        return HEADS[name]
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if HEADS[name].scale is None or not 0 < scale < math.inf:
+        raise ValueError(
+            "Only the cosine head takes a scale, a number above 0, for instance 'cosine:16'. "
+            f"Received: head={spec!r}."
+        )
+    return dataclasses.replace(HEADS[name], scale=scale)
+
+
+def classes(x, num_classes: int, activation: str | None, scale: float | None = None):
     """The last layer of a classifier: logits and their activation in float32.
 
     Args:
         x: Features ``[batch, features]``.
         num_classes: Number of outputs, at least 1.
         activation: ``"softmax"``, ``"sigmoid"`` or None for logits.
+        scale: None for a linear layer. A number makes the logits this times the cosines between
+            the features and one direction a class (NormFace, Wang et al. 2017, arXiv:1704.06369).
 
     Returns:
         float32 Keras tensor ``[batch, num_classes]``.
     """
-    logits = _dense(x, num_classes, "logits")
+    x = _dense(x, num_classes, "logits") if scale is None else _cosines(x, num_classes, scale)
     # Float32 whatever the policy: half precision rounds small probabilities to zero.
     return keras.layers.Activation(
         activation or "linear", dtype="float32", name=f"{HEAD_PREFIX}output"
-    )(logits)
+    )(x)
+
+
+def _cosines(x, num_classes: int, scale: float):
+    # In float32 under every policy, as everything here that is divided by a length.
+    x = keras.layers.UnitNormalization(dtype="float32", name=f"{HEAD_PREFIX}unit")(x)
+    directions = keras.layers.Dense(
+        num_classes,
+        use_bias=False,
+        kernel_initializer=keras.initializers.RandomNormal(),
+        kernel_constraint=keras.constraints.UnitNorm(axis=0),
+        dtype="float32",
+        name=f"{HEAD_PREFIX}logits",
+    )
+    cosines = directions(x)
+    # The constraint acts after each update; here for the time before the first.
+    directions.kernel.assign(directions.kernel.constraint(directions.kernel))
+    return keras.layers.Rescaling(scale, dtype="float32", name=f"{HEAD_PREFIX}scale")(cosines)
 
 
 def embedding(x, dimensions: int):

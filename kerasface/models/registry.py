@@ -14,6 +14,7 @@ import pandas as pd
 
 from kerasface.models import heads
 from kerasface.models.convnext import convnext_features
+from kerasface.models.resnet import resnet_features
 from kerasface.names import suggest
 
 
@@ -59,6 +60,13 @@ MODELS: dict[str, ModelSpec] = {
         image_size=224,
         parameters=15_729_160,
     ),
+    "resnet_small": ModelSpec(
+        "ResNet-18 refined, for a few thousand small images",
+        resnet_features,
+        image_size=112,
+        parameters=11_681_832,
+        head="pool",
+    ),
 }
 
 
@@ -76,7 +84,7 @@ def list_models() -> pd.DataFrame:
 
     Example:
         >>> list_models().index.tolist()
-        ['convnext_nano', 'convnext_small']
+        ['convnext_nano', 'convnext_small', 'resnet_small']
     """
     rows = {
         name: {
@@ -115,7 +123,8 @@ def build(
         num_classes: Number of classes or attributes, at least 1.
         embedding: Length of a unit-length embedding in place of classes, at least 1.
         multi_label: Whether the outputs are independent attributes.
-        head: ``"pool"`` or ``"double"``; None takes the model's own.
+        head: ``"pool"``, ``"double"`` (a hidden layer) or ``"cosine"`` (cosines between features
+            and classes times 16, or as said: ``"cosine:30"``); None takes the model's own.
         input_shape: ``(height, width, 3)`` in pixels; None takes the model's own.
         activation: ``"softmax"``, ``"sigmoid"``, None for logits, or ``"auto"``: sigmoid for one
             class or ``multi_label``, otherwise softmax.
@@ -140,21 +149,20 @@ def build(
     spec = _find_spec(name)
     _check_outputs(num_classes, embedding, multi_label, activation)
     options = {**spec.defaults, **_checked_architecture(name, spec, architecture)}
-    head = spec.head if head is None else head
-    if head not in heads.HEADS:
-        raise ValueError(f"`head` must be one of {sorted(heads.HEADS)}. Received: head={head!r}.")
+    top = heads.parse_head(spec.head if head is None else head)
+    _check_scale(top, num_classes, embedding, multi_label, activation)
     dropout = spec.dropout if dropout is None else dropout
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}.")
 
     inputs = keras.Input(_checked_shape(input_shape, spec), name="image")
-    features = heads.HEADS[head](spec.features(inputs, **options), dropout)
+    features = top.features(spec.features(inputs, **options), dropout)
     if embedding is not None:
         outputs = heads.embedding(features, embedding)
     elif num_classes is not None:
         if activation == "auto":
             activation = "sigmoid" if multi_label or num_classes == 1 else "softmax"
-        outputs = heads.classes(features, num_classes, activation)
+        outputs = heads.classes(features, num_classes, activation, top.scale)
     model = keras.Model(inputs, outputs, name=name)
     if weights is not None:
         load_weights(model, weights)
@@ -241,6 +249,17 @@ def _check_outputs(num_classes, embedding, multi_label, activation) -> None:
         )
 
 
+def _check_scale(head: heads.Head, num_classes, embedding, multi_label, activation) -> None:
+    """The cosine head compares classes with one another, which only a softmax does."""
+    alone = num_classes == 1 or multi_label or activation == "sigmoid"
+    if head.scale is not None and (embedding or alone):
+        raise ValueError(
+            "The cosine head is for several classes behind a softmax. "
+            f"Received: num_classes={num_classes}, embedding={embedding}, "
+            f"multi_label={multi_label}, activation={activation!r}. Say head='pool'."
+        )
+
+
 def _checked_architecture(name: str, spec: ModelSpec, architecture: dict) -> dict:
     known = [
         parameter.name
@@ -258,7 +277,8 @@ def _checked_architecture(name: str, spec: ModelSpec, architecture: dict) -> dic
 
 def _checked_shape(input_shape, spec: ModelSpec) -> tuple[int, int, int]:
     shape = (spec.image_size, spec.image_size, 3) if input_shape is None else tuple(input_shape)
-    if len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < 1:
+    sides = [side for side in shape[:2] if isinstance(side, int) and side >= 1]
+    if len(shape) != 3 or shape[2] != 3 or len(sides) != 2:
         raise ValueError(
             "`input_shape` must be (height, width, 3) in pixels. "
             f"Received: input_shape={input_shape}."

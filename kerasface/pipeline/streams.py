@@ -38,6 +38,7 @@ def stream(
     augment: str | Sequence[str] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
+    mix_epochs: int | None = None,
     labels: str = "index",
     seed: int = 0,
     epochs: int | None = None,
@@ -59,6 +60,8 @@ def stream(
             ``["face", "random_erasing:0.25"]``.
         mixup: Alpha of mixup, 0 is off; needs one-hot labels.
         cutmix: Alpha of CutMix, 0 is off; needs one-hot labels.
+        mix_epochs: In how many epochs, from the first, images are mixed; needs ``epochs``. None
+            mixes in all.
         labels: ``"index"`` (int32 ``[batch]``) or ``"one_hot"`` (float32 ``[batch, classes]``).
             Attributes are float32 ``[batch, attributes]`` either way.
         seed: Seed of order, augmentation and mixing. Without ``epochs`` TensorFlow's global seed,
@@ -87,19 +90,29 @@ def stream(
     _check_arguments(
         table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
     )
+    _check_mix_epochs(mix_epochs, epochs)
     batches = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
-    load = _loader(table, image_size, batch_size, steps, _key(seed, _AUGMENT))
+    # One eager tensor: as a numpy array it would become a constant of the graph.
+    paths = tf.constant(table.full_paths(), tf.string)
+    load = _loader(table, paths, image_size, batch_size, steps, _key(seed, _AUGMENT))
     mix_key = _key(seed, _MIX)
     report = on_unreadable or _warn
     target = _labeler(table, labels)
-    names = tf.constant(table.full_paths(), tf.string)
 
     def finish(epoch, positions, rows, found, images):
-        images, weights = _fill_gaps(positions, found, images, names, rows, report)
+        images, weights = _fill_gaps(positions, found, images, paths, rows, report)
         if target is None:
             return images
+        batch = (images, target(rows), weights)
+        if not mixup and not cutmix:
+            return batch
         mix_seed = tf.random.fold_in(tf.random.fold_in(mix_key, epoch), positions[0])
-        return mix(images, target(rows), weights, mix_seed, mixup=mixup, cutmix=cutmix)
+        mixed_epochs = epoch + 1 if mix_epochs is None else mix_epochs
+        return tf.cond(
+            epoch < mixed_epochs,
+            lambda: mix(*batch, mix_seed, mixup=mixup, cutmix=cutmix),
+            lambda: batch,
+        )
 
     # One batch a processor. Left to itself TensorFlow begins with one and takes many batches to
     # find out, and on large hosts too many unfinished batches would fill the memory.
@@ -153,10 +166,8 @@ def _key(seed: int, salt: int) -> tf.Tensor:
     return tf.constant([seed, salt], tf.int64)
 
 
-def _loader(table: FaceTable, image_size: int, batch_size: int, steps: Augmentation, key):
+def _loader(table: FaceTable, paths, image_size: int, batch_size: int, steps: Augmentation, key):
     """A function from one batch of indices to a data set of one element, its images."""
-    # One eager tensor each: as numpy arrays they would become constants of the graph.
-    paths = tf.constant(table.full_paths(), tf.string)
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
 
@@ -199,7 +210,7 @@ def _numbers(key: tf.Tensor, positions: tf.Tensor, count: int) -> tf.Tensor:
     return numbers[:, :count]
 
 
-def _fill_gaps(positions, found, images, names, rows, report):
+def _fill_gaps(positions, found, images, paths, rows, report):
     """Puts black images with weight 0 where files could not be read."""
 
     def call(path):
@@ -208,7 +219,7 @@ def _fill_gaps(positions, found, images, names, rows, report):
     def fill():
         gaps = tf.reduce_all(positions[:, None] != found[None, :], axis=1)
         lost = tf.boolean_mask(rows, gaps)
-        with tf.control_dependencies([tf.map_fn(_reporter(call, names), lost)]):
+        with tf.control_dependencies([tf.map_fn(_reporter(call, paths), lost)]):
             places = (found - positions[0])[:, None]
         shape = tf.concat([tf.shape(positions, tf.int64), tf.shape(images, tf.int64)[1:]], 0)
         return tf.scatter_nd(places, images, shape), 1.0 - tf.cast(gaps, tf.float32)
@@ -217,9 +228,9 @@ def _fill_gaps(positions, found, images, names, rows, report):
     return tf.cond(complete, lambda: (images, tf.ones(tf.shape(positions))), fill)
 
 
-def _reporter(call, names):
+def _reporter(call, paths):
     def report_row(row):
-        with tf.control_dependencies([tf.numpy_function(call, [names[row]], [])]):
+        with tf.control_dependencies([tf.numpy_function(call, [paths[row]], [])]):
             return tf.identity(row)
 
     return report_row
@@ -278,4 +289,19 @@ def _check_arguments(
         raise ValueError(
             f"`start_step` must be at most the {total} steps of the run. "
             f"Received: start_step={start_step}."
+        )
+
+
+def _check_mix_epochs(mix_epochs, epochs) -> None:
+    if mix_epochs is None:
+        return
+    if epochs is None:
+        raise ValueError(
+            "`mix_epochs` counts the epochs of a stream that spans a whole run. "
+            f"Received: mix_epochs={mix_epochs} without `epochs`. Give their number too."
+        )
+    if not 0 <= mix_epochs <= epochs:
+        raise ValueError(
+            "`mix_epochs` must be at least 0 and at most `epochs`. "
+            f"Received: mix_epochs={mix_epochs}, epochs={epochs}."
         )

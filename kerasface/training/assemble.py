@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
 from kerasface import models
 from kerasface.training.recipe import Recipe
-
-# Variables whose decay would only pull normalisations and offsets towards zero.
-NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 def build_model(recipe: Recipe, num_classes: int) -> keras.Model:
@@ -31,7 +28,7 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     """Compiles with the recipe's optimizer and loss; ``steps`` are the batches an epoch."""
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     model.compile(
-        build_optimizer(recipe, steps),
+        build_optimizer(recipe, steps, model.trainable_variables),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         weighted_metrics=["accuracy"],
         # XLA makes this step three times slower on CPUs.
@@ -39,12 +36,18 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
 
 
-def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, with its schedule; biases and norms are not decayed.
+def build_optimizer(
+    recipe: Recipe, steps: int, variables: Sequence[keras.Variable]
+) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe, with its schedule.
+
+    Variables of one dimension (biases, the factors and offsets of norms, LayerScale) are not
+    decayed: that would only pull normalisations and offsets towards zero.
 
     Args:
         recipe: Which optimizer, rates, decay, moving average and accumulation.
         steps: Batches an epoch, which the schedule is laid over.
+        variables: What it will change.
     """
     options = {
         "learning_rate": _schedule(recipe, steps),
@@ -62,7 +65,9 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     else:
         optimizer = keras.optimizers.AdamW(**options)
     if recipe.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+        optimizer.exclude_from_weight_decay(
+            var_list=[variable for variable in variables if len(variable.shape) < 2]
+        )
     return optimizer
 
 

@@ -21,9 +21,10 @@ from kerasface.files import replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
 from kerasface.training.assemble import build_model, compile_model, dtype_policy
-from kerasface.training.keeper import EvaluateAverage, Keeper, best_row
+from kerasface.training.keeper import Keeper, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
+from kerasface.training.record import same_images, write_images
 from kerasface.training.run import Run
 
 
@@ -69,19 +70,24 @@ def train(
     recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
     _check_tables(train, validation, recipe)
     folder = pathlib.Path(out)
-    _check_folder(folder, recipe, train.names, resume, overwrite)
+    goes_on = _check_folder(folder, recipe, train.names, resume, overwrite)
     keras.utils.set_random_seed(recipe.seed)
     with dtype_policy(recipe.precision):
         model = build_model(recipe, len(train.names))
-    train, validation, unreadable = _check_files(recipe, train, validation, bool(verbose))
-    # Nothing is written before all that can be wrong has been looked at.
-    _begin(folder, recipe, train.names, unreadable, overwrite)
-    if recipe.train_on_validation:
+    given = {"train": train} if validation is None else {"train": train, "validation": validation}
+    if goes_on:
+        readable = same_images(folder, given)
+    else:
+        readable, unreadable = _check_files(recipe, given, bool(verbose))
+        # Nothing is written before all that can be wrong has been looked at.
+        _begin(folder, recipe, given, readable, unreadable, overwrite)
+    train, validation = readable["train"], readable.get("validation")
+    if recipe.train_on_validation and validation is not None:
         train, validation = _join(train, validation), None
 
     compile_model(model, recipe, steps_per_epoch(train, recipe.batch_size))
     keeper = Keeper(folder, recipe)
-    first_epoch = keeper.restore(model) if resume else 0
+    first_epoch = keeper.restore(model) if goes_on else 0
     run = Run(folder)
     if first_epoch < recipe.epochs and not keeper.stopped_early(run.history):
         _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose)
@@ -132,7 +138,8 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
 
 def _check_folder(
     folder: pathlib.Path, recipe: Recipe, names: Sequence[str], resume: bool, overwrite: bool
-) -> None:
+) -> bool:
+    """Whether the folder holds a run that goes on; raises if it must not be written to."""
     if resume and overwrite:
         raise ValueError("Say `resume` or `overwrite`, not both. Received: both.")
     is_run = (folder / run_files.RECIPE).is_file()
@@ -162,15 +169,18 @@ def _check_folder(
                 "A run goes on with the classes that it began with. "
                 f"Received: {len(names)} classes where there were {len(run.names)}, or others."
             )
+    return resume and is_run
 
 
-def _begin(folder, recipe, names, unreadable, overwrite) -> None:
-    """Writes what a run holds before its first epoch; a resumed one holds the same already."""
+def _begin(folder, recipe, given, readable, unreadable, overwrite) -> None:
+    """Writes what a run holds before its first epoch."""
+    names = given["train"].names
     if overwrite and folder.exists():
         shutil.rmtree(folder)
     with replacing(folder / run_files.UNREADABLE) as part:
         unreadable.to_csv(part, index=False)
     _write_text(folder / run_files.CLASSES, json.dumps(list(names), ensure_ascii=False, indent=0))
+    write_images(folder, given, readable)
     _write_text(folder / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
     # Last, since it is what makes the folder a run.
     _write_text(folder / run_files.RECIPE, recipe.to_json())
@@ -188,21 +198,17 @@ def _environment() -> dict:
     }
 
 
-def _check_files(recipe, train, validation, progress):
-    """The readable rows of both tables, and the list of the other files."""
-    given = [table for table in (train, validation) if table is not None]
-    reports = [
-        check(table, max_unreadable=recipe.max_unreadable, progress=progress) for table in given
-    ]
+def _check_files(recipe, given, progress) -> tuple[dict[str, FaceTable], pd.DataFrame]:
+    """The readable rows of the tables, and the list of the other files."""
+    reports = {
+        side: check(table, max_unreadable=recipe.max_unreadable, progress=progress)
+        for side, table in given.items()
+    }
     unreadable = pd.concat(
-        [report.unreadable.assign(root=os.fspath(report.table.root)) for report in reports]
+        [report.unreadable.assign(root=os.fspath(report.table.root)) for report in reports.values()]
     )
-    tables = [report.table for report in reports]
-    return (
-        tables[0],
-        tables[1] if len(tables) > 1 else None,
-        unreadable[["root", "path", "reason"]],
-    )
+    tables = {side: report.table for side, report in reports.items()}
+    return tables, unreadable[["root", "path", "reason"]]
 
 
 def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
@@ -228,6 +234,7 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         augment=recipe.augment,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
+        mix_epochs=recipe.epochs - recipe.unmixed_epochs,
         seed=recipe.seed,
         epochs=recipe.epochs,
         start_step=first_epoch * steps,
@@ -246,7 +253,7 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         title=f"{keeper.folder.name}: {recipe.model}",
         resume=first_epoch > 0,
     )
-    own = [EvaluateAverage()] if recipe.ema else []
+    average = [keeper.average] if recipe.ema else []
     model.fit(
         batches,
         epochs=recipe.epochs,
@@ -254,7 +261,8 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         steps_per_epoch=steps,
         shuffle=False,  # the stream shuffles
         validation_data=judged,
-        callbacks=[*own, curves, keeper, *callbacks],
+        # The average first: the others are to see the weights that were judged.
+        callbacks=[*average, curves, keeper, *callbacks],
         verbose=verbose,
     )
 
@@ -262,7 +270,7 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
 def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
     history = run.history
     monitor = recipe.monitor if recipe.monitor in history else None
-    row = best_row(history, monitor) if monitor and recipe.keep == "best" else len(history) - 1
+    row = best_row(history, monitor) if monitor else len(history) - 1
     seconds = max(float(history["seconds"].median()), 0.001)  # what a row resolves
     metrics = {
         "best": _plain(history.iloc[row]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,10 @@ from kerasface.training.run import Run
 
 
 class EvaluateAverage(keras.callbacks.Callback):
-    """Evaluates the moving average of the weights that the optimizer keeps (EMA).
+    """Puts the moving average of the weights that the optimizer keeps (EMA) in their place.
+
+    It is there from the validation to the end of the epoch, so that all callbacks behind this
+    one see the weights that were judged, and after the training.
 
     Keras's ``SwapEMAWeights`` swaps by adding and subtracting, which rounds; a resumed run would
     not repeat its history.
@@ -24,15 +28,29 @@ class EvaluateAverage(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self._raw: list[np.ndarray] = []
+        self._raw: list[np.ndarray] | None = None
+
+    @property
+    def raw(self) -> list[np.ndarray]:
+        """The trainable variables as the optimizer left them."""
+        if self._raw is not None:
+            return self._raw
+        return [variable.numpy() for variable in self.model.trainable_variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._raw is not None:
+            assign(self.model.trainable_variables, self._raw)
+            self._raw = None
 
     def on_test_begin(self, logs=None):
-        self._raw = [variable.numpy() for variable in self.model.trainable_variables]
+        self._raw = self.raw
         assign(self.model.trainable_variables, averaged(self.model))
 
-    def on_test_end(self, logs=None):
-        assign(self.model.trainable_variables, self._raw)
-        self._raw = []
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_test_begin()  # where nothing is validated
+
+    def on_train_end(self, logs=None):
+        assign(self.model.trainable_variables, averaged(self.model))
 
 
 def averaged(model: keras.Model) -> list[np.ndarray]:
@@ -40,7 +58,12 @@ def averaged(model: keras.Model) -> list[np.ndarray]:
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     # Keras offers no public name for them.
     averages = optimizer._model_variables_moving_average
-    return [average.numpy() for average in averages]
+    # The mean of unit vectors is shorter than they are: what a layer holds its weights to, their
+    # average is held to as well.
+    return [
+        np.asarray(variable.constraint(average) if variable.constraint else average)
+        for variable, average in zip(model.trainable_variables, averages, strict=True)
+    ]
 
 
 def assign(variables, values) -> None:
@@ -61,6 +84,7 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.folder = folder
         self.recipe = recipe
+        self.average = EvaluateAverage()
         self._unreadable: set[str] = set()
         self._export: keras.Model | None = None
 
@@ -99,16 +123,19 @@ class Keeper(keras.callbacks.Callback):
             with dtype_policy("float32"):
                 self._export = build_model(self.recipe, self.model.output_shape[-1])
         self._export.set_weights(self.model.get_weights())
-        if self.recipe.ema:
-            assign(self._export.trainable_variables, averaged(self.model))
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 
     def _save_checkpoint(self, epochs: int) -> None:
-        values = {f"{i:05d}": np.asarray(v) for i, v in enumerate(_state(self.model))}
-        values["epochs"] = np.asarray(epochs)
+        values: dict[str, Any] = {_key(i): np.asarray(v) for i, v in enumerate(_state(self.model))}
+        if self.recipe.ema:
+            places = {id(v): i for i, v in enumerate(_state(self.model))}
+            raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
+            for variable, raw in raws:
+                values[_key(places[id(variable)])] = raw
+        values |= {"epochs": np.asarray(epochs), "policy": np.asarray(_policy(self.model))}
         with replacing(self.folder / run_files.CHECKPOINT) as part:
-            np.savez(part, allow_pickle=False, **values)
+            np.savez(part, **values)
 
     def restore(self, model: keras.Model) -> int:
         """Brings a freshly compiled model to the last whole epoch; returns how many are done."""
@@ -116,9 +143,24 @@ class Keeper(keras.callbacks.Callback):
         if not path.is_file():
             return 0
         model.optimizer.build(model.trainable_variables)
+        state = _state(model)
         with np.load(path) as saved:
-            assign(_state(model), [saved[f"{i:05d}"] for i in range(len(saved) - 1)])
+            if str(saved["policy"]) != _policy(model):
+                raise ValueError(
+                    "A run goes on in the precision that it began with. "
+                    f"Received: {_policy(model)} where it was {saved['policy']}, which "
+                    "precision='auto' takes from whether there is a GPU. Go on where it began."
+                )
+            assign(state, [saved[_key(i)] for i in range(len(state))])
             return int(saved["epochs"])
+
+
+def _key(index: int) -> str:
+    return f"{index:05d}"
+
+
+def _policy(model: keras.Model) -> str:
+    return model.dtype_policy.name
 
 
 def _state(model: keras.Model) -> list:

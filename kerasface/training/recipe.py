@@ -33,6 +33,7 @@ LIMITS = {
     "label_smoothing": (0, 1),
     "mixup": (0, None),
     "cutmix": (0, None),
+    "unmixed_epochs": (0, None),
     "ema": (0, 1),
     "early_stopping": (0, None),
     "max_unreadable": (0, None),
@@ -65,6 +66,7 @@ class Recipe:
         label_smoothing: Share of the target spread over all classes.
         mixup: Alpha of mixup; 0 is off.
         cutmix: Alpha of CutMix; 0 is off.
+        unmixed_epochs: Epochs at the end in which images are not mixed, at most ``epochs``.
         augment: Presets and steps of `kerasface.pipeline.augment`.
         ema: Momentum of the moving average of the weights, which is what is validated and saved;
             0 is off.
@@ -99,6 +101,7 @@ class Recipe:
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    unmixed_epochs: int = 0
     augment: tuple[str, ...] = ()
     ema: float = 0.0
     early_stopping: int = 0
@@ -110,8 +113,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        if isinstance(self.augment, str):
-            object.__setattr__(self, "augment", (self.augment,))
+        if self.augment is None or isinstance(self.augment, str):
+            object.__setattr__(self, "augment", (self.augment,) if self.augment else ())
         for field in dataclasses.fields(self):
             _check_type(field.name, getattr(self, field.name))
         # Through JSON, as a run reads it back: a tuple becomes a list.
@@ -130,6 +133,11 @@ class Recipe:
             if not value >= low or (high is not None and value >= high):  # NaN too
                 rule = f"at least {low}" if high is None else f"in [{low}, {high})"
                 raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}.")
+        if self.unmixed_epochs > self.epochs:
+            raise ValueError(
+                "`unmixed_epochs` must be at most `epochs`. "
+                f"Received: unmixed_epochs={self.unmixed_epochs}, epochs={self.epochs}."
+            )
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise ValueError(
                 "`warmup_epochs` must be fewer than `epochs`. "

@@ -57,12 +57,12 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The recipe that was trained."""
-        return Recipe.from_json(self.path(RECIPE).read_text())
+        return Recipe.from_json(self.path(RECIPE).read_text(encoding="utf-8"))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Class names in the order of the model's outputs."""
-        return tuple(json.loads(self.path(CLASSES).read_text()))
+        return tuple(json.loads(self.path(CLASSES).read_text(encoding="utf-8")))
 
     @property
     def history(self) -> pd.DataFrame:
@@ -74,7 +74,7 @@ class Run:
     @property
     def metrics(self) -> dict:
         """The figures of the finished run: ``best`` and ``last`` epoch, speed, counts."""
-        return json.loads(self._finished(METRICS).read_text())
+        return json.loads(self._finished(METRICS).read_text(encoding="utf-8"))
 
     def load_model(self) -> keras.Model:
         """The model with the weights that the recipe keeps (the best epoch's by default)."""

@@ -102,12 +102,9 @@ def test_several_runs_are_averaged(two_runs, pictures):
     assert calls == [("first", FILES, options), ("second", FILES, options)]
 
 
-@pytest.mark.parametrize(
-    ("form", "expected"),
-    [("path", 0), ("text", 0), ("run", 0), ("list", 0), ("tuple", 0)],
-)
-def test_ways_to_name_one_run(two_runs, pictures, form, expected):
-    folder = two_runs[0][expected]
+@pytest.mark.parametrize("form", ["path", "text", "run", "list", "tuple"])
+def test_ways_to_name_one_run(two_runs, pictures, form):
+    folder = two_runs[0][0]
     given = {
         "path": folder,
         "text": str(folder),

@@ -78,6 +78,36 @@ def test_drop_path_drops_whole_branches():
     assert 10 < (change == 0).sum() < 54
 
 
+def test_basic_block_adds_its_input():
+    model = as_model(lambda x: blocks.basic_block(x, "block", filters=8), (8, 8, 8))
+    model.get_layer("block_norm2").gamma.assign(np.zeros(8))
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 8)).astype("float32")
+    np.testing.assert_allclose(model.predict(images), np.maximum(images, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_basic_block_halves_and_its_shortcut_averages(size):
+    shape = (size, size, 3)
+    model = as_model(lambda x: blocks.basic_block(x, "block", filters=4, strides=2), shape)
+    model.get_layer("block_norm2").gamma.assign(np.zeros(4))
+    model.get_layer("block_shortcut").kernel.assign(np.eye(3, 4)[None, None])
+    half = (size + 1) // 2
+    outputs = model.predict(np.ones((1, *shape), "float32"))
+    expected = np.tile([1, 1, 1, 0], (1, half, half, 1))
+    np.testing.assert_allclose(outputs, expected, atol=1e-4)
+
+
+def test_plain_convolution_pads_on_both_sides():
+    model = as_model(lambda x: blocks.plain_conv(x, 1, 3, "conv", strides=2), (6, 6, 1))
+    kernel = np.zeros((3, 3, 1, 1))
+    kernel[0, 0] = 1  # each output shows the pixel one up and one left of its place
+    model.get_layer("conv").set_weights([kernel])
+    image = np.arange(1, 37, dtype="float32").reshape(1, 6, 6, 1)
+    expected = np.zeros((3, 3))
+    expected[1:, 1:] = image[0, 1:5:2, 1:5:2, 0]
+    np.testing.assert_array_equal(model.predict(image)[0, :, :, 0], expected)
+
+
 def test_downsampling_halves_and_has_no_residual():
     model = as_model(lambda x: blocks.inverted_bottleneck(x, "down", filters=6, strides=2))
     assert model.output_shape == (None, 4, 4, 6)

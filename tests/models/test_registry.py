@@ -158,6 +158,40 @@ def test_heads_differ_by_the_hidden_layer():
     assert count(double.weights) - count(pool.weights) == 16 * 16 + 16
 
 
+def test_cosine_head_compares_directions():
+    model = nano(head="cosine:10", activation=None)
+    kernel = model.get_layer("head_logits").kernel.numpy()
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 1, rtol=1e-5)
+    features = keras.Model(model.input, model.get_layer("head_pool").output).predict(noise(2))
+    cosines = features @ kernel / np.linalg.norm(features, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict(noise(2)), 10 * cosines, rtol=1e-4, atol=1e-4)
+
+
+def test_cosine_head_keeps_its_directions_in_training():
+    model = nano(head="cosine")
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    before = model.get_layer("head_logits").kernel.numpy()
+    model.fit(noise(3), np.arange(3), verbose=0)
+    after = model.get_layer("head_logits").kernel.numpy()
+    assert np.abs(after - before).max() > 0
+    np.testing.assert_allclose(np.linalg.norm(after, axis=0), 1, rtol=1e-5)
+
+
+def test_layer_scale_begins_as_said():
+    model = nano(layer_scale=0.5)
+    np.testing.assert_array_equal(
+        model.get_layer("stage1_block1_scale").get_weights()[0], [0.5] * 8
+    )
+    assert not [layer for layer in nano().layers if layer.name.endswith("_scale")]
+
+
+@pytest.mark.parametrize(("stride", "side"), [(1, 32), (2, 16), (4, 8)])
+def test_stem_stride(stride, side):
+    options = {"channels": (8,), "blocks_per_stage": (1,), "stem_stride": stride}
+    model = build("resnet_small", 3, input_shape=(SIZE, SIZE, 3), **options)
+    assert model.get_layer("stage1_block1_relu2").output.shape == (None, side, side, 8)
+
+
 def test_dropout_stands_before_the_last_layer():
     assert [layer.name for layer in nano(dropout=0.3).layers][-3:-1] == [
         "head_dropout",
@@ -229,9 +263,25 @@ def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
         (("convnext_nano", None), {"embedding": 0}, "`embedding` must be at least 1"),
         (("convnext_nano", None), {"embedding": 8, "multi_label": True}, "belong to classes"),
         (("convnext_nano", 3), {"head": "triple"}, "`head` must be one of"),
+        (("convnext_nano", 3), {"head": "cosin"}, "Did you mean 'cosine'"),
+        (("convnext_nano", 3), {"head": "cosine:0"}, "a scale, a number above 0"),
+        (("convnext_nano", 3), {"head": "cosine:"}, "a scale, a number above 0"),
+        (("convnext_nano", 3), {"head": "pool:3"}, "Only the cosine head takes a scale"),
+        (("convnext_nano", 3), {"head": "cosine", "multi_label": True}, "behind a softmax"),
+        (("convnext_nano", None), {"head": "cosine", "embedding": 8}, "behind a softmax"),
+        (("convnext_nano", 1), {"head": "cosine"}, "behind a softmax"),
+        (("convnext_nano", 3), {"layer_scale": 0}, "`layer_scale` must be a number above 0"),
+        (
+            ("convnext_nano", 3),
+            {"layer_scale": 1, "block": "bottleneck"},
+            "belongs to the convnext",
+        ),
+        (("resnet_small", 3), {"stem_stride": 3}, "`stem_stride` must be 1, 2 or 4"),
+        (("resnet_small", 3), {"channels": (8,)}, "one number a stage"),
         (("convnext_nano", 3), {"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
         (("convnext_nano", 3), {"activation": "relu"}, "`activation` must be"),
         (("convnext_nano", 3), {"input_shape": (32, 32)}, "`input_shape` must be"),
+        (("convnext_nano", 3), {"input_shape": (None, None, 3)}, "`input_shape` must be"),
         (("convnext_nano", 3), {"drop_pat": 0.1}, "drop_pat=0.1. Did you mean 'drop_path'"),
         (("convnext_nano", 3), {"drop_path": 1}, r"`drop_path` must be in \[0, 1\)"),
         (("convnext_nano", 3), {"stem": "resnet"}, "`stem` must be one of"),

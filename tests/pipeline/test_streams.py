@@ -353,6 +353,14 @@ def test_broken_files_of_other_kinds(tmp_path, checked):
     assert sorted(reported) == [str(tmp_path / "b.jpg"), str(tmp_path / "d.webp")]
 
 
+def test_mixing_ends_where_said(faces, whole):
+    steps = steps_per_epoch(faces, BATCH)
+    found = batches(stream(faces, **EVERYTHING, epochs=3, mix_epochs=1))
+    unmixed = batches(stream(faces, **{**EVERYTHING, "mixup": 0.0}, epochs=3))
+    for step in range(3 * steps):
+        assert_same([found[step]], [whole[step] if step < steps else unmixed[step]])
+
+
 def test_broken_file_while_training(tmp_path, whole):
     table = check(write_faces(tmp_path)).table
     (tmp_path / "2.png").unlink()
@@ -392,6 +400,8 @@ def test_broken_file_warns(tmp_path):
         ({"augment": "face"}, "training=False"),
         ({"mixup": 1.0, "labels": "one_hot"}, "training=False"),
         ({"cutmix": 1.0, "labels": "one_hot"}, "training=False"),
+        ({"mix_epochs": 1}, "mix_epochs=1 without `epochs`"),
+        ({"mix_epochs": 3, "epochs": 2}, "at least 0 and at most `epochs`"),
         ({"mixup": 1.0, "training": True}, "labels='index'. Say labels='one_hot'"),
         ({"cutmix": 1.0, "training": True}, "labels='index'. Say labels='one_hot'"),
         ({"mixup": -1, "training": True, "labels": "one_hot"}, "`mixup` must be at least 0"),

@@ -10,6 +10,7 @@ import pytest
 
 from kerasface import training
 from kerasface.data import FaceTable
+from kerasface.pipeline.augment import augmentation
 from kerasface.training.recipe import Recipe, parse_changes
 
 TINY = Recipe(
@@ -45,6 +46,7 @@ OTHER = {
     "label_smoothing": 0.2,
     "mixup": 0.5,
     "cutmix": 0.5,
+    "unmixed_epochs": 4,
     "augment": ("rotation",),
     "ema": 0.9,
     "early_stopping": 1,
@@ -55,6 +57,8 @@ OTHER = {
     "max_unreadable": 0.5,
     "seed": 1,
 }
+# What must hold for a key to be read at all.
+NEEDS = {"momentum": {"optimizer": "sgd"}, "unmixed_epochs": {"mixup": 1.0}}
 
 
 def test_every_key_has_another_value():
@@ -124,19 +128,15 @@ def noted(tmp_path, tables, monkeypatch):
 
 
 def test_every_key_changes_a_run(noted):
-    # A momentum needs SGD to be read; the other keys change the recipe as it is.
     base = noted(TINY, "base")
     assert noted(TINY, "again") == base
     unchanged = []
     for key, value in OTHER.items():
         if key == "max_unreadable":
             continue  # see test_max_unreadable
-        if key == "momentum":
-            sgd = TINY.replace(optimizer="sgd")
-            changed = noted(sgd.replace(momentum=value), key) != noted(sgd, "sgd")
-        else:
-            changed = noted(TINY.replace(**{key: value}), key) != base
-        if not changed:
+        recipe = TINY.replace(**NEEDS.get(key, {}))
+        before = noted(recipe, f"{key} before") if key in NEEDS else base
+        if noted(recipe.replace(**{key: value}), key) == before:
             unchanged.append(key)
     assert unchanged == []
 
@@ -158,6 +158,11 @@ def test_max_unreadable(noted, tables, tmp_path):
 def test_json_round_trip():
     recipe = TINY.replace(augment=["face", "random_erasing:0.5"], head="pool")
     assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize("nothing", [None, "", (), "none", ["none"]])
+def test_no_augmentation(nothing):
+    assert augmentation(TINY.replace(augment=nothing).augment).steps == ()
 
 
 def test_architecture_is_as_json_gives_it_back():
@@ -184,10 +189,10 @@ def test_architecture_is_merged():
         ({"ema": 1.0}, r"`ema` must be in \[0, 1\)"),
         ({"label_smoothing": 1.5}, r"`label_smoothing` must be in \[0, 1\)"),
         ({"optimizer": "lion"}, "`optimizer` must be one of"),
+        ({"unmixed_epochs": 5}, "`unmixed_epochs` must be at most `epochs`"),
         ({"warmup_epochs": 4}, "`warmup_epochs` must be fewer"),
         ({"train_on_validation": "perhaps"}, "`train_on_validation` must be true or false"),
         ({"augment": [1]}, "`augment` must be a list of names"),
-        ({"augment": None}, "`augment` must be a list of names"),
         ({"augment": "fliip"}, "Did you mean 'flip'"),
         ({"architecture": 5}, "`architecture` must be options by name"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be at least 0"),
@@ -207,6 +212,7 @@ def test_wrong_values(changes, message):
         (["head=none", "train_on_validation=true"], {"head": None, "train_on_validation": True}),
         (["augment=face,random_erasing:0.5"], {"augment": ["face", "random_erasing:0.5"]}),
         (["augment=[]"], {"augment": []}),
+        (["augment=none"], {"augment": None}),
         (
             ["architecture.drop_path=0.1", "architecture.channels=8,16"],
             {"architecture": {"drop_path": 0.1, "channels": [8, 16]}},
