@@ -16,7 +16,7 @@ BATCH_NORM_MOMENTUM = 0.9  # PyTorch's 0.1: there the share of the new value, he
 
 
 def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
-    """PyTorch's default initialiser of convolutions and linear layers.
+    """PyTorch's default initialiser of convolutions and linear layers, biases included.
 
     Keras counts a depthwise kernel's fan over all channels, which would make a 7x7 depthwise
     kernel many times too small, so the fan is given here and not derived from the shape.
@@ -56,7 +56,12 @@ def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padd
     if padding:
         x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
     return keras.layers.Conv2D(
-        filters, kernel_size, strides, kernel_initializer=torch_uniform(fan_in), name=name
+        filters,
+        kernel_size,
+        strides,
+        kernel_initializer=torch_uniform(fan_in),
+        bias_initializer=torch_uniform(fan_in),
+        name=name,
     )(x)
 
 
@@ -93,20 +98,34 @@ def pointwise(x, filters: int, name: str):
     A dense layer runs as one matrix product; its backward pass is several times faster on CPUs
     than that of a convolution, and the parameters and results are the same.
     """
-    return keras.layers.Dense(filters, kernel_initializer=torch_uniform(x.shape[-1]), name=name)(x)
+    return dense(x, filters, name)
+
+
+def dense(x, units: int, name: str, **options):
+    """A dense layer with PyTorch's initial values; further options are those of Keras's."""
+    fan_in = x.shape[-1]
+    return keras.layers.Dense(
+        units,
+        kernel_initializer=torch_uniform(fan_in),
+        bias_initializer=torch_uniform(fan_in),
+        name=name,
+        **options,
+    )(x)
 
 
 def depthwise_conv(x, kernel_size: int, name: str, *, strides: int = 1):
     """A depthwise convolution with bias and symmetric padding of half a kernel."""
-    initializer = torch_uniform(kernel_size * kernel_size)
-    if strides == 1:
-        # For stride 1 and odd kernels "same" is the symmetric padding, without an extra copy.
-        return keras.layers.DepthwiseConv2D(
-            kernel_size, padding="same", depthwise_initializer=initializer, name=name
-        )(x)
-    x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    fan_in = kernel_size * kernel_size
+    if strides > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
     return keras.layers.DepthwiseConv2D(
-        kernel_size, strides, depthwise_initializer=initializer, name=name
+        kernel_size,
+        strides,
+        # For stride 1 and odd kernels "same" is the symmetric padding, without an extra copy.
+        padding="same" if strides == 1 else "valid",
+        depthwise_initializer=torch_uniform(fan_in),
+        bias_initializer=torch_uniform(fan_in),
+        name=name,
     )(x)
 
 

@@ -13,17 +13,10 @@ from typing import Any
 
 import keras
 
-from kerasface.models.blocks import torch_uniform
+from kerasface.models.blocks import dense
 from kerasface.names import suggest
 
 HEAD_PREFIX = "head_"
-
-
-def _dense(x, units: int, name: str, **options):
-    initializer = torch_uniform(x.shape[-1])
-    return keras.layers.Dense(
-        units, kernel_initializer=initializer, name=f"{HEAD_PREFIX}{name}", **options
-    )(x)
 
 
 def _dropout(x, rate: float, name: str):
@@ -55,7 +48,7 @@ def double_head(x, dropout: float):
         Features ``[batch, channels]``.
     """
     x = keras.layers.GlobalAveragePooling2D(name=f"{HEAD_PREFIX}pool")(x)
-    x = _dense(x, x.shape[-1], "hidden", activation="relu")
+    x = dense(x, x.shape[-1], f"{HEAD_PREFIX}hidden", activation="relu")
     return _dropout(x, dropout, "dropout")
 
 
@@ -125,14 +118,15 @@ def classes(x, num_classes: int, activation: str | None, scale: float | None = N
     Returns:
         float32 Keras tensor ``[batch, num_classes]``.
     """
-    x = _dense(x, num_classes, "logits") if scale is None else _cosines(x, num_classes, scale)
+    name = f"{HEAD_PREFIX}logits"
+    x = dense(x, num_classes, name) if scale is None else _cosines(x, num_classes, scale, name)
     # Float32 whatever the policy: half precision rounds small probabilities to zero.
     return keras.layers.Activation(
         activation or "linear", dtype="float32", name=f"{HEAD_PREFIX}output"
     )(x)
 
 
-def _cosines(x, num_classes: int, scale: float):
+def _cosines(x, num_classes: int, scale: float, name: str):
     # In float32 under every policy, as everything here that is divided by a length.
     x = keras.layers.UnitNormalization(dtype="float32", name=f"{HEAD_PREFIX}unit")(x)
     directions = keras.layers.Dense(
@@ -141,7 +135,7 @@ def _cosines(x, num_classes: int, scale: float):
         kernel_initializer=keras.initializers.RandomNormal(),
         kernel_constraint=keras.constraints.UnitNorm(axis=0),
         dtype="float32",
-        name=f"{HEAD_PREFIX}logits",
+        name=name,
     )
     cosines = directions(x)
     # The constraint acts after each update; here for the time before the first.
@@ -159,5 +153,5 @@ def embedding(x, dimensions: int):
     Returns:
         float32 Keras tensor ``[batch, dimensions]`` of rows of Euclidean length 1.
     """
-    x = _dense(x, dimensions, "embedding")
+    x = dense(x, dimensions, f"{HEAD_PREFIX}embedding")
     return keras.layers.UnitNormalization(dtype="float32", name=f"{HEAD_PREFIX}unit")(x)

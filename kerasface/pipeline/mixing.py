@@ -16,8 +16,11 @@ def mix(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Mixes every example with its neighbour in the batch.
 
-    Where both kinds are wanted, a batch takes one or the other with equal probability. A batch of
-    one passes unchanged. A mixture with an unreadable image (weight 0) has weight 0.
+    A batch has one share (and with CutMix one rectangle), as in the papers' own code: in some
+    batches all images are nearly whole, and a short training learns measurably more than with a
+    share an example. Where both kinds are wanted, a batch takes one or the other with equal
+    probability. A batch of one passes unchanged. A mixture with an unreadable image (weight 0)
+    has weight 0.
 
     Args:
         images: float32 ``[batch, height, width, 3]``.
@@ -44,35 +47,34 @@ def mix(
         images, share = _mixup(images, mixup, seeds)
     else:
         images, share = _cutmix(images, cutmix, seeds)
-    labels = share[:, None] * labels + (1 - share)[:, None] * tf.roll(labels, 1, 0)
+    labels = share * labels + (1 - share) * tf.roll(labels, 1, 0)
     return images, labels, weights * tf.roll(weights, 1, 0)
 
 
 def _mixup(images: tf.Tensor, alpha: float, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    share = _beta(alpha, tf.shape(images)[0], seeds[0])
+    share = _beta(alpha, seeds[0])
     partners = tf.roll(images, 1, 0)
-    return partners + share[:, None, None, None] * (images - partners), share
+    return partners + share * (images - partners), share
 
 
 def _cutmix(images: tf.Tensor, alpha: float, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    batch, height, width = tf.unstack(tf.shape(images)[:3])
+    height, width = tf.unstack(tf.shape(images)[1:3])
     sides = tf.cast(tf.stack([height, width]), tf.float32)
-    cut = tf.sqrt(1 - _beta(alpha, batch, seeds[0]))[:, None] * sides
-    center = tf.random.stateless_uniform([batch, 2], seeds[1]) * sides
-    low = tf.round(tf.clip_by_value(center - cut / 2, 0, sides))
-    high = tf.round(tf.clip_by_value(center + cut / 2, 0, sides))
-    y = tf.range(height)[None, :, None]
-    x = tf.range(width)[None, None, :]
-    low, high = (tf.cast(edge, tf.int32)[:, :, None, None] for edge in (low, high))
-    inside = (y >= low[:, 0]) & (y < high[:, 0]) & (x >= low[:, 1]) & (x < high[:, 1])
+    cut = tf.sqrt(1 - _beta(alpha, seeds[0])) * sides
+    center = tf.random.stateless_uniform([2], seeds[1]) * sides
+    low = tf.cast(tf.round(tf.clip_by_value(center - cut / 2, 0, sides)), tf.int32)
+    high = tf.cast(tf.round(tf.clip_by_value(center + cut / 2, 0, sides)), tf.int32)
+    y = tf.range(height)[:, None]
+    x = tf.range(width)[None, :]
+    inside = (y >= low[0]) & (y < high[0]) & (x >= low[1]) & (x < high[1])
     # The border cuts boxes off, so the share is counted, not taken from the distribution.
-    share = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2])
+    share = 1 - tf.reduce_mean(tf.cast(inside, tf.float32))
     return tf.where(inside[..., None], tf.roll(images, 1, 0), images), share
 
 
-def _beta(alpha: float, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    gammas = tf.random.stateless_gamma([2, batch], seed, alpha)
-    # Small alphas can draw two zeros, which TensorFlow makes the smallest float; such an example
+def _beta(alpha: float, seed: tf.Tensor) -> tf.Tensor:
+    gammas = tf.random.stateless_gamma([2], seed, alpha)
+    # Small alphas can draw two zeros, which TensorFlow makes the smallest float; such a batch
     # stays as it is.
-    share = gammas[0] / tf.reduce_sum(gammas, axis=0)
-    return tf.where(tf.reduce_max(gammas, axis=0) > 1e-37, share, 1.0)
+    share = gammas[0] / tf.reduce_sum(gammas)
+    return tf.where(tf.reduce_max(gammas) > 1e-37, share, 1.0)

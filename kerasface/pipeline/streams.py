@@ -25,7 +25,7 @@ _ORDER, _AUGMENT, _MIX = 0, 1, 2
 
 
 def steps_per_epoch(table: FaceTable, batch_size: int) -> int:
-    """Batches that hold every example of the table once, the last one partly filled."""
+    """Batches of at most ``batch_size`` that hold every example of the table once."""
     return math.ceil(len(table) / batch_size)
 
 
@@ -47,13 +47,15 @@ def stream(
 ) -> tf.data.Dataset:
     """Streams the images of a table in batches.
 
-    Every example comes exactly once an epoch; the last batch of an epoch may be smaller. A file
+    Every example comes exactly once an epoch. Where the batch size does not divide their number,
+    the last batch is smaller; in training all batches share the difference (65 examples in
+    batches of 64 are 33 and 32), since the norms and the step of a tiny batch are noise. A file
     that cannot be read becomes a black image with sample weight 0: nothing stops, nothing shifts.
 
     Args:
         table: What is read.
         image_size: Side of the square images in pixels; the files are squashed to it.
-        batch_size: Examples a batch, at least 1.
+        batch_size: Largest number of examples a batch, at least 1.
         training: Whether the order is shuffled anew each epoch. Without it the table's order is
             kept and augmentation and mixing are refused.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
@@ -142,15 +144,22 @@ def index_batches(
         ``[batch]``, the examples' places in the epoch and in the table.
     """
     order_key = _key(seed, _ORDER)
+    steps = math.ceil(count / batch_size)
 
     def one_epoch(epoch):
         rows = tf.range(count, dtype=tf.int64)
         if training:
             key = tf.random.fold_in(order_key, epoch)
             rows = tf.random.experimental.stateless_shuffle(rows, key)
-        positions = tf.data.Dataset.range(count)
-        batches = tf.data.Dataset.zip(positions, tf.data.Dataset.from_tensor_slices(rows))
-        return batches.batch(batch_size).map(lambda position, row: (epoch, position, row))
+
+        def one_batch(step):
+            if training:
+                first, end = step * count // steps, (step + 1) * count // steps
+            else:
+                first, end = step * batch_size, tf.minimum((step + 1) * batch_size, count)
+            return epoch, tf.range(first, end), rows[first:end]
+
+        return tf.data.Dataset.range(steps).map(one_batch)
 
     if epochs is not None:
         keys = tf.data.Dataset.range(epochs)
