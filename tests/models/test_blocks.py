@@ -44,6 +44,9 @@ def test_initial_values_are_pytorchs():
     expand = model.get_layer("block_expand").kernel.numpy()
     assert 0.95 / 7 < np.abs(depthwise).max() <= 1 / 7  # fan-in 49, whatever the channels
     assert 0.95 / 8 < np.abs(expand).max() <= 1 / 8  # fan-in 64
+    # Biases are drawn from the same ranges.
+    assert 0.8 / 7 < np.abs(model.get_layer("block_depthwise").bias.numpy()).max() <= 1 / 7
+    assert 0.8 / 8 < np.abs(model.get_layer("block_expand").bias.numpy()).max() <= 1 / 8
 
 
 def test_pointwise_is_a_convolution():
