@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from sklearn.metrics import auc
+
+from kerasface.evaluation.classification import (
+    calibration_table,
+    check_indices,
+    check_outcomes,
+    confused_pairs,
+    expected_calibration_error,
+)
 
 TRAIN_COLOR = "#4c78a8"
 VALIDATION_COLOR = "#e45756"
 RATE_COLOR = "#79706e"
+COUNTED_CLASSES = 30  # with more, counts in the cells of a matrix are too small to read
+LISTED_CLASSES = 100  # with more, so are the names beside it
+DRAWN_CURVES = 30
+NAMED_CURVES = 10  # as many colours can be told apart
+LISTED_PAIRS = 25
+CURVE_POINTS = 1000
 
 
 def check_format(path: str | os.PathLike) -> None:
@@ -57,17 +76,470 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axis.grid(alpha=0.25, linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
+        _plain_axis(axis)
         if name == "learning_rate":
             _draw_line(axis, history, name, color=RATE_COLOR)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
             axis.set_ylim(bottom=0)
         else:
             _draw_pair(axis, history, name)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    _set_title(figure, title)
     return figure
+
+
+def confusion_matrix(
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    names: Sequence[str],
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Which classes are taken for which.
+
+    Args:
+        labels: int ``[N]`` in ``[0, C)``.
+        predictions: int ``[N]`` in ``[0, C)``.
+        names: Class names, ``[C]``; long ones are shortened in the middle.
+        title: Title of the figure.
+
+    Returns:
+        Up to 100 classes the matrix, coloured by the share of the true class's images, up to 30
+        classes with the number of images in each cell; a class without images has an empty row.
+        Above 100 classes the most confused pairs as bars.
+
+    Raises:
+        ValueError: If an index is out of range or the lengths differ.
+    """
+    classes = len(names)
+    pairs = confused_pairs(labels, predictions, names, limit=LISTED_PAIRS)
+    if classes > LISTED_CLASSES:
+        return _confused_bars(pairs, title)
+    labels = check_indices("labels", labels, classes)
+    predictions = check_indices("predictions", predictions, classes)
+    counts = np.bincount(labels * classes + predictions, minlength=classes**2)
+    counts = counts.reshape(classes, classes)
+    images = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(images, 1)
+
+    cell = float(np.interp(classes, [5, 30, 100], [0.62, 0.36, 0.145]))
+    font = float(np.interp(classes, [5, 30, 100], [10, 8, 6.5]))
+    spelled = [_short(name, 28) for name in names]
+    # Constrained layout gives the names their room out of the figure, so it has to be there.
+    room = 0.0085 * font * max(map(len, spelled))
+    side = max(cell * classes, 2.6)
+    figure = Figure(figsize=(side + room + 1.6, side + room + 0.8), layout="constrained", dpi=120)
+    axis = figure.subplots()
+    counted = classes <= COUNTED_CLASSES
+    # Without a number in it a cell of a few per cent has to be seen by its colour alone.
+    scale = PowerNorm(1.0 if counted else 0.5, vmin=0, vmax=1)
+    picture = axis.imshow(shares, cmap="Blues", norm=scale)
+    axis.set_xticks(range(classes), spelled, rotation=90, fontsize=font)
+    axis.set_yticks(range(classes), spelled, fontsize=font)
+    axis.tick_params(length=2 if counted else 0)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    axis.spines[:].set_visible(False)
+    edges = np.arange(1, classes) - 0.5
+    axis.hlines(edges, -0.5, classes - 0.5, color="#dddddd", linewidth=0.4)
+    axis.vlines(edges, -0.5, classes - 0.5, color="#dddddd", linewidth=0.4)
+    if counted:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            axis.text(
+                column,
+                row,
+                _brief(counts[row, column]),
+                ha="center",
+                va="center",
+                fontsize=font,
+                color="white" if shares[row, column] > 0.5 else "#333333",
+                in_layout=False,
+            )
+    bar = figure.colorbar(picture, ax=axis, shrink=0.6, aspect=25, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    bar.set_label(f"share of the true class{'' if counted else ' (root scale)'}")
+    bar.outline.set_visible(False)
+    _set_title(figure, title)
+    return figure
+
+
+def roc_curves(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    *,
+    title: str | None = None,
+) -> Figure:
+    """ROC curves of each class against all others, and their averages.
+
+    Args:
+        labels: int ``[N]`` in ``[0, C)``.
+        probabilities: float ``[N, C]``, rows summing to 1.
+        names: Class names, ``[C]``.
+        title: Title of the figure.
+
+    Returns:
+        A figure with the micro average (all pairs of an image and a class together) and the macro
+        average (the mean true positive rate of the classes that have a curve), the single classes
+        thinly up to 30 classes, with their names up to 10. A curve is exact where it passes a
+        true class's probability, and beyond 1,000 different ones at 1,000 of them.
+
+    Raises:
+        ValueError: If shapes do not fit, a row is no distribution, or no class has both outcomes.
+    """
+    labels, probabilities = check_outcomes(labels, probabilities)
+    images, classes = probabilities.shape
+    if len(names) != classes:
+        raise ValueError(
+            "`names` must have one name a column of `probabilities`. "
+            f"Received: {len(names)} names for {classes} columns."
+        )
+    own = probabilities[np.arange(images), labels]
+    all_thresholds = _thresholds(own)
+    above, at_least = np.zeros((2, len(all_thresholds)), np.int64)
+    grid = np.linspace(0, 1, CURVE_POINTS + 1)
+    curves: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    total, area, drawn = np.zeros_like(grid), 0.0, 0
+    for index in range(classes):
+        scores = np.sort(probabilities[:, index])
+        above += images - scores.searchsorted(all_thresholds, "right")
+        at_least += images - scores.searchsorted(all_thresholds, "left")
+        positive = np.sort(probabilities[labels == index, index])
+        if not 0 < len(positive) < images:
+            continue
+        thresholds = _thresholds(positive)
+        curve = _roc(
+            positive,
+            thresholds,
+            images - scores.searchsorted(thresholds, "right"),
+            images - scores.searchsorted(thresholds, "left"),
+            images,
+        )
+        total += np.interp(grid, *curve)
+        area += auc(*curve)
+        drawn += 1
+        if classes <= DRAWN_CURVES:
+            curves[index] = curve
+    if not drawn:
+        raise ValueError(
+            "A ROC curve needs a class with images and with images of others. "
+            f"Received: {images} images, all of one class."
+        )
+    micro = _roc(np.sort(own), all_thresholds, above, at_least, images * classes)
+    micro_area = auc(*micro)
+
+    figure = Figure(figsize=(6.4, 5.4), layout="constrained", dpi=120)
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8, linestyle=":")
+    axis.plot(
+        *micro, color=TRAIN_COLOR, linewidth=2.2, label=f"{micro_area:.4f}  micro average", zorder=4
+    )
+    axis.plot(
+        # Without the first point a curve that rises at once would start in the air.
+        np.append(0, grid),
+        np.append(0, total / drawn),
+        color=VALIDATION_COLOR,
+        linewidth=2.2,
+        linestyle="--",
+        label=f"{area / drawn:.4f}  macro average",
+        zorder=5,
+    )
+    colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    for place, (index, curve) in enumerate(curves.items()):
+        color, label = RATE_COLOR, "" if place else "single classes"
+        if classes <= NAMED_CURVES:
+            color = colors[place]
+            # The number comes first: matplotlib leaves out a label that starts with "_".
+            label = f"{auc(*curve):.4f}  {_short(names[index], 28)}"
+        axis.plot(*curve, color=color, linewidth=0.8, alpha=0.7, label=label)
+    axis.set_xlabel("false positive rate")
+    axis.set_ylabel("true positive rate")
+    axis.set_aspect("equal")
+    axis.set_xlim(-0.01, 1.01)
+    axis.set_ylim(-0.01, 1.01)
+    _plain_axis(axis)
+    axis.legend(fontsize=9, loc="lower right", title="area under the curve", edgecolor="none")
+    _set_title(figure, title)
+    return figure
+
+
+def calibration(
+    labels: np.ndarray, probabilities: np.ndarray, *, title: str | None = None
+) -> Figure:
+    """How often predictions of a given probability are right.
+
+    Args:
+        labels: int ``[N]`` in ``[0, C)``.
+        probabilities: float ``[N, C]``, rows summing to 1.
+        title: Title of the figure, which the expected calibration error is added to.
+
+    Returns:
+        The reliability diagram of Guo et al. 2017 (arXiv:1706.04599) over the number of images in
+        each of its 15 bins.
+
+    Raises:
+        ValueError: If shapes do not fit or a row is no distribution.
+    """
+    labels, probabilities = check_outcomes(labels, probabilities)
+    correct = probabilities.argmax(axis=1) == labels
+    table = calibration_table(probabilities.max(axis=1), correct)
+    error = expected_calibration_error(table)
+    figure = Figure(figsize=(5.6, 6.2), layout="constrained", dpi=120)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
+    middle = (table["low"] + table["high"]) / 2
+    width = 0.92 / len(table)
+    upper.bar(middle, table["accuracy"], width, color=TRAIN_COLOR, label="accuracy")
+    upper.plot([0, 1], [0, 1], color=RATE_COLOR, linewidth=1, linestyle=":")
+    upper.hlines(
+        table["confidence"],
+        table["low"],
+        table["high"],
+        color=VALIDATION_COLOR,
+        linewidth=2.2,
+        label="mean probability",
+    )
+    upper.set_ylim(0, 1.02)
+    upper.set_ylabel("accuracy")
+    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    upper.legend(frameon=False, fontsize=9, loc="upper left")
+    bars = lower.bar(middle, table["images"], width, color=RATE_COLOR)
+    lower.bar_label(bars, [_brief(count) for count in table["images"]], fontsize=7, padding=1)
+    lower.margins(y=0.2)
+    lower.set_ylabel("images")
+    lower.set_xlabel("probability of the predicted class")
+    lower.set_xlim(0, 1)
+    lower.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _brief(value)))
+    lower.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    for axis in (upper, lower):
+        _plain_axis(axis)
+    _set_title(figure, f"{title or 'Calibration'}: expected error {error:.1%}")
+    return figure
+
+
+def mistake_captions(predictions: pd.DataFrame) -> list[str]:
+    """Captions for `mistakes_gallery`.
+
+    Args:
+        predictions: Rows of what `evaluate` gives as ``predictions``: ``label``, ``prediction``,
+            ``probability`` and, if there, ``path``.
+
+    Returns:
+        The true class, the predicted one with its probability, and the file's name; a line each.
+    """
+    captions = []
+    for row in predictions.to_dict("records"):
+        lines = [
+            f"true: {row['label']}",
+            f"{row['probability']:.0%}: {row['prediction']}",
+        ]
+        if "path" in row:
+            lines.append(str(row["path"]).replace("\\", "/").rsplit("/", 1)[-1])
+        captions.append("\n".join(" ".join(line.split()) for line in lines))
+    return captions
+
+
+def mistakes_gallery(
+    images: Sequence[np.ndarray],
+    captions: Sequence[str],
+    *,
+    columns: int = 6,
+    title: str | None = None,
+) -> Figure:
+    """Pictures with what was said of them.
+
+    Args:
+        images: uint8 RGB arrays ``[H, W, 3]``, each of its own size.
+        captions: One text an image, of several lines; see `mistake_captions`. Long lines are
+            shortened in the middle.
+        columns: Images a row.
+        title: Title of the figure.
+
+    Returns:
+        A figure with all of them; without images one that says so.
+
+    Raises:
+        ValueError: If an array is no such image or there is not one caption an image.
+    """
+    if len(images) != len(captions):
+        raise ValueError(
+            "Every image must have a caption. "
+            f"Received: {len(images)} images and {len(captions)} captions."
+        )
+    for position, image in enumerate(images):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(
+                "Images must be uint8 of shape [height, width, 3]. Received: "
+                f"shape={image.shape}, dtype={image.dtype} at position {position}."
+            )
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, math.ceil(len(images) / columns))
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    figure = Figure(
+        figsize=(max(2.0 * columns, 3.0), (1.9 + 0.14 * lines) * rows + 0.4),
+        layout="constrained",
+        dpi=120,
+    )
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image, caption in zip(axes, images, captions, strict=False):
+        axis.imshow(image)
+        # A square corner of its own for each, so that captions have the same room everywhere.
+        side = max(image.shape[:2]) - 0.5
+        axis.set_xlim(-0.5, side)
+        axis.set_ylim(side, -0.5)
+        text = "\n".join(_short(line, 26) for line in caption.split("\n"))
+        axis.set_title(text, fontsize=8, loc="left", pad=3)
+    if not len(images):
+        axes[0].text(0.5, 0.5, "no mistakes", ha="center", va="center")
+    _set_title(figure, title)
+    return figure
+
+
+def curves_overlay(histories: Mapping[str, pd.DataFrame], *, title: str | None = None) -> Figure:
+    """Validation accuracy and loss of several runs over the epochs.
+
+    Args:
+        histories: A run's name to its history, as for `training_curves`. A run without
+            ``val_accuracy`` or ``val_loss`` is left out of that panel.
+        title: Title of the figure.
+
+    Returns:
+        A figure of two panels, one colour a run; the legend gives each run's best accuracy.
+
+    Raises:
+        ValueError: If there is no run.
+    """
+    if not histories:
+        raise ValueError("Curves need at least one run. Received: none.")
+    rows = math.ceil(len(histories) / 2)
+    figure = Figure(figsize=(9.6, 4.1 + 0.2 * rows), layout="constrained", dpi=120)
+    panels = figure.subplots(1, 2)
+    colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    handles = []
+    for place, (name, history) in enumerate(histories.items()):
+        style = {
+            "color": colors[place % len(colors)],
+            "linestyle": ("-", "--", ":", "-.")[place // len(colors) % 4],
+            "linewidth": 1.8,
+        }
+        best = float(history["val_accuracy"].max()) if "val_accuracy" in history else math.nan
+        score = "no accuracy" if math.isnan(best) else f"{best:.2%}"
+        for axis, column in zip(panels, ("val_accuracy", "val_loss"), strict=True):
+            known = history[history[column].notna()] if column in history else history.head(0)
+            epochs = known.get("epoch", pd.Series(dtype=float))
+            (line,) = axis.plot(
+                epochs,
+                known.get(column, epochs),
+                marker="o" if len(known) == 1 else None,  # a line of one point shows nothing
+                label=f"{score}  {_short(name, 48)}",
+                **style,
+            )
+        handles.append(line)
+    for axis, text in zip(panels, ("accuracy", "loss"), strict=True):
+        axis.set_title(f"validation {text}", loc="left", fontsize=11)
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        _plain_axis(axis)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panels[0].set_ylim(bottom=0)
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
+    _set_title(figure, title)
+    return figure
+
+
+def _confused_bars(pairs: pd.DataFrame, title: str | None) -> Figure:
+    figure = Figure(figsize=(9, 1.4 + 0.27 * max(4, len(pairs))), layout="constrained", dpi=120)
+    axis = figure.subplots()
+    if pairs.empty:
+        axis.set_axis_off()
+        axis.text(0.5, 0.5, "no mistakes", ha="center", va="center")
+    else:
+        words = [
+            f"{_short(true, 28)}  \u2192  {_short(predicted, 28)}"
+            for true, predicted in zip(pairs["true"], pairs["predicted"], strict=True)
+        ]
+        bars = axis.barh(range(len(pairs)), pairs["images"], color=TRAIN_COLOR)
+        axis.bar_label(bars, [f"{share:.0%}" for share in pairs["share"]], fontsize=8, padding=3)
+        axis.set_yticks(range(len(pairs)), words, fontsize=8)
+        axis.tick_params(axis="y", length=0)
+        axis.invert_yaxis()
+        axis.margins(x=0.08, y=0.01)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axis.set_xlabel("images (and their share of the true class)")
+        axis.set_title("true \u2192 predicted, the most frequent", loc="left", fontsize=11)
+        _plain_axis(axis)
+        axis.grid(visible=False, axis="y")
+    _set_title(figure, title)
+    return figure
+
+
+def _thresholds(scores: np.ndarray) -> np.ndarray:
+    """The different scores, highest first; some of them where there are many."""
+    unique = np.unique(scores)[::-1]
+    if len(unique) > CURVE_POINTS:
+        unique = unique[np.linspace(0, len(unique) - 1, CURVE_POINTS).round().astype(int)]
+    return unique
+
+
+def _roc(
+    positive: np.ndarray,
+    thresholds: np.ndarray,
+    above: np.ndarray,
+    at_least: np.ndarray,
+    total: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates.
+
+    Args:
+        positive: Sorted scores of the positives.
+        thresholds: Descending.
+        above: How many of all scores are above each threshold.
+        at_least: How many of all scores are above it or equal.
+        total: Number of all scores.
+
+    Returns:
+        Two arrays; straight lines between the points, as ties are.
+    """
+    true = len(positive) - np.stack(
+        [positive.searchsorted(thresholds, "right"), positive.searchsorted(thresholds, "left")], 1
+    )
+    false = np.stack([above, at_least], 1) - true
+    rates = [
+        np.concatenate([[0], counts.ravel() / size, [1]])
+        for counts, size in ((false, total - len(positive)), (true, len(positive)))
+    ]
+    return rates[0], rates[1]
+
+
+def _plain_axis(axis: Axes) -> None:
+    axis.grid(alpha=0.25, linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _set_title(figure: Figure, title: str | None) -> None:
+    if title:
+        figure.suptitle(
+            title.replace("$", r"\$"), x=0.01, ha="left", fontsize=12, fontweight="bold"
+        )
+
+
+def _short(text: object, length: int) -> str:
+    """One line of at most ``length`` characters that matplotlib takes literally."""
+    line = " ".join(str(text).split()).encode("utf-8", "replace").decode()
+    if len(line) > length:
+        # Names of one family, and of one folder, often differ only in their end.
+        tail = length // 3
+        line = f"{line[: length - tail - 1]}\u2026{line[-tail:]}"
+    return line.replace("$", r"\$")
+
+
+def _brief(count: float) -> str:
+    """1234 as ``1.2k``, in the width of a cell."""
+    if count >= 999_500:
+        return f"{count / 1e6:.3g}M"
+    return f"{count / 1e3:.3g}k" if count >= 1000 else f"{count:.0f}"
 
 
 def _draw_line(axis: Axes, history: pd.DataFrame, name: str, **style) -> None:
