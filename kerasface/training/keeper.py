@@ -47,7 +47,8 @@ class EvaluateAverage(keras.callbacks.Callback):
         assign(self.model.trainable_variables, averaged(self.model))
 
     def on_epoch_end(self, epoch, logs=None):
-        self.on_test_begin()  # where nothing is validated
+        if self._raw is None:  # nothing is validated
+            self.on_test_begin()
 
     def on_train_end(self, logs=None):
         assign(self.model.trainable_variables, averaged(self.model))
@@ -127,12 +128,12 @@ class Keeper(keras.callbacks.Callback):
             self._export.save(part)
 
     def _save_checkpoint(self, epochs: int) -> None:
-        values: dict[str, Any] = {_key(i): np.asarray(v) for i, v in enumerate(_state(self.model))}
+        state = {id(variable): variable for variable in _state(self.model)}
         if self.recipe.ema:
-            places = {id(v): i for i, v in enumerate(_state(self.model))}
+            # Their places hold the averages now; the next epoch goes on with the weights.
             raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
-            for variable, raw in raws:
-                values[_key(places[id(variable)])] = raw
+            state |= {id(variable): raw for variable, raw in raws}
+        values: dict[str, Any] = {_key(i): np.asarray(v) for i, v in enumerate(state.values())}
         values |= {"epochs": np.asarray(epochs), "policy": np.asarray(_policy(self.model))}
         with replacing(self.folder / run_files.CHECKPOINT) as part:
             np.savez(part, **values)
