@@ -1,10 +1,11 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 
@@ -31,3 +32,35 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """A temporary folder beside ``path`` that takes its name when the block ends well.
+
+    Args:
+        path: The folder to be made, which does not exist; the folder above it is made where it is
+            missing.
+
+    Yields:
+        The folder to write into. After an error it is removed. Where another process has made
+        ``path`` in the meantime, that folder stays and this one is removed.
+
+    Example:
+        >>> with new_folder("faces") as part:  # doctest: +SKIP
+        ...     (part / "labels.txt").write_text("ann\\n")
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process of the same number that was killed
+    part.mkdir()
+    try:
+        yield part
+        try:
+            os.rename(part, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Tests of files that appear whole or not at all."""
+"""Tests of files and folders that appear whole or not at all."""
 
 import pytest
 
-from kerasface.files import replacing
+from kerasface.files import new_folder, replacing
 
 
 def names(folder):
@@ -72,3 +72,56 @@ def test_missing_folders_are_made(tmp_path):
     with replacing(tmp_path / "a" / "b" / "table.csv") as part:
         part.write_text("new")
     assert (tmp_path / "a" / "b" / "table.csv").read_text() == "new"
+
+
+# Folders
+
+
+def test_new_folder(tmp_path):
+    target = tmp_path / "data" / "faces"
+    with new_folder(target) as part:
+        (part / "a.jpg").write_text("a")
+        assert names(target.parent) == [part.name]  # nothing by the final name yet
+    assert names(target.parent) == ["faces"]
+    assert (target / "a.jpg").read_text() == "a"
+
+
+def write_half_a_folder(target, error):
+    with new_folder(target) as part:
+        (part / "a.jpg").write_text("a")
+        raise error("disk full")
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_no_folder_after_an_error(tmp_path, error):
+    with pytest.raises(error):
+        write_half_a_folder(tmp_path / "faces", error)
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_no_part_of_it(tmp_path):
+    with new_folder(tmp_path / "first") as part:
+        left = part.with_name(part.name.replace("first", "second"))
+    left.mkdir()
+    (left / "old.jpg").write_text("old")
+    with new_folder(tmp_path / "second") as part:
+        assert part == left
+        assert names(part) == []
+
+
+def test_folder_that_another_process_made_first_stays(tmp_path):
+    target = tmp_path / "faces"
+    with new_folder(target) as part:
+        (part / "mine.jpg").write_text("mine")
+        target.mkdir()
+        (target / "theirs.jpg").write_text("theirs")
+    assert names(tmp_path) == ["faces"]
+    assert names(target) == ["theirs.jpg"]
+
+
+def test_folder_in_the_place_of_a_file(tmp_path):
+    (tmp_path / "faces").write_text("a file")
+    with pytest.raises(OSError, match="faces"), new_folder(tmp_path / "faces"):
+        pass
+    assert names(tmp_path) == ["faces"]
+    assert (tmp_path / "faces").read_text() == "a file"
