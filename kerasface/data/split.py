@@ -50,3 +50,46 @@ def stratified_split(
         chosen[grouped[start : start + size]] = True
         start += count
     return chosen
+
+
+def group_split(groups, shares: Sequence[float], seed: int = 0) -> np.ndarray:
+    """Deals whole groups, such as people, out to parts at random.
+
+    The groups are put in random order and laid end to end; each goes to the part that its middle
+    lies in. So a part's share is missed by half a group at most.
+
+    Args:
+        groups: int or str ``[N]``, the group of each row.
+        shares: Share of the rows for each part, each in ``(0, 1)``, summing to 1.
+        seed: Seed of the order.
+
+    Returns:
+        int64 ``[N]``, the index of each row's part.
+
+    Raises:
+        ValueError: If the shares are no such shares or a part would stay empty.
+
+    Example:
+        >>> parts = group_split([7, 7, 3, 3, 9, 9], (2 / 3, 1 / 3))
+        >>> sorted(parts.tolist())
+        [0, 0, 0, 0, 1, 1]
+    """
+    if not all(0 < share < 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+        raise ValueError(
+            f"The shares of a split must be in (0, 1) and sum to 1. Received: {tuple(shares)}."
+        )
+    names, members = np.unique(np.asarray(groups), return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(members, minlength=len(names))[order]
+    middles = np.cumsum(sizes) - sizes / 2
+    part_of_group = np.empty(len(names), np.int64)
+    edges = np.cumsum(shares[:-1]) * len(members)
+    part_of_group[order] = np.searchsorted(edges, middles, side="right")
+    empty = sorted(set(range(len(shares))) - set(part_of_group.tolist()))
+    if empty:
+        raise ValueError(
+            "Every part of a split must get at least one group. Received: "
+            f"{len(names)} groups and {len(members)} rows for the shares {tuple(shares)}, which "
+            f"leave the parts {empty} empty. Give larger shares."
+        )
+    return part_of_group[members]
