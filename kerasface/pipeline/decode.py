@@ -7,6 +7,8 @@ import tensorflow as tf
 from kerasface import images
 from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT
 
+# The colours of the outermost columns decoded lack their neighbours beyond them.
+JPEG_MARGIN = 16
 # How EXIF orientations 1 to 8 become upright: those from 5 on swap rows and columns first, then
 # the rows and the columns run forwards or backwards.
 _FIRST_TRANSPOSED = 5
@@ -26,16 +28,46 @@ def read_image(path: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
         uint8 ``[height, width, 3]``, upright RGB. A broken file raises inside the graph.
     """
     data = tf.io.read_file(path)
-    needs_pillow = tf.cond(
-        tf.equal(image_format, UNKNOWN_FORMAT),
-        lambda: _is_special(data),
-        lambda: tf.equal(image_format, DECODE_WITH_PILLOW),
-    )
-    image = tf.cond(
-        needs_pillow,
-        lambda: _decode_with_pillow(data),
-        lambda: _orient(_decode_plain(data), image_format),
-    )
+    return _decode(data, image_format, _needs_pillow(data, image_format))
+
+
+def read_square(path: tf.Tensor, image_format: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """Reads one file and cuts out a square as large as its shorter side.
+
+    CelebA's 178 x 218 pixels give 178 x 178, at half the size 89 x 89. Of a plain upright JPEG
+    only the rows and columns of the square are decoded.
+
+    Args:
+        path: Scalar string.
+        image_format: As in `read_image`.
+        position: Scalar float32 in [0, 1): where the square lies along the longer side. Equal
+            parts of the range give every place; 0.5 gives the centre (of two middle places the
+            later one).
+
+    Returns:
+        uint8 ``[side, side, 3]``, upright RGB. A broken file raises inside the graph.
+    """
+    data = tf.io.read_file(path)
+    needs_pillow = _needs_pillow(data, image_format)
+
+    def part() -> tf.Tensor:
+        shape = tf.io.extract_jpeg_shape(data)
+        top, left, side, _ = tf.unstack(_square(shape, position))
+        start = tf.maximum(left - JPEG_MARGIN, 0)
+        width = tf.minimum(left + side + JPEG_MARGIN, shape[1]) - start
+        image = tf.io.decode_and_crop_jpeg(
+            data, [top, start, side, width], channels=3, dct_method="INTEGER_ACCURATE"
+        )
+        return image[:, left - start : left - start + side]
+
+    def whole() -> tf.Tensor:
+        image = _decode(data, image_format, needs_pillow)
+        top, left, side, _ = tf.unstack(_square(tf.shape(image), position))
+        return image[top : top + side, left : left + side]
+
+    # A file whose orientation is not known (-1) and that needs no Pillow is upright.
+    upright = tf.logical_and(tf.logical_not(needs_pillow), tf.less_equal(image_format, 1))
+    image = tf.cond(tf.logical_and(upright, tf.io.is_jpeg(data)), part, whole)
     return tf.ensure_shape(image, [None, None, 3])
 
 
@@ -58,6 +90,31 @@ def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
         lambda: tf.image.resize(image, size),
     )
     return tf.ensure_shape(image, [image_size, image_size, 3])
+
+
+def _square(shape: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """``[top, left, side, side]`` of the square; one of the first two is 0."""
+    side = tf.minimum(shape[0], shape[1])
+    room = shape[:2] - side
+    start = tf.cast(position * tf.cast(room + 1, tf.float32), tf.int32)
+    return tf.concat([tf.minimum(start, room), [side, side]], axis=0)
+
+
+def _needs_pillow(data: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
+    return tf.cond(
+        tf.equal(image_format, UNKNOWN_FORMAT),
+        lambda: _is_special(data),
+        lambda: tf.equal(image_format, DECODE_WITH_PILLOW),
+    )
+
+
+def _decode(data: tf.Tensor, image_format: tf.Tensor, needs_pillow: tf.Tensor) -> tf.Tensor:
+    image = tf.cond(
+        needs_pillow,
+        lambda: _decode_with_pillow(data),
+        lambda: _orient(_decode_plain(data), image_format),
+    )
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def _decode_plain(data: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,7 @@ def predict_table(
     table: FaceTable,
     *,
     batch_size: int = 64,
+    crop: str | None = None,
     flip: bool = False,
     verbose: int = 0,
 ) -> np.ndarray:
@@ -23,6 +24,8 @@ def predict_table(
         model: Maps square RGB images in [0, 255] to one row each.
         table: Which images; labels are not looked at.
         batch_size: Images a step.
+        crop: None, or ``"center_square"`` for a model that was trained on squares; as in
+            `kerasface.pipeline.stream`.
         flip: Whether the outputs for the mirrored images are averaged in.
         verbose: 1 shows a progress bar.
 
@@ -30,7 +33,8 @@ def predict_table(
         float32 ``[len(table), outputs]``, rows in the table's order.
 
     Raises:
-        ValueError: If the model's input is not square, or has no size.
+        ValueError: If the model's input is not square, or has no size, or ``crop`` is unknown or
+            random.
     """
     _, height, width, _ = model.input_shape
     if height is None or height != width:
@@ -39,7 +43,7 @@ def predict_table(
             f"Received: a model for images of {height} x {width} pixels."
         )
     unlabeled = FaceTable(table.root, table.paths, formats=table.formats)
-    images = stream(unlabeled, image_size=height, batch_size=batch_size)
+    images = stream(unlabeled, image_size=height, batch_size=batch_size, crop=crop)
     outputs = model.predict(images, verbose=verbose)
     if flip:
         mirrored = images.map(lambda batch: batch[:, :, ::-1])

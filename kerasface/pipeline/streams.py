@@ -15,11 +15,14 @@ import numpy as np
 import tensorflow as tf
 
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
+from kerasface.names import suggest
 from kerasface.pipeline import decode
 from kerasface.pipeline.augment import Augmentation, augmentation
 from kerasface.pipeline.mixing import mix
 
 MAX_BATCHES_AT_ONCE = 16
+CROPS = ("random_square", "center_square")
+CENTER = 0.5
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
 
@@ -35,6 +38,7 @@ def stream(
     image_size: int = 224,
     batch_size: int = 32,
     training: bool = False,
+    crop: str | None = None,
     augment: str | Sequence[str] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
@@ -54,10 +58,15 @@ def stream(
 
     Args:
         table: What is read.
-        image_size: Side of the square images in pixels; the files are squashed to it.
+        image_size: Side of the square images in pixels; the files, or what is cut out of them,
+            are squashed to it.
         batch_size: Largest number of examples a batch, at least 1.
         training: Whether the order is shuffled anew each epoch. Without it the table's order is
             kept and augmentation and mixing are refused.
+        crop: What is cut out of each file before everything else: a square as large as its
+            shorter side, ``"center_square"`` from the middle, ``"random_square"`` from anywhere
+            (in training only). Of CelebA's 178 x 218 pixels that is 178 x 178, at half the size
+            89 x 89, and only this part of a JPEG is decoded. None takes the whole file.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
             ``["face", "random_erasing:0.25"]``.
         mixup: Alpha of mixup, 0 is off; needs one-hot labels.
@@ -93,10 +102,11 @@ def stream(
         table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
     )
     _check_mix_epochs(mix_epochs, epochs)
+    _check_crop(crop, training)
     batches = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
     # One eager tensor: as a numpy array it would become a constant of the graph.
     paths = tf.constant(table.full_paths(), tf.string)
-    load = _loader(table, paths, image_size, batch_size, steps, _key(seed, _AUGMENT))
+    load = _loader(table, paths, image_size, batch_size, crop, steps, _key(seed, _AUGMENT))
     mix_key = _key(seed, _MIX)
     report = on_unreadable or _warn
     target = _labeler(table, labels)
@@ -175,19 +185,33 @@ def _key(seed: int, salt: int) -> tf.Tensor:
     return tf.constant([seed, salt], tf.int64)
 
 
-def _loader(table: FaceTable, paths, image_size: int, batch_size: int, steps: Augmentation, key):
+def _loader(
+    table: FaceTable,
+    paths,
+    image_size: int,
+    batch_size: int,
+    crop: str | None,
+    steps: Augmentation,
+    key,
+):
     """A function from one batch of indices to a data set of one element, its images."""
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
 
+    count = steps.count + (crop == "random_square")  # the last is the place of the square
+
     def load_one(position, row, numbers):
-        image = decode.read_image(paths[row], formats[row])
+        if crop is None:
+            image = decode.read_image(paths[row], formats[row])
+        else:
+            place = numbers[-1] if crop == "random_square" else CENTER
+            image = decode.read_square(paths[row], formats[row], place)
         image = steps.apply(image, numbers, before_resize=True)
         image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
         return position, image
 
     def load(epoch, positions, rows):
-        numbers = _numbers(tf.random.fold_in(key, epoch), positions, steps.count)
+        numbers = _numbers(tf.random.fold_in(key, epoch), positions, count)
         examples = tf.data.Dataset.from_tensor_slices((positions, rows, numbers))
         # An error inside a graph cannot be caught, but a data set can drop the example; the gap
         # is filled once the batch is complete.
@@ -313,4 +337,17 @@ def _check_mix_epochs(mix_epochs, epochs) -> None:
         raise ValueError(
             "`mix_epochs` must be at least 0 and at most `epochs`. "
             f"Received: mix_epochs={mix_epochs}, epochs={epochs}."
+        )
+
+
+def _check_crop(crop, training) -> None:
+    if crop is not None and crop not in CROPS:
+        raise ValueError(
+            f"`crop` must be one of {CROPS} or None. Received: crop={crop!r}."
+            f"{suggest(str(crop), CROPS)}"
+        )
+    if crop == "random_square" and not training:
+        raise ValueError(
+            "A random crop belongs to training streams. Received: training=False with "
+            "crop='random_square'. Say crop='center_square', or training=True."
         )

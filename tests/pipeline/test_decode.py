@@ -209,6 +209,126 @@ def test_shape_in_the_graph_is_rgb(read):
     assert read.get_concrete_function().output_shapes.as_list() == [None, None, 3]
 
 
+# Squares
+
+
+def square(pixels, position):
+    """The square of the shorter side at a place along the longer one."""
+    side = min(pixels.shape[:2])
+    top, left = (int(position * (length - side + 1)) for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
+def every_position(pixels):
+    """The middle of the range that belongs to each place."""
+    places = abs(pixels.shape[0] - pixels.shape[1]) + 1
+    return (np.arange(places) + 0.5) / places
+
+
+@pytest.fixture(scope="module")
+def read_square():
+    """`decode.read_square` in a graph, on files."""
+    signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32), tf.TensorSpec([])]
+    return tf.function(decode.read_square, input_signature=signature)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_square_of_every_kind_of_file(read, read_square, file, name, tmp_path):
+    path = file(FILES[name])
+    checked = check(FaceTable(tmp_path, ["image"])).table.formats[0]
+    for image_format in (UNKNOWN_FORMAT, checked, DECODE_WITH_PILLOW):
+        whole = read(path, image_format).numpy()
+        for position in (0.0, 0.3, 0.5, 0.999):
+            found = read_square(path, image_format, position).numpy()
+            assert found.dtype == np.uint8
+            np.testing.assert_array_equal(found, square(whole, position))
+
+
+@pytest.mark.parametrize("shape", [(218, 178), (109, 89), (40, 90), (33, 50), (50, 33), (7, 70)])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"subsampling": 1}, {"subsampling": 0}, {"progressive": True}, {"mode": "L"}],
+    ids=["4:2:0", "4:2:2", "4:4:4", "progressive", "grey"],
+)
+def test_square_of_a_jpeg_is_that_of_the_whole_at_every_place(
+    read_without_the_whole, read, file, shape, options
+):
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).convert("L" if "mode" in options else "RGB")
+    saving = {name: value for name, value in options.items() if name != "mode"}
+    path = file(encode(image, "JPEG", **saving))
+    whole = read(path, 1).numpy()
+    for position in every_position(whole):
+        found = read_without_the_whole(path, 1, position).numpy()
+        np.testing.assert_array_equal(found, square(whole, position))
+
+
+@pytest.fixture(scope="module")
+def read_without_the_whole():
+    """`decode.read_square` in a graph that could not decode a whole JPEG."""
+
+    def refuse(*arguments, **options):
+        def call(data):
+            raise AssertionError("the whole file was decoded")
+
+        return tf.ensure_shape(tf.numpy_function(call, arguments[:1], tf.uint8), [None, None, 3])
+
+    signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32), tf.TensorSpec([])]
+    function = tf.function(decode.read_square, input_signature=signature)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.io, "decode_jpeg", refuse)
+        function.get_concrete_function()
+    return function
+
+
+@pytest.mark.parametrize(("name", "known"), [("jpeg", 1), ("jpeg-exif-1", 1), ("jpeg", -1)])
+def test_plain_upright_jpeg_is_decoded_in_part(read_without_the_whole, read, file, name, known):
+    path = file(FILES[name])
+    found = read_without_the_whole(path, known, 0.5).numpy()
+    np.testing.assert_array_equal(found, square(read(path, known).numpy(), 0.5))
+
+
+def test_turned_jpeg_is_not(read_without_the_whole, file):
+    with pytest.raises(tf.errors.OpError, match="the whole file was decoded"):
+        read_without_the_whole(file(FILES["jpeg-exif-6"]), 6, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "top"), [((218, 178), 20), ((109, 89), 10), ((10, 9), 1), ((11, 9), 1), ((9, 9), 0)]
+)
+def test_center(read_square, file, shape, top):
+    rows, columns = np.indices(shape, np.uint8)
+    pixels = np.dstack([rows, columns, 0 * rows])
+    for upright_or_lying in (pixels, pixels.swapaxes(0, 1)):
+        path = file(encode(Image.fromarray(upright_or_lying), "PNG"))
+        found = read_square(path, UNKNOWN_FORMAT, 0.5).numpy()
+        assert found.shape == (shape[1], shape[1], 3)
+        assert found[0, 0].tolist() == [top, 0, 0]
+
+
+def test_ends_of_the_range_are_the_ends_of_the_file(read_square, file):
+    pixels = np.random.default_rng(0).integers(0, 256, (31, 8, 3), dtype=np.uint8)
+    path = file(encode(Image.fromarray(pixels), "PNG"))
+    np.testing.assert_array_equal(read_square(path, UNKNOWN_FORMAT, 0.0), pixels[:8])
+    last = np.nextafter(np.float32(1), np.float32(0))
+    np.testing.assert_array_equal(read_square(path, UNKNOWN_FORMAT, last), pixels[-8:])
+
+
+@pytest.mark.parametrize("image_format", [UNKNOWN_FORMAT, DECODE_WITH_PILLOW, 1, 6])
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
+def test_square_of_a_broken_file_raises(read_square, file, name, image_format):
+    for data in (FILES[name][: len(FILES[name]) // 3], b"", b"text"):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            read_square(file(data), image_format, 0.5)
+
+
+def test_shape_of_a_square_in_the_graph_is_rgb(read_square):
+    assert read_square.get_concrete_function().output_shapes.as_list() == [None, None, 3]
+
+
+# Resizing
+
+
 def pillow_resized(values, size):
     """Pillow's antialiased resize of floats, channel by channel."""
     channels = [

@@ -57,6 +57,18 @@ def test_flip_is_the_mean_of_both_sides(model, table):
     np.testing.assert_allclose(outputs, (original + mirrored) / 2, atol=1e-4)
 
 
+def test_middle_of_larger_files(model, tmp_path):
+    names = [f"{i}.png" for i in range(COUNT)]
+    tall = np.random.default_rng(2).integers(0, 256, (COUNT, 13, SIZE, 3), dtype=np.uint8)
+    for name, pixels in zip(names, tall, strict=True):
+        Image.fromarray(pixels).save(tmp_path / name)
+    table = FaceTable(tmp_path, names)
+    outputs = predict_table(model, table, crop="center_square")
+    np.testing.assert_allclose(outputs, expected(model, tall[:, 3 : 3 + SIZE]), atol=1e-4)
+    with pytest.raises(ValueError, match="Say crop='center_square'"):
+        predict_table(model, table, crop="random_square")
+
+
 def test_images_are_brought_to_the_size_of_the_model(tmp_path):
     colours = [(200, 100, 50), (0, 255, 7)]
     for i, (colour, size) in enumerate(zip(colours, [(30, 20), (2, 3)], strict=True)):

@@ -159,6 +159,136 @@ def test_every_step_in_a_stream(faces):
         np.testing.assert_array_equal(weights, 1)
 
 
+# Squares
+
+TALL = (31, 24)  # eight places for a square
+
+
+def write_tall(folder, count=COUNT, kind="png"):
+    """Pictures whose pixels tell their own row and file."""
+    rows, columns = np.indices(TALL, np.uint8)
+    names = [f"{i}.{kind}" for i in range(count)]
+    for i, name in enumerate(names):
+        Image.fromarray(np.dstack([rows, columns, 0 * rows + i])).save(folder / name)
+    return FaceTable(folder, names, range(count), names)
+
+
+@pytest.fixture(scope="module")
+def tall(tmp_path_factory):
+    return check(write_tall(tmp_path_factory.mktemp("tall"))).table
+
+
+@pytest.fixture(scope="module")
+def copies(tall):
+    """A hundred times the same tall picture."""
+    return FaceTable(tall.root, ["0.png"] * 100, np.arange(100), np.arange(100).astype(str))
+
+
+SQUARES = {"image_size": 24, "batch_size": BATCH, "training": True, "crop": "random_square"}
+
+
+def tops(pixels):
+    """Where in the file each square begins, once it is known to be one."""
+    found = pixels[:, 0, 0, 0].astype(int)
+    rows, columns = np.indices((24, 24), np.float32)
+    np.testing.assert_array_equal(pixels[..., 0], found[:, None, None] + rows)
+    np.testing.assert_array_equal(pixels[..., 1], np.broadcast_to(columns, pixels.shape[:3]))
+    return found
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_center_square(tall, training):
+    settings = {**SQUARES, "crop": "center_square", "training": training}
+    pixels, rows, weights = joined(stream(tall, **settings))
+    assert (tops(pixels) == 4).all()
+    np.testing.assert_array_equal(pixels[:, 0, 0, 2], rows)
+    np.testing.assert_array_equal(weights, 1)
+
+
+def test_random_square_takes_all_places_alike(copies):
+    found = tops(joined(stream(copies, **SQUARES, epochs=8))[0])
+    counts = np.bincount(found, minlength=8)
+    assert len(counts) == 8
+    assert counts.min() > 60  # 100 expected, 9 standard deviation
+    assert counts.max() < 140
+
+
+@pytest.mark.parametrize("augment", [None, ["flip", "crop"]])
+def test_random_square_is_a_function_of_seed_and_step(tall, augment):
+    settings = {**SQUARES, "augment": augment, "seed": 3}
+    whole = batches(stream(tall, **settings, epochs=3))
+    dataset = stream(tall, **settings, epochs=3)
+    one_thread = tf.data.Options()
+    one_thread.threading.private_threadpool_size = 1
+    assert_same(batches(dataset.with_options(one_thread)), whole)
+    assert_same(batches(stream(tall, **settings, epochs=3, start_step=4)), whole[4:])
+    other = batches(stream(tall, **settings | {"seed": 4}, epochs=3))
+    assert all(differ(first[0], second[0]) for first, second in zip(whole, other, strict=True))
+
+
+def test_random_squares_of_passes_differ(copies):
+    tf.random.set_seed(1)
+    dataset = stream(copies, **SQUARES)
+    first, second = (tops(joined(dataset)[0]) for _ in range(2))
+    assert differ(first, second)
+
+
+def test_square_comes_before_the_augmentation(copies):
+    # The same numbers but for one more, and so another place; a flip of all is a mirrored square.
+    plain = joined(stream(copies, **SQUARES, epochs=1))[0]
+    flipped = joined(stream(copies, **SQUARES, augment="flip:1", epochs=1))[0]
+    assert plain.shape == flipped.shape
+    tops(flipped[:, :, ::-1])
+    assert (flipped[:, 0, 0, 1] == 23).all()
+
+
+def test_square_is_not_squashed(tall):
+    pixels = joined(stream(tall, image_size=12, crop="center_square"))[0]
+    with_border = joined(stream(tall, image_size=12))[0]
+    # Two rows and two columns of the file become one of the square.
+    np.testing.assert_allclose(pixels[:, 1:-1, 5, 0], [4.5 + 2 * np.arange(1, 11)] * COUNT)
+    np.testing.assert_allclose(pixels[:, 5, 1:-1, 1], [0.5 + 2 * np.arange(1, 11)] * COUNT)
+    assert with_border[:, -1, 5, 0].min() > 28
+
+
+@pytest.mark.parametrize("shape", [(218, 178), (109, 89)])
+@pytest.mark.parametrize("checked", [True, False])
+def test_squares_of_jpegs_of_whole_and_half_size(tmp_path, shape, checked):
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 8, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC)
+    image.save(tmp_path / "face.jpg")
+    table = FaceTable(tmp_path, ["face.jpg"])
+    table = check(table).table if checked else table
+    (found,) = stream(table, image_size=64, crop="center_square")
+    top, side = (shape[0] - shape[1]) // 2, shape[1]
+    with Image.open(tmp_path / "face.jpg") as file:
+        expected = file.crop((0, top, side, top + side)).resize((64, 64), Image.Resampling.BILINEAR)
+    assert np.abs(found[0] - np.asarray(expected, int)).max() <= 4
+
+
+def test_attributes_of_random_squares(tall):
+    attributes = np.random.default_rng(0).integers(0, 2, (COUNT, 3))
+    table = FaceTable(tall.root, tall.paths, attributes, "abc")
+    dataset = stream(table, **SQUARES, augment="flip", mixup=0.0, labels="one_hot", epochs=1)
+    assert dataset.element_spec[1] == tf.TensorSpec([None, 3], tf.float32)
+    pixels, labels, _ = joined(dataset)
+    files = pixels[:, 0, 0, 2].astype(int)
+    assert sorted(files) == list(range(COUNT))
+    np.testing.assert_array_equal(labels, attributes[files])
+
+
+def test_broken_file_among_squares(tmp_path):
+    table = check(write_tall(tmp_path)).table
+    (tmp_path / "3.png").write_bytes(b"")
+    reported = []
+    settings = {"crop": "center_square", "image_size": 24, "on_unreadable": reported.append}
+    pixels, rows, weights = joined(stream(table, **settings))
+    assert rows.tolist() == list(range(COUNT))
+    assert weights.tolist() == [i != 3 for i in range(COUNT)]
+    assert not pixels[3].any()
+    assert reported == [str(tmp_path / "3.png")]
+
+
 # Epochs
 
 
@@ -410,6 +540,11 @@ def test_broken_file_warns(tmp_path):
         ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most the 6 steps.*start_step=7"),
         ({"labels": "onehot"}, "'index' or 'one_hot'. Received: labels='onehot'"),
         ({"augment": "face"}, "training=False"),
+        ({"crop": "random_square"}, "training=False .*Say crop='center_square'"),
+        (
+            {"crop": "centre_square"},
+            "Received: crop='centre_square'. Did you mean 'center",
+        ),
         ({"mixup": 1.0, "labels": "one_hot"}, "training=False"),
         ({"cutmix": 1.0, "labels": "one_hot"}, "training=False"),
         ({"mix_epochs": 1}, "mix_epochs=1 without `epochs`"),
