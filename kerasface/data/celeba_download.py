@@ -68,7 +68,8 @@ def _write(builder, folder: pathlib.Path) -> None:
     # tensorflow-datasets has an order of its own, so every value is taken by its name.
     attributes = sorted(builder.info.features["attributes"])
     has_people = "identity" in builder.info.features
-    names, labels, parts, people = [], [], [], []
+    names: list[str] = []
+    labels, parts, people = [], [], []
     for index, part in enumerate(PARTS):
         examples = builder.as_dataset(
             split=part, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False
