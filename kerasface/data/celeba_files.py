@@ -198,7 +198,7 @@ def _needed(root: pathlib.Path, stem: str) -> pathlib.Path:
             if file.is_file():
                 return file
     remedy = {
-        LABELS: "It comes with CelebA.",
+        LABELS: "Give the folder that holds it and the images.",
         PARTITION: "Copy it there, or say split='identity' where identity_CelebA.txt is there.",
         PEOPLE: "Copy it there, or say split='official'.",
     }[stem]

@@ -1,5 +1,8 @@
 """CelebA through tensorflow-datasets: its bytes and labels, once, by the same path as a folder."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -78,6 +81,16 @@ def test_folder_that_is_there_is_not_made_again(folder, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(folder.parent))
     assert [len(table) for table in celeba()] == [COUNT] * 3
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_folder_needs_no_tensorflow(folder):
+    code = (
+        "import sys; from kerasface.data import celeba; print(len(celeba(sys.argv[1]).train)); "
+        "print({'tensorflow', 'tensorflow_datasets'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, f"{COUNT}\nset()\n"), done.stderr
 
 
 @pytest.mark.parametrize("error", [OSError("no network"), tfds.download.DownloadError("quota")])
