@@ -23,10 +23,16 @@ from kerasface.evaluation.classification import (
     confused_pairs,
     expected_calibration_error,
 )
+from kerasface.evaluation.style import (
+    RATE_COLOR,
+    TRAIN_COLOR,
+    VALIDATION_COLOR,
+    brief,
+    plain_axis,
+    set_title,
+    short,
+)
 
-TRAIN_COLOR = "#4c78a8"
-VALIDATION_COLOR = "#e45756"
-RATE_COLOR = "#79706e"
 COUNTED_CLASSES = 30  # with more, counts in the cells of a matrix are too small to read
 LISTED_CLASSES = 100  # with more, so are the names beside it
 DRAWN_CURVES = 30
@@ -77,14 +83,14 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
         axis.set_title(name.replace("_", " "), loc="left", fontsize=11)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        _plain_axis(axis)
+        plain_axis(axis)
         if name == "learning_rate":
             _draw_line(axis, history, name, color=RATE_COLOR)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
             axis.set_ylim(bottom=0)
         else:
             _draw_pair(axis, history, name)
-    _set_title(figure, title)
+    set_title(figure, title)
     return figure
 
 
@@ -124,7 +130,7 @@ def confusion_matrix(
 
     cell = float(np.interp(classes, [5, 30, 100], [0.62, 0.36, 0.145]))
     font = float(np.interp(classes, [5, 30, 100], [10, 8, 6.5]))
-    spelled = [_short(name, 28) for name in names]
+    spelled = [short(name, 28) for name in names]
     # Constrained layout gives the names their room out of the figure, so it has to be there.
     room = 0.0085 * font * max(map(len, spelled))
     side = max(cell * classes, 2.6)
@@ -148,7 +154,7 @@ def confusion_matrix(
             axis.text(
                 column,
                 row,
-                _brief(counts[row, column]),
+                brief(counts[row, column]),
                 ha="center",
                 va="center",
                 fontsize=font,
@@ -159,7 +165,7 @@ def confusion_matrix(
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     bar.set_label(f"share of the true class{'' if counted else ' (root scale)'}")
     bar.outline.set_visible(False)
-    _set_title(figure, title)
+    set_title(figure, title)
     return figure
 
 
@@ -246,16 +252,16 @@ def roc_curves(
         if classes <= NAMED_CURVES:
             color = colors[place]
             # The number comes first: matplotlib leaves out a label that starts with "_".
-            label = f"{auc(*curve):.4f}  {_short(names[index], 28)}"
+            label = f"{auc(*curve):.4f}  {short(names[index], 28)}"
         axis.plot(*curve, color=color, linewidth=0.8, alpha=0.7, label=label)
     axis.set_xlabel("false positive rate")
     axis.set_ylabel("true positive rate")
     axis.set_aspect("equal")
     axis.set_xlim(-0.01, 1.01)
     axis.set_ylim(-0.01, 1.01)
-    _plain_axis(axis)
+    plain_axis(axis)
     axis.legend(fontsize=9, loc="lower right", title="area under the curve", edgecolor="none")
-    _set_title(figure, title)
+    set_title(figure, title)
     return figure
 
 
@@ -299,17 +305,17 @@ def calibration(
     upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     upper.legend(frameon=False, fontsize=9, loc="upper left")
     bars = lower.bar(middle, table["images"], width, color=RATE_COLOR)
-    lower.bar_label(bars, [_brief(count) for count in table["images"]], fontsize=7, padding=1)
+    lower.bar_label(bars, [brief(count) for count in table["images"]], fontsize=7, padding=1)
     lower.margins(y=0.2)
     lower.set_ylabel("images")
     lower.set_xlabel("probability of the predicted class")
     lower.set_xlim(0, 1)
     lower.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _brief(value)))
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: brief(value)))
     lower.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     for axis in (upper, lower):
-        _plain_axis(axis)
-    _set_title(figure, f"{title or 'Calibration'}: expected error {error:.1%}")
+        plain_axis(axis)
+    set_title(figure, f"{title or 'Calibration'}: expected error {error:.1%}")
     return figure
 
 
@@ -385,11 +391,11 @@ def mistakes_gallery(
         side = max(image.shape[:2]) - 0.5
         axis.set_xlim(-0.5, side)
         axis.set_ylim(side, -0.5)
-        text = "\n".join(_short(line, 26) for line in caption.split("\n"))
+        text = "\n".join(short(line, 26) for line in caption.split("\n"))
         axis.set_title(text, fontsize=8, loc="left", pad=3)
     if not len(images):
         axes[0].text(0.5, 0.5, "no mistakes", ha="center", va="center")
-    _set_title(figure, title)
+    set_title(figure, title)
     return figure
 
 
@@ -429,7 +435,7 @@ def curves_overlay(histories: Mapping[str, pd.DataFrame], *, title: str | None =
                 epochs,
                 known.get(column, epochs),
                 marker="o" if len(known) == 1 else None,  # a line of one point shows nothing
-                label=f"{score}  {_short(name, 48)}",
+                label=f"{score}  {short(name, 48)}",
                 **style,
             )
         handles.append(line)
@@ -437,11 +443,11 @@ def curves_overlay(histories: Mapping[str, pd.DataFrame], *, title: str | None =
         axis.set_title(f"validation {text}", loc="left", fontsize=11)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        _plain_axis(axis)
+        plain_axis(axis)
     panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panels[0].set_ylim(bottom=0)
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
-    _set_title(figure, title)
+    set_title(figure, title)
     return figure
 
 
@@ -453,7 +459,7 @@ def _confused_bars(pairs: pd.DataFrame, title: str | None) -> Figure:
         axis.text(0.5, 0.5, "no mistakes", ha="center", va="center")
     else:
         words = [
-            f"{_short(true, 28)}  \u2192  {_short(predicted, 28)}"
+            f"{short(true, 28)}  \u2192  {short(predicted, 28)}"
             for true, predicted in zip(pairs["true"], pairs["predicted"], strict=True)
         ]
         bars = axis.barh(range(len(pairs)), pairs["images"], color=TRAIN_COLOR)
@@ -465,9 +471,9 @@ def _confused_bars(pairs: pd.DataFrame, title: str | None) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axis.set_xlabel("images (and their share of the true class)")
         axis.set_title("true \u2192 predicted, the most frequent", loc="left", fontsize=11)
-        _plain_axis(axis)
+        plain_axis(axis)
         axis.grid(visible=False, axis="y")
-    _set_title(figure, title)
+    set_title(figure, title)
     return figure
 
 
@@ -507,36 +513,6 @@ def _roc(
         for counts, size in ((false, total - len(positive)), (true, len(positive)))
     ]
     return rates[0], rates[1]
-
-
-def _plain_axis(axis: Axes) -> None:
-    axis.grid(alpha=0.25, linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def _set_title(figure: Figure, title: str | None) -> None:
-    if title:
-        figure.suptitle(
-            title.replace("$", r"\$"), x=0.01, ha="left", fontsize=12, fontweight="bold"
-        )
-
-
-def _short(text: object, length: int) -> str:
-    """One line of at most ``length`` characters that matplotlib takes literally."""
-    line = " ".join(str(text).split()).encode("utf-8", "replace").decode()
-    if len(line) > length:
-        # Names of one family, and of one folder, often differ only in their end.
-        tail = length // 3
-        line = f"{line[: length - tail - 1]}\u2026{line[-tail:]}"
-    return line.replace("$", r"\$")
-
-
-def _brief(count: float) -> str:
-    """1234 as ``1.2k``, in the width of a cell."""
-    if count >= 999_500:
-        return f"{count / 1e6:.3g}M"
-    return f"{count / 1e3:.3g}k" if count >= 1000 else f"{count:.0f}"
 
 
 def _draw_line(axis: Axes, history: pd.DataFrame, name: str, **style) -> None:
