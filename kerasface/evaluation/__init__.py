@@ -3,5 +3,13 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["classification", "plots", "report", "submission"]
+    __name__,
+    submodules=[
+        "attribute_plots",
+        "attributes",
+        "classification",
+        "plots",
+        "report",
+        "submission",
+    ],
 )
