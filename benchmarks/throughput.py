@@ -5,6 +5,7 @@ other on idle cores, several times:
 
     TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/throughput.py step --image-size 112 --batch-size 32
     TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/throughput.py stream --data data/train
+    python benchmarks/throughput.py celeba --data celeba --image-size 64
 """
 
 from __future__ import annotations
@@ -74,32 +75,59 @@ def stream(options: argparse.Namespace) -> dict:
         labels="one_hot",
         epochs=1 + options.images // len(table),
     )
+    return {"what": "stream", **rate(batches, options.images)}
+
+
+def celeba(options: argparse.Namespace) -> dict:
+    """The training stream of CelebA alone: read, decode a square, flip, shrink, batch."""
+    table = kerasface.data.check(kerasface.data.celeba(options.data).train).table
+    batches = kerasface.pipeline.stream(
+        table,
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+        training=True,
+        crop=None if options.crop == "none" else options.crop,
+        augment="flip",
+        epochs=1 + options.images // len(table),
+    )
+    return {"what": f"celeba, crop {options.crop}", **rate(batches, options.images)}
+
+
+def rate(batches: tf.data.Dataset, count: int) -> dict:
+    """Images a second of a stream, without its first five batches."""
     seen, started = 0, 0.0
     for index, (images, _, _) in enumerate(batches):
         if index == 4:  # warm
             started = time.perf_counter()
         seen += len(images) if index > 4 else 0
-        if seen >= options.images:
+        if seen >= count:
             break
-    rate = seen / (time.perf_counter() - started)
-    return {"what": "stream", "images_per_second": round(rate, 1), "images": seen}
+    seconds = time.perf_counter() - started
+    return {"images_per_second": round(seen / seconds, 1), "images": seen}
 
 
 def main() -> None:
     """Runs one measurement and prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("step", "stream"))
+    parser.add_argument("what", choices=("step", "stream", "celeba"))
     parser.add_argument("--image-size", type=int, default=112)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=8, help="timed steps")
     parser.add_argument("--classes", type=int, default=7001)
     parser.add_argument("--inference", action="store_true", help="predict in place of fit")
-    parser.add_argument("--data", help="folder with one subfolder a person, for stream")
-    parser.add_argument("--images", type=int, default=4000, help="timed images of the stream")
+    parser.add_argument("--data", help="one subfolder a person for stream, CelebA for celeba")
+    parser.add_argument("--images", type=int, default=4000, help="timed images of a stream")
+    parser.add_argument(
+        "--crop",
+        choices=("random_square", "center_square", "none"),
+        default="random_square",
+        help="what celeba takes of each file",
+    )
     options = parser.parse_args()
-    if options.what == "stream" and not options.data:
-        parser.error("stream needs --data")
-    print(json.dumps((step if options.what == "step" else stream)(options)))
+    if options.what != "step" and not options.data:
+        parser.error(f"{options.what} needs --data")
+    modes = {"step": step, "stream": stream, "celeba": celeba}
+    print(json.dumps(modes[options.what](options)))
 
 
 if __name__ == "__main__":
