@@ -13,5 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "resnet",
         "weights",
     ],
-    submod_attrs={"registry": ["build", "list_models", "model_names", "unfreeze"]},
+    submod_attrs={
+        "registry": ["build", "freeze_backbone", "list_models", "model_names", "unfreeze_backbone"]
+    },
 )

@@ -151,7 +151,7 @@ def build(
             without its top. Of a ``.keras`` model with another number of classes everything but
             the last layer is taken. None initialises at random.
         freeze: Whether only the head is trainable; the frozen BatchNorms are in inference mode.
-            `unfreeze` lets layers go again.
+            `unfreeze_backbone` lets layers go again.
         **architecture: Options of the network, for instance ``drop_path=0.1``.
 
     Returns:
@@ -186,12 +186,24 @@ def build(
     if weights is not None:
         load_weights(model, weights, application=spec.application)
     if freeze:
-        for layer in model.layers:
-            layer.trainable = heads.is_head(layer)
+        freeze_backbone(model)
     return model
 
 
-def unfreeze(model: keras.Model, last: int | None = None, *, norms: bool = False) -> None:
+def freeze_backbone(model: keras.Model) -> None:
+    """Leaves only the head of a model trainable; compile it anew afterwards.
+
+    The backbone is frozen layer by layer, and its BatchNorms are in inference mode: they use and
+    keep the statistics that they have.
+
+    Args:
+        model: Made by `build`.
+    """
+    for layer in model.layers:
+        layer.trainable = heads.is_head(layer)
+
+
+def unfreeze_backbone(model: keras.Model, last: int | None = None, *, norms: bool = False) -> None:
     """Makes a frozen backbone trainable again, from its end; compile the model anew afterwards.
 
     Args:
@@ -206,7 +218,7 @@ def unfreeze(model: keras.Model, last: int | None = None, *, norms: bool = False
 
     Example:
         >>> model = build("convnext_nano", num_classes=3, freeze=True)
-        >>> unfreeze(model, last=5)
+        >>> unfreeze_backbone(model, last=5)
         >>> [layer.name for layer in model.layers if layer.trainable_weights][0]
         'stage4_block1_depthwise'
     """

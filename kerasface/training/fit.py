@@ -20,8 +20,13 @@ from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
-from kerasface.training.assemble import build_model, compile_model, dtype_policy
-from kerasface.training.keeper import Keeper, best_row
+from kerasface.training.assemble import (
+    build_model,
+    compile_model,
+    dtype_policy,
+    set_trainable,
+)
+from kerasface.training.keeper import Keeper, Plateau, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
@@ -85,12 +90,8 @@ def train(
     if recipe.train_on_validation and validation is not None:
         train, validation = _join(train, validation), None
 
-    compile_model(model, recipe, steps_per_epoch(train, recipe.batch_size))
-    keeper = Keeper(folder, recipe)
-    first_epoch = keeper.restore(model) if goes_on else 0
+    _fit_phases(model, recipe, train, validation, folder, callbacks, goes_on, verbose)
     run = Run(folder)
-    if first_epoch < recipe.epochs and not keeper.stopped_early(run.history):
-        _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose)
     _write_metrics(run, recipe, train, validation, model)
     return run
 
@@ -110,6 +111,12 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         raise ValueError(
             "Early stopping needs a validation table that is not trained on. "
             f"Received: early_stopping={recipe.early_stopping}. Give one, or set it to 0."
+        )
+    plateau = any(part.schedule == "plateau" for part in recipe.parts())
+    if plateau and (validation is None or recipe.train_on_validation):
+        raise ValueError(
+            "The schedule 'plateau' needs a validation table that is not trained on. "
+            "Received: none. Give one, or take another schedule."
         )
     if validation is None:
         if recipe.train_on_validation:
@@ -223,7 +230,29 @@ def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
     )
 
 
-def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose) -> None:
+def _fit_phases(model, recipe, train, validation, folder, callbacks, goes_on, verbose) -> None:
+    """Every phase that is not done yet, each compiled anew."""
+    steps = steps_per_epoch(train, recipe.batch_size)
+    keeper = Keeper(folder, recipe)
+    done = keeper.epochs_done() if goes_on else 0
+    parts, start = recipe.parts(), 0
+    for index, part in enumerate(parts):
+        end = start + part.total_epochs
+        keeper.begin_phase(index, start, end)
+        if done < end and not (goes_on and keeper.stopped_early()):
+            set_trainable(model, parts[: index + 1])
+            compile_model(model, part, steps)
+            if goes_on and done:
+                keeper.restore(model)
+            goes_on = False
+            first = max(start, done)
+            _fit(model, recipe, part, train, validation, keeper, callbacks, first, verbose)
+        start = end
+    set_trainable(model, parts)  # of a run that was finished before, for its figures
+
+
+def _fit(model, recipe, part, train, validation, keeper, callbacks, first_epoch, verbose) -> None:
+    """One phase, from an epoch on; epochs and steps are counted over the whole run."""
     steps = steps_per_epoch(train, recipe.batch_size)
     common = {"image_size": recipe.image_size, "labels": "one_hot"}
     batches = stream(
@@ -234,9 +263,9 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         augment=recipe.augment,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
-        mix_epochs=recipe.epochs - recipe.unmixed_epochs,
+        mix_epochs=recipe.total_epochs - recipe.unmixed_epochs,
         seed=recipe.seed,
-        epochs=recipe.epochs,
+        epochs=recipe.total_epochs,
         start_step=first_epoch * steps,
         on_unreadable=keeper.note_unreadable,
     )
@@ -254,15 +283,17 @@ def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbo
         resume=first_epoch > 0,
     )
     average = [keeper.average] if recipe.ema else []
+    # Behind the curves, which show the rate of the epoch that ends, and before the checkpoint.
+    plateau = [Plateau(keeper, part)] if part.schedule == "plateau" else []
     model.fit(
         batches,
-        epochs=recipe.epochs,
+        epochs=keeper.end,
         initial_epoch=first_epoch,
         steps_per_epoch=steps,
         shuffle=False,  # the stream shuffles
         validation_data=judged,
         # The average first: the others are to see the weights that were judged.
-        callbacks=[*average, curves, keeper, *callbacks],
+        callbacks=[*average, curves, *plateau, keeper, *callbacks],
         verbose=verbose,
     )
 

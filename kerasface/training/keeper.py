@@ -51,6 +51,7 @@ class EvaluateAverage(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         assign(self.model.trainable_variables, averaged(self.model))
+        self._raw = None
 
 
 def averaged(model: keras.Model) -> list[np.ndarray]:
@@ -72,6 +73,41 @@ def assign(variables, values) -> None:
         variable.assign(value)
 
 
+class Plateau(keras.callbacks.Callback):
+    """Lowers the learning rate where the monitored value does not get better.
+
+    Keras's ``ReduceLROnPlateau`` counts in attributes, which a resumed run would have lost; this
+    counts in the history.
+
+    Args:
+        keeper: Knows the history of the phase.
+        part: The phase's recipe.
+    """
+
+    def __init__(self, keeper: Keeper, part: Recipe):
+        super().__init__()
+        self.keeper = keeper
+        self.part = part
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = self.keeper.phase_history()[self.part.monitor]
+        drops = plateaus(values, self.part.monitor, self.part.decay_epochs)
+        rate = self.part.learning_rate * self.part.decay_factor**drops
+        self.model.optimizer.learning_rate = rate
+
+
+def plateaus(values: pd.Series, monitor: str, patience: int) -> int:
+    """How often a value went ``patience`` epochs without getting better; each one counts anew."""
+    sign = 1 if monitor.endswith("loss") else -1
+    best, waited, count = np.inf, 0, 0
+    for value in sign * values.to_numpy(float):
+        waited = 0 if value < best else waited + 1
+        best = min(best, value) if value == value else best
+        if waited == patience:
+            count, waited = count + 1, 0
+    return count
+
+
 class Keeper(keras.callbacks.Callback):
     """Keeps the best weights, a checkpoint a whole epoch, and stops early.
 
@@ -85,8 +121,15 @@ class Keeper(keras.callbacks.Callback):
         self.folder = folder
         self.recipe = recipe
         self.average = EvaluateAverage()
+        self.end = recipe.total_epochs
+        self._phase = 0
+        self._start = 0
         self._unreadable: set[str] = set()
         self._export: keras.Model | None = None
+
+    def begin_phase(self, phase: int, start: int, end: int) -> None:
+        """Tells which phase comes next, from which epoch (counted from 0) to before which."""
+        self._phase, self._start, self.end = phase, start, end
 
     def note_unreadable(self, path: str) -> None:
         """Adds a file that broke during the training to the list in the folder."""
@@ -97,17 +140,25 @@ class Keeper(keras.callbacks.Callback):
                 row.to_csv(file, header=False, index=False)
 
     def on_epoch_end(self, epoch, logs=None):
-        history = Run(self.folder).history
-        if self._is_kept(history):
+        if self._is_kept(Run(self.folder).history):
             self._save_model()
-        self._save_checkpoint(epoch + 1)
-        if self.stopped_early(history):
+        stops = self.stopped_early()
+        self._save_checkpoint(epoch + 1, ends_phase=stops or epoch + 1 == self.end)
+        if stops:
             self.model.stop_training = True
 
-    def stopped_early(self, history: pd.DataFrame) -> bool:
-        """Whether the best epoch is ``early_stopping`` epochs ago."""
+    def phase_history(self) -> pd.DataFrame:
+        """The rows of the history that belong to the phase."""
+        history = Run(self.folder).history
+        if not len(history):
+            return history
+        return history[(history["epoch"] > self._start) & (history["epoch"] <= self.end)]
+
+    def stopped_early(self) -> bool:
+        """Whether the phase's best epoch is ``early_stopping`` epochs ago."""
         patience, monitor = self.recipe.early_stopping, self.recipe.monitor
-        if not patience or monitor not in history:
+        history = self.phase_history()
+        if not patience or monitor not in history or not len(history):
             return False
         return len(history) - 1 - best_row(history, monitor) >= patience
 
@@ -121,51 +172,64 @@ class Keeper(keras.callbacks.Callback):
             # Always float32, so that a file trained in half precision runs well on CPUs too, and
             # never compiled, so that no optimizer state doubles its size.
             with dtype_policy("float32"):
-                self._export = build_model(self.recipe, self.model.output_shape[-1])
+                classes = self.model.output_shape[-1]
+                self._export = build_model(self.recipe, classes, empty=True)
         self._export.set_weights(self.model.get_weights())
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 
-    def _save_checkpoint(self, epochs: int) -> None:
-        values: dict[str, Any] = {_key(i): np.asarray(v) for i, v in enumerate(_state(self.model))}
-        if self.recipe.ema:
-            places = {id(v): i for i, v in enumerate(_state(self.model))}
+    def _save_checkpoint(self, epochs: int, ends_phase: bool) -> None:
+        state = {id(variable): np.asarray(variable) for variable in self.model.variables}
+        if self.recipe.ema and not ends_phase:
+            # The averages are in the place of the weights now; the next epoch needs the weights.
             raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
-            for variable, raw in raws:
-                values[_key(places[id(variable)])] = raw
-        values |= {"epochs": np.asarray(epochs), "policy": np.asarray(_policy(self.model))}
+            state |= {id(variable): raw for variable, raw in raws}
+        values: dict[str, Any] = {
+            "epochs": np.asarray(epochs),
+            "phase": np.asarray(self._phase),
+            "policy": np.asarray(_policy(self.model)),
+        }
+        values |= {_key("model", i): value for i, value in enumerate(state.values())}
+        for i, variable in enumerate(self.model.optimizer.variables):
+            values[_key("optimizer", i)] = np.asarray(variable)
         with replacing(self.folder / run_files.CHECKPOINT) as part:
             np.savez(part, **values)
 
-    def restore(self, model: keras.Model) -> int:
-        """Brings a freshly compiled model to the last whole epoch; returns how many are done."""
+    def epochs_done(self) -> int:
+        """How many whole epochs the checkpoint holds; 0 without one."""
         path = self.folder / run_files.CHECKPOINT
         if not path.is_file():
             return 0
-        model.optimizer.build(model.trainable_variables)
-        state = _state(model)
         with np.load(path) as saved:
+            return int(saved["epochs"])
+
+    def restore(self, model: keras.Model) -> None:
+        """Brings a freshly compiled model to the last whole epoch.
+
+        Between two phases the weights are all that goes on; each begins with a new optimizer.
+        """
+        with np.load(self.folder / run_files.CHECKPOINT) as saved:
             if str(saved["policy"]) != _policy(model):
                 raise ValueError(
                     "A run goes on in the precision that it began with. "
                     f"Received: {_policy(model)} where it was {saved['policy']}, which "
                     "precision='auto' takes from whether there is a GPU. Go on where it began."
                 )
-            assign(state, [saved[_key(i)] for i in range(len(state))])
-            return int(saved["epochs"])
+            count = len(model.variables)
+            assign(model.variables, [saved[_key("model", i)] for i in range(count)])
+            if int(saved["phase"]) == self._phase:
+                model.optimizer.build(model.trainable_variables)
+                variables = model.optimizer.variables
+                values = [saved[_key("optimizer", i)] for i in range(len(variables))]
+                assign(variables, values)
 
 
-def _key(index: int) -> str:
-    return f"{index:05d}"
+def _key(kind: str, index: int) -> str:
+    return f"{kind}-{index:05d}"
 
 
 def _policy(model: keras.Model) -> str:
     return model.dtype_policy.name
-
-
-def _state(model: keras.Model) -> list:
-    """All that a training changes: weights, dropout seeds, optimizer (with EMA, loss scale)."""
-    return [*model.variables, *model.optimizer.variables]
 
 
 def best_row(history: pd.DataFrame, monitor: str) -> int:
