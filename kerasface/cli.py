@@ -54,6 +54,13 @@ Split = Annotated[
         "for it; 0 validates nothing."
     ),
 ]
+Features = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        help="Folder for the features of a frozen backbone (recipes with cache_features), which "
+        "several runs may share; default: in the run folder."
+    ),
+]
 RunsAndImages = Annotated[
     list[pathlib.Path],
     typer.Argument(
@@ -124,10 +131,20 @@ def train(
     split: Split = 0.1,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    features: Features = None,
 ) -> None:
     """Train a classifier and leave a run folder: model, curves, metrics."""
     try:
-        run = _train(recipe, data, out, set_, resume=resume, overwrite=overwrite, split=split)
+        run = _train(
+            recipe,
+            data,
+            out,
+            set_,
+            resume=resume,
+            overwrite=overwrite,
+            split=split,
+            features=features,
+        )
     except KeyboardInterrupt:
         print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
@@ -224,7 +241,7 @@ def _spread_set(words: list[str]) -> list[str]:
     return spread
 
 
-def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
+def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1, features=None) -> Run:
     from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
 
@@ -239,6 +256,7 @@ def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
         out=out,
         resume=resume,
         overwrite=overwrite,
+        features=features,
         verbose=_verbose(),
         **parse_changes(changes or []),
     )

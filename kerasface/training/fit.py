@@ -26,6 +26,7 @@ from kerasface.training.assemble import (
     dtype_policy,
     set_trainable,
 )
+from kerasface.training.features import extract, feature_stream, split_model
 from kerasface.training.keeper import Keeper, Plateau, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
@@ -42,6 +43,7 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     resume: bool = False,
     overwrite: bool = False,
+    features: str | os.PathLike | None = None,
     verbose: int | str = "auto",
     **changes,
 ) -> Run:
@@ -56,6 +58,8 @@ def train(
         resume: Whether an unfinished run in ``out`` goes on after its last whole epoch. Its
             recipe must be the same.
         overwrite: Whether a run in ``out`` is deleted first.
+        features: Folder for cached features (``cache_features``), which several runs may share;
+            None is ``features`` in ``out``.
         verbose: As in ``model.fit``.
         **changes: Keys of the recipe to change, for instance ``epochs=30``.
 
@@ -90,7 +94,8 @@ def train(
     if recipe.train_on_validation and validation is not None:
         train, validation = _join(train, validation), None
 
-    _fit_phases(model, recipe, train, validation, folder, callbacks, goes_on, verbose)
+    features = folder / run_files.FEATURES if features is None else pathlib.Path(features)
+    _fit_phases(model, recipe, train, validation, folder, features, callbacks, goes_on, verbose)
     run = Run(folder)
     _write_metrics(run, recipe, train, validation, model)
     return run
@@ -230,10 +235,12 @@ def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
     )
 
 
-def _fit_phases(model, recipe, train, validation, folder, callbacks, goes_on, verbose) -> None:
+def _fit_phases(
+    model, recipe, train, validation, folder, features, callbacks, goes_on, verbose
+) -> None:
     """Every phase that is not done yet, each compiled anew."""
     steps = steps_per_epoch(train, recipe.batch_size)
-    keeper = Keeper(folder, recipe)
+    keeper = Keeper(folder, recipe, model)
     done = keeper.epochs_done() if goes_on else 0
     parts, start = recipe.parts(), 0
     for index, part in enumerate(parts):
@@ -241,24 +248,30 @@ def _fit_phases(model, recipe, train, validation, folder, callbacks, goes_on, ve
         keeper.begin_phase(index, start, end)
         if done < end and not (goes_on and keeper.stopped_early()):
             set_trainable(model, parts[: index + 1])
-            compile_model(model, part, steps)
+            backbone, fitted = split_model(model) if part.cached else (None, model)
+            compile_model(fitted, part, steps)
             if goes_on and done:
-                keeper.restore(model)
+                keeper.restore(fitted.optimizer, fitted.trainable_variables)
             goes_on = False
             first = max(start, done)
-            _fit(model, recipe, part, train, validation, keeper, callbacks, first, verbose)
+            if backbone is None:
+                batches, judged = _image_batches(recipe, train, validation, keeper, first)
+            else:
+                batches, judged = _feature_batches(
+                    backbone, recipe, train, validation, features, first, verbose
+                )
+            _fit(fitted, recipe, part, batches, judged, keeper, callbacks, first, steps, verbose)
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
 
 
-def _fit(model, recipe, part, train, validation, keeper, callbacks, first_epoch, verbose) -> None:
-    """One phase, from an epoch on; epochs and steps are counted over the whole run."""
-    steps = steps_per_epoch(train, recipe.batch_size)
+def _image_batches(recipe, train, validation, keeper, first_epoch):
+    """Training batches from an epoch on to the end of the run, and those that are judged by."""
     common = {"image_size": recipe.image_size, "labels": "one_hot"}
+    common |= {"batch_size": recipe.batch_size, "on_unreadable": keeper.note_unreadable}
     batches = stream(
         train,
         **common,
-        batch_size=recipe.batch_size,
         training=True,
         augment=recipe.augment,
         mixup=recipe.mixup,
@@ -266,17 +279,43 @@ def _fit(model, recipe, part, train, validation, keeper, callbacks, first_epoch,
         mix_epochs=recipe.total_epochs - recipe.unmixed_epochs,
         seed=recipe.seed,
         epochs=recipe.total_epochs,
-        start_step=first_epoch * steps,
-        on_unreadable=keeper.note_unreadable,
+        start_step=first_epoch * steps_per_epoch(train, recipe.batch_size),
     )
-    judged = None
-    if validation is not None:
-        judged = stream(
-            validation,
-            **common,
-            batch_size=recipe.batch_size,
-            on_unreadable=keeper.note_unreadable,
-        )
+    return batches, None if validation is None else stream(validation, **common)
+
+
+def _feature_batches(backbone, recipe, train, validation, folder, first_epoch, verbose):
+    """As `_image_batches`, of the features that a frozen backbone makes of the images."""
+    common = {"batch_size": recipe.batch_size}
+    options = {"image_size": recipe.image_size, "verbose": bool(verbose), **common}
+    known = extract(
+        backbone,
+        train,
+        folder,
+        **options,
+        augment=recipe.augment,
+        variants=recipe.feature_variants if recipe.augment else 1,
+        seed=recipe.seed,
+    )
+    batches = feature_stream(
+        known,
+        train,
+        **common,
+        training=True,
+        seed=recipe.seed,
+        epochs=recipe.total_epochs,
+        start_step=first_epoch * steps_per_epoch(train, recipe.batch_size),
+    )
+    if validation is None:
+        return batches, None
+    judged = extract(backbone, validation, folder, **options)
+    return batches, feature_stream(judged, validation, **common)
+
+
+def _fit(
+    model, recipe, part, batches, judged, keeper, callbacks, first_epoch, steps, verbose
+) -> None:
+    """One phase, from an epoch on; epochs and steps are counted over the whole run."""
     curves = Curves(
         keeper.folder / run_files.CURVES,
         title=f"{keeper.folder.name}: {recipe.model}",

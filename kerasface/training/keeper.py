@@ -114,12 +114,14 @@ class Keeper(keras.callbacks.Callback):
     Args:
         folder: The run's folder, whose history another callback has written before.
         recipe: What decides which epoch is best and when to stop.
+        whole: The whole model, of which the one that is fitted may be the head.
     """
 
-    def __init__(self, folder: pathlib.Path, recipe: Recipe):
+    def __init__(self, folder: pathlib.Path, recipe: Recipe, whole: keras.Model):
         super().__init__()
         self.folder = folder
         self.recipe = recipe
+        self.whole = whole
         self.average = EvaluateAverage()
         self.end = recipe.total_epochs
         self._phase = 0
@@ -172,14 +174,14 @@ class Keeper(keras.callbacks.Callback):
             # Always float32, so that a file trained in half precision runs well on CPUs too, and
             # never compiled, so that no optimizer state doubles its size.
             with dtype_policy("float32"):
-                classes = self.model.output_shape[-1]
+                classes = self.whole.output_shape[-1]
                 self._export = build_model(self.recipe, classes, empty=True)
-        self._export.set_weights(self.model.get_weights())
+        self._export.set_weights(self.whole.get_weights())
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 
     def _save_checkpoint(self, epochs: int, ends_phase: bool) -> None:
-        state = {id(variable): np.asarray(variable) for variable in self.model.variables}
+        state = {id(variable): np.asarray(variable) for variable in self.whole.variables}
         if self.recipe.ema and not ends_phase:
             # The averages are in the place of the weights now; the next epoch needs the weights.
             raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
@@ -187,7 +189,7 @@ class Keeper(keras.callbacks.Callback):
         values: dict[str, Any] = {
             "epochs": np.asarray(epochs),
             "phase": np.asarray(self._phase),
-            "policy": np.asarray(_policy(self.model)),
+            "policy": np.asarray(_policy(self.whole)),
         }
         values |= {_key("model", i): value for i, value in enumerate(state.values())}
         for i, variable in enumerate(self.model.optimizer.variables):
@@ -203,25 +205,28 @@ class Keeper(keras.callbacks.Callback):
         with np.load(path) as saved:
             return int(saved["epochs"])
 
-    def restore(self, model: keras.Model) -> None:
-        """Brings a freshly compiled model to the last whole epoch.
+    def restore(self, optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+        """Brings the whole model, and the optimizer of its phase, to the last whole epoch.
 
         Between two phases the weights are all that goes on; each begins with a new optimizer.
+
+        Args:
+            optimizer: Of the model that is going to be fitted, freshly compiled.
+            variables: Its trainable variables.
         """
         with np.load(self.folder / run_files.CHECKPOINT) as saved:
-            if str(saved["policy"]) != _policy(model):
+            if str(saved["policy"]) != _policy(self.whole):
                 raise ValueError(
                     "A run goes on in the precision that it began with. "
-                    f"Received: {_policy(model)} where it was {saved['policy']}, which "
+                    f"Received: {_policy(self.whole)} where it was {saved['policy']}, which "
                     "precision='auto' takes from whether there is a GPU. Go on where it began."
                 )
-            count = len(model.variables)
-            assign(model.variables, [saved[_key("model", i)] for i in range(count)])
+            state = self.whole.variables
+            assign(state, [saved[_key("model", i)] for i in range(len(state))])
             if int(saved["phase"]) == self._phase:
-                model.optimizer.build(model.trainable_variables)
-                variables = model.optimizer.variables
-                values = [saved[_key("optimizer", i)] for i in range(len(variables))]
-                assign(variables, values)
+                optimizer.build(variables)
+                state = optimizer.variables
+                assign(state, [saved[_key("optimizer", i)] for i in range(len(state))])
 
 
 def _key(kind: str, index: int) -> str:

@@ -38,6 +38,7 @@ LIMITS = {
     "unmixed_epochs": (0, None),
     "ema": (0, 1),
     "early_stopping": (0, None),
+    "feature_variants": (1, None),
     "max_unreadable": (0, None),
     "seed": (0, 2**32),
 }
@@ -110,6 +111,10 @@ class Recipe:
             figure is reported.
         precision: ``"auto"`` (mixed_float16 where there is a GPU, float32 elsewhere) or a Keras
             dtype policy.
+        cache_features: Whether phases that train the ``"head"`` alone run the backbone once and
+            keep its features on disk; without mixup and CutMix.
+        feature_variants: How many augmented pictures of each image the cache holds; the epochs
+            take them in turn. Without augmentation there is one.
         max_unreadable: Largest share of unreadable files that is put up with.
         seed: Seed of initialisation, order, augmentation, mixing and dropout.
     """
@@ -147,6 +152,8 @@ class Recipe:
     keep: str = "best"
     train_on_validation: bool = False
     precision: str = "auto"
+    cache_features: bool = False
+    feature_variants: int = 1
     max_unreadable: float = 0.05
     seed: int = 0
 
@@ -219,6 +226,12 @@ class Recipe:
                 "Only the schedules 'cosine' and 'constant' have a warm-up. "
                 f"Received: warmup_epochs={self.warmup_epochs}, schedule={self.schedule!r}."
             )
+        if self.cached and (self.mixup or self.cutmix):
+            raise ValueError(
+                "Cached features cannot be mixed. "
+                f"Received: mixup={self.mixup}, cutmix={self.cutmix}, cache_features=True. "
+                "Set mixup=0 and cutmix=0, or cache_features=false."
+            )
         if isinstance(self.trainable, str) and self.trainable not in ("all", "head"):
             raise ValueError(
                 "`trainable` must be 'all', 'head' or a number of layers. "
@@ -235,6 +248,11 @@ class Recipe:
         """``epochs`` as the number that it is once the recipe is made."""
         assert self.epochs is not None
         return self.epochs
+
+    @property
+    def cached(self) -> bool:
+        """Whether the head learns on cached features, in a recipe without phases."""
+        return self.cache_features and self.trainable == "head" and not self.phases
 
     def parts(self) -> list[Recipe]:
         """One recipe a phase, each with the phase's own options and without phases."""

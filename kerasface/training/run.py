@@ -23,6 +23,7 @@ MODEL = "model.keras"
 METRICS = "metrics.json"
 UNREADABLE = "unreadable.csv"
 CHECKPOINT = "checkpoint/state.npz"
+FEATURES = "features"
 
 
 class Run:
