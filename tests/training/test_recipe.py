@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from kerasface import training
 from kerasface.data import FaceTable
@@ -132,6 +133,8 @@ def noted(tmp_path, tables, monkeypatch):
     monkeypatch.setattr(
         keras.Model, "fit", lambda model, *args, **kwargs: canned(model, *args, **kwargs)
     )
+    # Pictures of curves would take most of the time, and no key decides them.
+    monkeypatch.setattr("kerasface.evaluation.plots.training_curves", lambda *_, **__: Figure())
 
     def note(recipe, name):
         train, validation = tables
