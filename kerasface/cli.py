@@ -153,6 +153,54 @@ def train(
 
 
 @app.command()
+def evaluate(
+    run: Annotated[pathlib.Path, typer.Argument(help="Run folder.")],
+    data: Annotated[
+        pathlib.Path, typer.Option(help="Folder with one subfolder of images a person.")
+    ],
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder to write to; default: evaluation/ in the run folder."),
+    ] = None,
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Put up with images that it was trained on.")
+    ] = False,
+) -> None:
+    """Judge a run on labelled images: figures, pictures and a page."""
+    from kerasface.inference import evaluate as evaluate_run
+
+    folder = out or run / "evaluation" / data.resolve().name
+    result = evaluate_run(
+        run,
+        data,
+        out=folder,
+        flip=flip,
+        batch_size=batch_size,
+        allow_seen=allow_seen,
+        verbose=_verbose(),
+    )
+    for name, value in result.metrics.items():
+        print(f"{name:28} {value:,}" if isinstance(value, int) else f"{name:28} {value:.4f}")
+    print(f"\nPage: {folder / 'report.html'}   (open it in any browser)")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[pathlib.Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")],
+    out: Annotated[pathlib.Path, typer.Option(help="HTML page to write.")] = (
+        pathlib.Path("compare.html")
+    ),
+) -> None:
+    """Put runs side by side: accuracy, size, speed, curves, and a test of the best two."""
+    from kerasface.inference import compare as compare_runs
+
+    print(compare_runs(runs, out).to_string(index=False))
+    print(f"\nPage: {out}   (open it in any browser)")
+
+
+@app.command()
 def predict(
     runs_and_images: RunsAndImages,
     out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (

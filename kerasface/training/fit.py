@@ -31,6 +31,7 @@ from kerasface.training.keeper import Keeper, Plateau, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
+from kerasface.training.report import judge, write_report
 from kerasface.training.run import Run
 
 
@@ -44,6 +45,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     features: str | os.PathLike | None = None,
+    report: bool = True,
     verbose: int | str = "auto",
     **changes,
 ) -> Run:
@@ -60,6 +62,8 @@ def train(
         overwrite: Whether a run in ``out`` is deleted first.
         features: Folder for cached features (``cache_features``), which several runs may share;
             None is ``features`` in ``out``.
+        report: Whether the kept weights are judged on the validation at the end: figures,
+            pictures and ``report.html``.
         verbose: As in ``model.fit``.
         **changes: Keys of the recipe to change, for instance ``epochs=30``.
 
@@ -98,6 +102,11 @@ def train(
     _fit_phases(model, recipe, train, validation, folder, features, callbacks, goes_on, verbose)
     run = Run(folder)
     _write_metrics(run, recipe, train, validation, model)
+    if report:
+        judgement = None
+        if validation is not None:
+            judgement = judge(run, validation, run.path(run_files.VALIDATION))
+        write_report(run, run.path(run_files.REPORT), judgement)
     return run
 
 

@@ -24,6 +24,8 @@ METRICS = "metrics.json"
 UNREADABLE = "unreadable.csv"
 CHECKPOINT = "checkpoint/state.npz"
 FEATURES = "features"
+REPORT = "report.html"
+VALIDATION = "validation"
 
 
 class Run:
