@@ -33,9 +33,8 @@ TINY = Recipe(
 
 
 def train(tables, out, recipe=TINY, **options):
-    return kerasface.train(
-        recipe, train=tables[0], validation=tables[1], out=out, verbose=0, **options
-    )
+    options = {"report": False, "verbose": 0, **options}
+    return kerasface.train(recipe, train=tables[0], validation=tables[1], out=out, **options)
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,8 @@ OTHER = {
     "keep": "last",
     "train_on_validation": True,
     "precision": "mixed_bfloat16",
+    "cache_features": True,
+    "feature_variants": 2,
     "max_unreadable": 0.5,
     "seed": 1,
 }
@@ -70,6 +72,8 @@ NEEDS = {
     "momentum": {"optimizer": "sgd"},
     "unmixed_epochs": {"mixup": 1.0},
     "train_norms": {"phases": ({"epochs": 2, "trainable": "head"}, {"epochs": 2})},
+    "cache_features": {"trainable": "head", "augment": ()},
+    "feature_variants": {"trainable": "head", "cache_features": True},
     "decay_epochs": {"schedule": "step", "warmup_epochs": 0},
     "decay_factor": {"schedule": "step", "warmup_epochs": 0, "decay_epochs": 2},
 }
@@ -89,7 +93,16 @@ class CannedFit:
         self.notes = {}
 
     def __call__(
-        self, model, batches, *, epochs, initial_epoch, validation_data, callbacks, **options
+        self,
+        model,
+        batches,
+        *,
+        epochs,
+        initial_epoch,
+        steps_per_epoch,
+        validation_data,
+        callbacks,
+        **options,
     ):
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         optimizer.build(model.trainable_variables)
@@ -100,6 +113,9 @@ class CannedFit:
             "optimizer": type(optimizer).__name__ + json.dumps(optimizer.get_config(), default=str),
             "loss": model.loss.get_config(),
             "images": images.numpy().tobytes(),
+            "later images": [
+                later.numpy().tobytes() for later, _, _ in batches.skip(steps_per_epoch).take(1)
+            ],
             "labels": labels.numpy().tobytes(),
             "judged": validation_data is not None,
             "saved": [],
@@ -139,7 +155,8 @@ def noted(tmp_path, tables, monkeypatch):
     def note(recipe, name):
         train, validation = tables
         keras.utils.clear_session()  # names count up from one run to the next
-        training.train(recipe, train=train, validation=validation, out=tmp_path / name)
+        out = tmp_path / name
+        training.train(recipe, train=train, validation=validation, out=out, report=False)
         return canned.notes
 
     return note
@@ -247,6 +264,10 @@ def test_architecture_is_merged():
         ({"trainable": "tail"}, "`trainable` must be 'all', 'head' or a number"),
         ({"trainable": 0}, "trainable layers must be at least 1"),
         ({"schedule": "step"}, "'cosine' and 'constant' have a warm-up"),
+        (
+            {"cache_features": True, "trainable": "head", "mixup": 0.5},
+            "Cached features cannot be mixed",
+        ),
         ({"phases": 5}, "`phases` must be a list of phases"),
         ({"phases": [{"learning_rate": 1}]}, "Every phase must say its `epochs`"),
         ({"phases": [{"epochs": 3, "batch_size": 2}]}, "'batch_size' in phase 0"),
