@@ -72,11 +72,11 @@ APPLICATIONS: dict[str, Application] = {
     "resnet101_v2": Application("ResNet101V2", "tf", parameters=44_577_896),
     "resnet152": Application("ResNet152", "caffe", parameters=60_268_520),
     "resnet152_v2": Application("ResNet152V2", "tf", parameters=60_236_904),
-    "resnet50": Application("ResNet50", "caffe"),
-    "resnet50_v2": Application("ResNet50V2", "tf"),
-    "vgg16": Application("VGG16", "caffe"),
-    "vgg19": Application("VGG19", "caffe"),
-    "xception": Application("Xception", "tf", 299, 71),
+    "resnet50": Application("ResNet50", "caffe", parameters=25_583_592),
+    "resnet50_v2": Application("ResNet50V2", "tf", parameters=25_568_360),
+    "vgg16": Application("VGG16", "caffe", parameters=15_227_688),
+    "vgg19": Application("VGG19", "caffe", parameters=20_537_384),
+    "xception": Application("Xception", "tf", 299, 71, parameters=22_855_952),
 }
 
 
