@@ -113,6 +113,13 @@ def seen_images(run: Run, table: FaceTable) -> list[str]:
     for path in trained:
         if os.path.isfile(path):
             sizes[os.path.getsize(path)].append(path)
+    lost = len(trained) - sum(map(len, sizes.values()))
+    if lost:
+        warnings.warn(
+            f"{lost} of the {len(trained)} images that the run was trained on are not where they "
+            "were: copies of them cannot be told from new images",
+            stacklevel=3,
+        )
     digests: dict[int, set[str]] = {}
     seen = []
     for path, full in zip(table.paths, table.full_paths(), strict=True):

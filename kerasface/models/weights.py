@@ -21,7 +21,7 @@ def load_weights(
 
     Args:
         model: Made by `build`.
-        weights: ``"imagenet"``; a ``.keras`` model, whose layers are matched by name; a
+        weights: ``"imagenet"``; a ``.keras`` model, whose layers are taken in their order; a
             ``.weights.h5`` file of the whole model; or, for a backbone of `keras.applications`,
             a ``.weights.h5`` or older ``.h5`` file of it without its top.
         application: Which backbone of ``APPLICATIONS`` the model has; None is none of them.
@@ -42,7 +42,7 @@ def load_weights(
             f"Received: {os.fspath(path)!r}, which does not exist."
         )
     if path.suffix == ".keras":
-        _load_by_name(model, path)
+        _load_model_file(model, path)
     elif path.name.endswith(".weights.h5"):
         _load_weights_file(model, path, application)
     elif path.suffix == ".h5" and application is not None:
@@ -76,21 +76,25 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
     _copy_backbone(source, model)
 
 
-def _load_by_name(model: keras.Model, path: pathlib.Path) -> None:
-    source = {layer.name: layer for layer in keras.saving.load_model(path, compile=False).layers}
-    weighted = [layer for layer in model.layers if layer.weights]
-    for layer in weighted:
-        given = source[layer.name].get_weights() if layer.name in source else None
+def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
+    """Copies layer by layer in their order: some backbones number their layers' names anew."""
+    source = keras.saving.load_model(path, compile=False)
+    layers = [layer for layer in model.layers if layer.weights]
+    given = [layer for layer in source.layers if layer.weights]
+    for position, layer in enumerate(layers):
+        is_last = layer is layers[-1] and heads.is_head(layer)
+        other = given[position] if position < len(given) else None
         wanted = [tuple(weight.shape) for weight in layer.weights]
-        shapes = None if given is None else [array.shape for array in given]
+        shapes = other and [tuple(weight.shape) for weight in other.weights]
         if shapes == wanted:
-            layer.set_weights(given)
-        elif not (heads.is_head(layer) and layer is weighted[-1]):
+            if not isinstance(layer, keras.layers.Normalization):  # see `_copy_backbone`
+                layer.set_weights(other.get_weights())
+        elif not is_last:
             raise ValueError(
                 f"Every layer but the last must fit the weights in {os.fspath(path)!r}. "
                 f"Received: layer {layer.name!r} of shapes {wanted} against "
-                f"{'no such layer' if shapes is None else shapes}. Build the architecture that "
-                "the file was saved from."
+                f"{'no such layer' if other is None else f'{other.name!r} of shapes {shapes}'}. "
+                "Build the architecture that the file was saved from."
             )
 
 
@@ -159,9 +163,13 @@ def _shapes(path: str | os.PathLike) -> dict[str, tuple[str, tuple[int, ...]]]:
 
     def visit(key, item):
         if isinstance(item, h5py.Dataset) and not key.startswith("optimizer"):
-            name = item.parent.attrs.get("name", key.split("/")[-3] if "/" in key else key)
-            found[key] = (name, item.shape)
+            found[key] = (item.parent.attrs.get("name", item.parent.name), item.shape)
 
-    with h5py.File(path) as file:
-        file.visititems(visit)
+    try:
+        with h5py.File(path) as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise ValueError(
+            f"A weights file must be readable HDF5. Received: {os.fspath(path)!r}: {error}"
+        ) from error
     return found

@@ -98,11 +98,11 @@ def _schedule(recipe: Recipe, steps: int):
     """The learning rate by step; Keras counts batches, accumulated or not."""
     total, warmup = recipe.total_epochs * steps, round(recipe.warmup_epochs * steps)
     if recipe.schedule == "plateau" or (recipe.schedule == "constant" and not warmup):
-        return recipe.learning_rate  # the plateau's is changed between epochs
+        return float(recipe.learning_rate)  # the plateau's is changed between epochs
     if recipe.schedule == "step":
         count = (recipe.total_epochs - 1) // recipe.decay_epochs
         if not count:
-            return recipe.learning_rate
+            return float(recipe.learning_rate)
         return keras.optimizers.schedules.PiecewiseConstantDecay(
             [(index + 1) * recipe.decay_epochs * steps - 1 for index in range(count)],
             [recipe.learning_rate * recipe.decay_factor**index for index in range(count + 1)],

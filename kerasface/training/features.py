@@ -12,6 +12,7 @@ import hashlib
 import json
 import pathlib
 import re
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -66,6 +67,7 @@ def extract(
     augment: tuple[str, ...] = (),
     variants: int = 1,
     seed: int = 0,
+    on_unreadable: Callable[[str], None] | None = None,
     verbose: bool = False,
 ) -> Features:
     """The features of a table, from disk if they are there.
@@ -82,6 +84,7 @@ def extract(
         variants: How many augmented pictures of each image, those of the first epochs of a
             training stream; 1 without augmentation.
         seed: Seed of the augmentation.
+        on_unreadable: As in `stream`.
         verbose: Whether a progress bar is shown.
 
     Returns:
@@ -100,10 +103,11 @@ def extract(
         weights = np.zeros(shape[:2], np.float32)
         with replacing(path) as part:
             values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
-            batches = _pictures(table, settings, batch_size, augment, variants, seed)
+            batches = _pictures(table, settings, batch_size, augment, variants, seed, on_unreadable)
             total = variants * steps_per_epoch(table, batch_size)
+            hidden = None if verbose else True  # None: where nobody looks
             for variant, rows, images, readable in tqdm(
-                batches, total=total, desc="features", unit=" batches", disable=not verbose
+                batches, total=total, desc="features", unit=" batches", disable=hidden
             ):
                 values[variant, rows] = backbone.predict_on_batch(images)
                 weights[variant, rows] = readable
@@ -158,12 +162,12 @@ def feature_stream(
     return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
 
 
-def _pictures(table, settings, batch_size, augment, variants, seed):
+def _pictures(table, settings, batch_size, augment, variants, seed, on_unreadable):
     """``(variant, rows, images, weights)`` a batch."""
     options = {"image_size": settings["image_size"], "batch_size": batch_size}
     if augment:
         options |= {"training": True, "augment": augment, "seed": seed}
-    images = stream(table, **options, epochs=variants)
+    images = stream(table, **options, epochs=variants, on_unreadable=on_unreadable)
     order = index_batches(
         len(table), batch_size, training=bool(augment), seed=seed, epochs=variants
     )

@@ -27,7 +27,7 @@ from kerasface.training.assemble import (
     set_trainable,
 )
 from kerasface.training.features import extract, feature_stream, split_model
-from kerasface.training.keeper import Keeper, Plateau, best_row
+from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
@@ -251,14 +251,19 @@ def _fit_phases(
     steps = steps_per_epoch(train, recipe.batch_size)
     keeper = Keeper(folder, recipe, model)
     done = keeper.epochs_done() if goes_on else 0
-    parts, start = recipe.parts(), 0
+    parts, start, begins = recipe.parts(), 0, True
     for index, part in enumerate(parts):
         end = start + part.total_epochs
         keeper.begin_phase(index, start, end)
         if done < end and not (goes_on and keeper.stopped_early()):
             set_trainable(model, parts[: index + 1])
-            backbone, fitted = split_model(model) if part.cached else (None, model)
+            backbone, fitted = None, model
+            if part.cached:
+                with dtype_policy(recipe.precision):  # it decides about the scaling of the loss
+                    backbone, fitted = split_model(model)
             compile_model(fitted, part, steps)
+            if fitted is not model:  # for callbacks, which look at the whole model
+                model.compile(fitted.optimizer, fitted.loss, weighted_metrics=["accuracy"])
             if goes_on and done:
                 keeper.restore(fitted.optimizer, fitted.trainable_variables)
             goes_on = False
@@ -267,9 +272,12 @@ def _fit_phases(
                 batches, judged = _image_batches(recipe, train, validation, keeper, first)
             else:
                 batches, judged = _feature_batches(
-                    backbone, recipe, train, validation, features, first, verbose
+                    backbone, recipe, train, validation, keeper, features, first, verbose
                 )
-            _fit(fitted, recipe, part, batches, judged, keeper, callbacks, first, steps, verbose)
+            last = index == len(parts) - 1
+            users = [WholeTraining(callback, model, begins, last) for callback in callbacks]
+            begins = False
+            _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
 
@@ -293,10 +301,11 @@ def _image_batches(recipe, train, validation, keeper, first_epoch):
     return batches, None if validation is None else stream(validation, **common)
 
 
-def _feature_batches(backbone, recipe, train, validation, folder, first_epoch, verbose):
+def _feature_batches(backbone, recipe, train, validation, keeper, folder, first_epoch, verbose):
     """As `_image_batches`, of the features that a frozen backbone makes of the images."""
     common = {"batch_size": recipe.batch_size}
     options = {"image_size": recipe.image_size, "verbose": bool(verbose), **common}
+    options["on_unreadable"] = keeper.note_unreadable
     known = extract(
         backbone,
         train,

@@ -73,6 +73,74 @@ def assign(variables, values) -> None:
         variable.assign(value)
 
 
+class WholeTraining(keras.callbacks.Callback):
+    """Shows a user's callback one training of the whole model.
+
+    Phases are fits of their own, and where features are cached the model that is fitted is the
+    head. A callback that predicts images, or that writes when the training ends, knows neither.
+
+    Args:
+        callback: The user's.
+        whole: The whole model.
+        begins: Whether this phase begins the training.
+        ends: Whether it ends it.
+    """
+
+    def __init__(self, callback: keras.callbacks.Callback, whole: keras.Model, begins, ends):
+        super().__init__()
+        self.callback = callback
+        self.whole = whole
+        self.begins = begins
+        self.ends = ends
+
+    def set_params(self, params):
+        super().set_params(params)
+        self.callback.set_params(params)
+
+    def set_model(self, model):
+        super().set_model(model)
+        self.whole.stop_training = False
+        self.callback.set_model(self.whole)
+
+    def on_train_begin(self, logs=None):
+        if self.begins:
+            self.callback.on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        if self.ends:
+            self.callback.on_train_end(logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.callback.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.callback.on_epoch_end(epoch, logs)
+        self._pass_on_the_stop()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.callback.on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.callback.on_train_batch_end(batch, logs)
+        self._pass_on_the_stop()
+
+    def on_test_begin(self, logs=None):
+        self.callback.on_test_begin(logs)
+
+    def on_test_end(self, logs=None):
+        self.callback.on_test_end(logs)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.callback.on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.callback.on_test_batch_end(batch, logs)
+
+    def _pass_on_the_stop(self):
+        if self.whole.stop_training:
+            self.model.stop_training = True
+
+
 class Plateau(keras.callbacks.Callback):
     """Lowers the learning rate where the monitored value does not get better.
 
@@ -215,6 +283,12 @@ class Keeper(keras.callbacks.Callback):
             variables: Its trainable variables.
         """
         with np.load(self.folder / run_files.CHECKPOINT) as saved:
+            if "phase" not in saved:
+                raise ValueError(
+                    "A checkpoint must be of this version's form. "
+                    f"Received: {self.folder / run_files.CHECKPOINT}, which an older version "
+                    "wrote. Go on with that one, or start a new run."
+                )
             if str(saved["policy"]) != _policy(self.whole):
                 raise ValueError(
                     "A run goes on in the precision that it began with. "

@@ -288,7 +288,7 @@ class Recipe:
             changes["architecture"] = {**self.architecture, **changes["architecture"]}
         if isinstance(changes.get("phases"), Mapping):
             changes["phases"] = self._merged_phases(changes["phases"])
-        if "phases" in changes and "epochs" not in changes:
+        if changes.get("phases") and "epochs" not in changes:
             changes["epochs"] = None  # their sum
         return dataclasses.replace(self, **changes)
 

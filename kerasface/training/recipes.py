@@ -86,7 +86,8 @@ def cs405() -> Recipe:
     """System 1 (CS405): ResNet-50 on 7,000 people, its head first and then all of it.
 
     Source: the project's code: 1024 and 512 with BatchNorm and dropout, Adam 1e-4, batch 64, 10
-    epochs, 224 px, flip, rotation by 10 degrees, jitter .2. The two phases are this project's.
+    epochs, 224 px, flip, rotation by 10 degrees, jitter .2. The two phases are this project's,
+    the second at a tenth of the rate.
     EfficientNet-B0, its second backbone, is ``model="efficientnet_b0"``. Needs ImageNet weights.
     """
     return Recipe(
@@ -95,7 +96,10 @@ def cs405() -> Recipe:
         head="mlp",
         image_size=224,
         batch_size=64,
-        phases=({"epochs": 3, "trainable": "head"}, {"epochs": 7}),
+        phases=(
+            {"epochs": 3, "trainable": "head"},
+            {"epochs": 7, "learning_rate": 1e-5},
+        ),
         optimizer="adam",
         schedule="constant",
         learning_rate=1e-4,

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kerasface import images
-from kerasface.data.table import FaceTable
+from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import plots
 from kerasface.evaluation.classification import Classification, evaluate
 from kerasface.evaluation.report import (
@@ -63,7 +63,7 @@ def judge(
 
     Args:
         run: Whose kept weights predict.
-        table: Images with the run's classes.
+        table: Images with the run's classes; those that cannot be read are left out.
         folder: Takes ``metrics.json``, ``per_class.csv``, ``predictions.csv`` and pictures.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
@@ -72,6 +72,7 @@ def judge(
     Returns:
         The figures and the pictures.
     """
+    table = check(table, max_unreadable=1.0).table  # a file may have broken since
     probabilities = run.predict(table, batch_size=batch_size, flip=flip, verbose=verbose)
     labels = np.asarray(table.labels)
     result = evaluate(labels, probabilities, run.names, paths=table.paths)
