@@ -86,7 +86,7 @@ def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
         other = given[position] if position < len(given) else None
         wanted = [tuple(weight.shape) for weight in layer.weights]
         shapes = other and [tuple(weight.shape) for weight in other.weights]
-        if shapes == wanted:
+        if other is not None and shapes == wanted:
             if not isinstance(layer, keras.layers.Normalization):  # see `_copy_backbone`
                 layer.set_weights(other.get_weights())
         elif not is_last:
