@@ -179,8 +179,9 @@ class Submission(keras.callbacks.Callback):
     """Predicts a test folder when the training ends and writes the submission.
 
     Ids and files are matched when the callback is made, so that a wrong folder is told before
-    the training and not after it. An image that cannot be read is warned of and
-    predicted as a black one: a missing row would cost the whole submission.
+    the training and not after it. An image that cannot be read is warned of and predicted as a
+    black one: a missing row would cost the whole submission. A resumed training knows the best of
+    its own epochs only; `kerasface.submit` with its run knows that of all.
 
     Args:
         test: The test folder or a table.
@@ -193,9 +194,6 @@ class Submission(keras.callbacks.Callback):
             (smallest for a loss, largest otherwise). None takes the last epoch's.
         flip: Whether the outputs for the mirrored images are averaged in.
         batch_size: Images a step.
-
-    A resumed training knows the best of its own epochs only; `kerasface.submit` with its run
-    knows that of all.
 
     Raises:
         ValueError: If ids and files do not match (the first few are named); when the training

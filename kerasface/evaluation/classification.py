@@ -90,7 +90,12 @@ def evaluate(
     """
     labels, probabilities = check_outcomes(labels, probabilities)
     images, classes = probabilities.shape
-    _check_lengths(images, classes, names, paths)
+    check_names(names, classes)
+    if paths is not None and len(paths) != images:
+        raise ValueError(
+            f"`paths` must have one path an image. Received: {len(paths)} paths for {images} "
+            "images."
+        )
     _check_bootstrap(bootstrap)
 
     predictions = probabilities.argmax(axis=1)
@@ -229,6 +234,20 @@ def check_indices(key: str, indices: np.ndarray, classes: int) -> np.ndarray:
     return indices.astype(np.int64)
 
 
+def check_names(names: Sequence[str], classes: int) -> None:
+    """Refuses names that are not one a column of probabilities, with a ValueError.
+
+    Args:
+        names: Class names.
+        classes: Number of columns.
+    """
+    if len(names) != classes:
+        raise ValueError(
+            "`names` must have one name a column of `probabilities`. "
+            f"Received: {len(names)} names for {classes} columns."
+        )
+
+
 def confused_pairs(
     labels: np.ndarray, predictions: np.ndarray, names: Sequence[str], limit: int | None = 20
 ) -> pd.DataFrame:
@@ -359,21 +378,6 @@ def mcnemar(
         "difference_low": float(low),
         "difference_high": float(high),
     }
-
-
-def _check_lengths(
-    images: int, classes: int, names: Sequence[str], paths: Sequence[str] | np.ndarray | None
-) -> None:
-    if len(names) != classes:
-        raise ValueError(
-            "`names` must have one name a column of `probabilities`. "
-            f"Received: {len(names)} names for {classes} columns."
-        )
-    if paths is not None and len(paths) != images:
-        raise ValueError(
-            f"`paths` must have one path an image. Received: {len(paths)} paths for {images} "
-            "images."
-        )
 
 
 def _check_pairs(key: str, values: np.ndarray, other_key: str, others: np.ndarray) -> None:

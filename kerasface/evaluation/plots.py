@@ -18,6 +18,7 @@ from sklearn.metrics import auc
 from kerasface.evaluation.classification import (
     calibration_table,
     check_indices,
+    check_names,
     check_outcomes,
     confused_pairs,
     expected_calibration_error,
@@ -188,11 +189,7 @@ def roc_curves(
     """
     labels, probabilities = check_outcomes(labels, probabilities)
     images, classes = probabilities.shape
-    if len(names) != classes:
-        raise ValueError(
-            "`names` must have one name a column of `probabilities`. "
-            f"Received: {len(names)} names for {classes} columns."
-        )
+    check_names(names, classes)
     own = probabilities[np.arange(images), labels]
     all_thresholds = _thresholds(own)
     above, at_least = np.zeros((2, len(all_thresholds)), np.int64)

@@ -47,7 +47,8 @@ class EvaluateAverage(keras.callbacks.Callback):
         assign(self.model.trainable_variables, averaged(self.model))
 
     def on_epoch_end(self, epoch, logs=None):
-        self.on_test_begin()  # where nothing is validated
+        if self._raw is None:  # nothing is validated
+            self.on_test_begin()
 
     def on_train_end(self, logs=None):
         assign(self.model.trainable_variables, averaged(self.model))
@@ -249,9 +250,9 @@ class Keeper(keras.callbacks.Callback):
             self._export.save(part)
 
     def _save_checkpoint(self, epochs: int, ends_phase: bool) -> None:
-        state = {id(variable): np.asarray(variable) for variable in self.whole.variables}
+        state = {id(variable): variable for variable in self.whole.variables}
         if self.recipe.ema and not ends_phase:
-            # The averages are in the place of the weights now; the next epoch needs the weights.
+            # Their places hold the averages now; the next epoch goes on with the weights.
             raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
             state |= {id(variable): raw for variable, raw in raws}
         values: dict[str, Any] = {
@@ -259,7 +260,7 @@ class Keeper(keras.callbacks.Callback):
             "phase": np.asarray(self._phase),
             "policy": np.asarray(_policy(self.whole)),
         }
-        values |= {_key("model", i): value for i, value in enumerate(state.values())}
+        values |= {_key("model", i): np.asarray(v) for i, v in enumerate(state.values())}
         for i, variable in enumerate(self.model.optimizer.variables):
             values[_key("optimizer", i)] = np.asarray(variable)
         with replacing(self.folder / run_files.CHECKPOINT) as part:
