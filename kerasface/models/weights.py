@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import re
@@ -12,6 +13,12 @@ import keras
 
 from kerasface.models import heads
 from kerasface.models.applications import APPLICATIONS, construct
+
+# Keras keeps the files at these addresses under names of its own.
+KEPT_AS = {
+    "NASNet-large-no-top.h5": "nasnet_large_no_top.h5",
+    "NASNet-mobile-no-top.h5": "nasnet_mobile_no_top.h5",
+}
 
 
 def load_weights(
@@ -68,10 +75,12 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
         if address is None:
             raise
         file = address.group().rsplit("/", 1)[-1]
+        kept_as = KEPT_AS.get(file)
         raise RuntimeError(
             "weights='imagenet' are downloaded at their first use. "
             f"Received: {' '.join(str(error).split())}. Where there is no network, put {file} "
-            "into ~/.keras/models, or give its path as `weights`."
+            f"{f'as {kept_as} ' if kept_as else ''}into ~/.keras/models, or give its path as "
+            "`weights`."
         ) from error
     _copy_backbone(source, model)
 
@@ -115,13 +124,11 @@ def _load_weights_file(model: keras.Model, path: pathlib.Path, application: str 
 
 def _load_backbone(model: keras.Model, path: pathlib.Path, application: str) -> None:
     source = construct(application, input_shape=model.input_shape[1:])
-    misfit = _first_misfit(source, path) if path.name.endswith(".weights.h5") else None
+    is_older = not path.name.endswith(".weights.h5")
+    misfit = _first_older_misfit(source, path) if is_older else _first_misfit(source, path)
     if misfit is None:
-        try:
-            source.load_weights(path)
-        except (ValueError, KeyError, OSError) as error:
-            misfit = " ".join(str(error).split())
-    if misfit is not None:
+        source.load_weights(path)
+    else:
         constructor = APPLICATIONS[application].constructor
         raise ValueError(
             f"`weights` must be those of keras.applications.{constructor} without its top. "
@@ -157,6 +164,60 @@ def _first_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
     return None
 
 
+def _first_older_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
+    """As `_first_misfit`, of an older ``.h5`` file, whose layers are taken in their order."""
+    wanted = [
+        (layer.name, [tuple(weight.shape) for weight in _older_order(layer)])
+        for layer in model.layers
+        if layer.weights
+    ]
+    given = _older_shapes(path)
+    missing = ("", None)
+    for (name, shapes), (other, found) in itertools.zip_longest(wanted, given, fillvalue=missing):
+        if found is None:
+            return f"it has nothing for the layer {name!r}, whose weights have shapes {shapes}"
+        if shapes is None:
+            return f"its layer {other!r} of shapes {found} is not here"
+        if shapes != found:
+            return f"the layer {name!r} has shapes {shapes} here and {other!r} {found} there"
+    return None
+
+
+def _older_order(layer: keras.layers.Layer) -> list:
+    return layer.trainable_weights + layer.non_trainable_weights
+
+
+def _older_shapes(path: pathlib.Path) -> list[tuple[str, list[tuple[int, ...]]]]:
+    """Name and shapes of each layer with weights, in the order of an older ``.h5`` file."""
+    with _opened(path) as file:
+        group = file.get("model_weights", file)
+        layers = [(name, group[name]) for name in _names(group, "layer_names")]
+        shapes = [
+            (name, [layer[weight].shape for weight in _names(layer, "weight_names")])
+            for name, layer in layers
+        ]
+    return [(name, found) for name, found in shapes if found]
+
+
+def _names(group: h5py.Group, key: str) -> list[str]:
+    """A list of names from HDF5 attributes; a long one is kept in numbered parts."""
+    parts = [key]
+    if key not in group.attrs:
+        numbered = (f"{key}{number}" for number in itertools.count())
+        parts = list(itertools.takewhile(lambda part: part in group.attrs, numbered))
+    names = [name for part in parts for name in group.attrs[part]]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _opened(path: str | os.PathLike) -> h5py.File:
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        raise ValueError(
+            f"A weights file must be readable HDF5. Received: {os.fspath(path)!r}: {error}"
+        ) from error
+
+
 def _shapes(path: str | os.PathLike) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Place in the file to name of the layer and shape of one of its weights."""
     found = {}
@@ -165,11 +226,6 @@ def _shapes(path: str | os.PathLike) -> dict[str, tuple[str, tuple[int, ...]]]:
         if isinstance(item, h5py.Dataset) and not key.startswith("optimizer"):
             found[key] = (item.parent.attrs.get("name", item.parent.name), item.shape)
 
-    try:
-        with h5py.File(path) as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise ValueError(
-            f"A weights file must be readable HDF5. Received: {os.fspath(path)!r}: {error}"
-        ) from error
+    with _opened(path) as file:
+        file.visititems(visit)
     return found

@@ -1,11 +1,18 @@
 """The backbones of keras.applications: input, weights, saving, training."""
 
+import re
+import types
+import urllib.error
+
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.utils import file_utils
 
 from kerasface.models import build, freeze_backbone, list_models, unfreeze_backbone
 from kerasface.models.applications import APPLICATIONS, construct
+from kerasface.models.weights import load_weights
 from kerasface.training.assemble import dtype_policy
 
 FAMILIES = [
@@ -168,6 +175,81 @@ def test_weights_of_another_network_name_the_layer_and_both_shapes(tmp_path):
         smallest("vgg16", weights=path)
 
 
+@pytest.fixture
+def older_file(tmp_path):
+    """Writes an ``.h5`` file in the older form with given layers; gives its path."""
+
+    def write(layers):
+        path = tmp_path / "older.h5"
+        with h5py.File(path, "w") as file:
+            # Long lists of names are kept in numbered parts.
+            file.attrs["layer_names0"] = [name.encode() for name in layers][:2]
+            file.attrs["layer_names1"] = [name.encode() for name in layers][2:]
+            for name, shapes in layers.items():
+                group = file.create_group(name)
+                weights = [f"{name}/{index}:0" for index in range(len(shapes))]
+                group.attrs["weight_names"] = [weight.encode() for weight in weights]
+                for weight, shape in zip(weights, shapes, strict=True):
+                    # Values that are not written take no space.
+                    group.create_dataset(weight, shape, np.float32, fillvalue=0.5)
+        return path
+
+    return write
+
+
+def vgg16_layers():
+    layers = {"input_1": []}
+    channels = 3
+    for block, (depth, width) in enumerate([(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)], 1):
+        for index in range(1, depth + 1):
+            layers[f"block{block}_conv{index}"] = [(3, 3, channels, width), (width,)]
+            channels = width
+    return layers
+
+
+def test_older_weights_are_read(older_file):
+    model = smallest("vgg16", weights=older_file(vgg16_layers()))
+    for layer in weighted(model):
+        if not layer.name.startswith("head_"):
+            assert all(np.all(weight == 0.5) for weight in layer.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("change", "fragment"),
+    [
+        (
+            {"block2_conv1": [(3, 3, 64, 96), (96,)]},
+            "the layer 'block2_conv1' has shapes [(3, 3, 64, 128), (128,)] here and "
+            "'block2_conv1' [(3, 3, 64, 96), (96,)] there",
+        ),
+        (
+            {"block5_conv3": []},
+            "it has nothing for the layer 'block5_conv3', whose weights have shapes "
+            "[(3, 3, 512, 512), (512,)]",
+        ),
+        (
+            {"fc1": [(25088, 16), (16,)]},
+            "its layer 'fc1' of shapes [(25088, 16), (16,)] is not here",
+        ),
+    ],
+)
+def test_older_weights_that_do_not_fit_name_the_layer_and_both_shapes(older_file, change, fragment):
+    path = older_file({**vgg16_layers(), **change})
+    with pytest.raises(ValueError, match=r"VGG16 without its top\. Received: .*older\.h5") as error:
+        smallest("vgg16", weights=path)
+    assert fragment in str(error.value)
+
+
+def test_older_weights_without_any_layer(tmp_path):
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    with pytest.raises(ValueError, match="it has nothing for the layer 'block1_conv1'"):
+        smallest("vgg16", weights=tmp_path / "empty.h5")
+    (tmp_path / "text.h5").write_text("no weights")
+    with pytest.raises(ValueError, match=r"must be readable HDF5\. Received: .*text\.h5"):
+        smallest("vgg16", weights=tmp_path / "text.h5")
+
+
 def test_imagenet_weights_without_a_network(monkeypatch):
     def unreachable(**options):
         raise Exception("URL fetch failure on https://example.org/a/notop.h5: None -- no network")
@@ -175,6 +257,32 @@ def test_imagenet_weights_without_a_network(monkeypatch):
     monkeypatch.setattr("kerasface.models.weights.construct", lambda name, **_: unreachable())
     with pytest.raises(RuntimeError, match=r"put notop\.h5 into ~/\.keras/models, or give"):
         smallest("mobilenet_v2", weights="imagenet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_of_imagenet_weights_is_told_by_the_name_that_keras_looks_for(
+    name, tmp_path, monkeypatch
+):
+    def unreachable(*_):
+        raise urllib.error.URLError("no network")
+
+    asked = []
+    get_file = file_utils.get_file
+
+    def noted(fname, origin, **options):
+        asked.append((fname, origin.rsplit("/", 1)[-1]))
+        return get_file(fname, origin, cache_dir=tmp_path, **options)
+
+    monkeypatch.setattr(file_utils, "urlretrieve", unreachable)
+    monkeypatch.setattr(file_utils, "get_file", noted)
+    side = APPLICATIONS[name].image_size  # NASNet has ImageNet weights at this one alone
+    model = types.SimpleNamespace(input_shape=(None, side, side, 3))
+    with pytest.raises(RuntimeError, match="downloaded at their first use") as error:
+        load_weights(model, "imagenet", application=name)
+    ((kept_as, at_address),) = asked
+    assert kept_as.endswith(("_notop.h5", "_no_top.h5", "_no_top_v2.h5"))
+    told = re.search(r"put (\S+) (?:as (\S+) )?into ~/\.keras/models", str(error.value))
+    assert (told[1], told[2] or told[1]) == (at_address, kept_as)
 
 
 def test_imagenet_weights_of_a_model_that_has_none():
