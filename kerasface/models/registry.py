@@ -194,7 +194,9 @@ def freeze_backbone(model: keras.Model) -> None:
     """Leaves only the head of a model trainable; compile it anew afterwards.
 
     The backbone is frozen layer by layer, and its BatchNorms are in inference mode: they use and
-    keep the statistics that they have.
+    keep the statistics that they have. Dropouts in it (EfficientNet has some) have nothing to
+    freeze: in a ``fit`` of your own they stay on. `kerasface.train` turns them off while the head
+    trains alone.
 
     Args:
         model: Made by `build`.

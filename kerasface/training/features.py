@@ -1,8 +1,8 @@
 """Features of a frozen backbone, computed once and kept on disk, and the head that learns on them.
 
 The order of the examples, their augmentation and the head's dropout are those of a training on the
-images, so the results agree up to the rounding of the features to float16. Where a backbone has
-dropout of its own (EfficientNet), it is off here.
+images, so the results agree up to the rounding of the features to float16. A backbone that is
+frozen as a whole is in inference mode with and without the cache: its own dropouts are off.
 """
 
 from __future__ import annotations
@@ -55,6 +55,27 @@ def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     features = first.output if pooled else first.input
     backbone = keras.Model(model.input, features, name=f"{model.name}_backbone")
     return backbone, keras.Model(features, model.output, name=f"{model.name}_head")
+
+
+class HeadTraining(keras.Model):
+    """A model for ``fit`` whose head trains while its backbone is in inference mode.
+
+    A class, since functional models hand ``training=True`` down to every layer, even to a nested
+    model that was called with ``training=False``: the dropouts of a frozen backbone would go on.
+
+    Args:
+        backbone: Images to features, see `split_model`; nothing in it is trainable.
+        head: Features to outputs.
+    """
+
+    def __init__(self, backbone: keras.Model, head: keras.Model):
+        super().__init__(name=f"{head.name}_training")
+        self.backbone = backbone
+        self.head = head
+        self.built = True  # both are
+
+    def call(self, images, training=None):
+        return self.head(self.backbone(images, training=False), training=training)
 
 
 def extract(

@@ -26,7 +26,7 @@ from kerasface.training.assemble import (
     dtype_policy,
     set_trainable,
 )
-from kerasface.training.features import extract, feature_stream, split_model
+from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
 from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
@@ -258,9 +258,10 @@ def _fit_phases(
         if done < end and not (goes_on and keeper.stopped_early()):
             set_trainable(model, parts[: index + 1])
             backbone, fitted = None, model
-            if part.cached:
+            if part.trainable == "head":
                 with dtype_policy(recipe.precision):  # it decides about the scaling of the loss
-                    backbone, fitted = split_model(model)
+                    backbone, head = split_model(model)
+                    fitted = head if part.cached else HeadTraining(backbone, head)
             compile_model(fitted, part, steps)
             if fitted is not model:  # for callbacks, which look at the whole model
                 model.compile(fitted.optimizer, fitted.loss, weighted_metrics=["accuracy"])
@@ -268,12 +269,12 @@ def _fit_phases(
                 keeper.restore(fitted.optimizer, fitted.trainable_variables)
             goes_on = False
             first = max(start, done)
-            if backbone is None:
-                batches, judged = _image_batches(recipe, train, validation, keeper, first)
-            else:
+            if part.cached:
                 batches, judged = _feature_batches(
                     backbone, recipe, train, validation, keeper, features, first, verbose
                 )
+            else:
+                batches, judged = _image_batches(recipe, train, validation, keeper, first)
             last = index == len(parts) - 1
             users = [WholeTraining(callback, model, begins, last) for callback in callbacks]
             begins = False

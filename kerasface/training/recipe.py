@@ -72,7 +72,8 @@ class Recipe:
         weights: What the model begins with: ``"imagenet"``, a file as `kerasface.build` takes it,
             or None for random numbers.
         trainable: ``"all"`` layers, the ``"head"`` alone, or the head and this number of the
-            backbone's last layers with weights.
+            backbone's last layers with weights. With the head alone the backbone is in inference
+            mode; otherwise its dropouts, where it has any, are on, in frozen layers too.
         train_norms: Whether the backbone's BatchNorms, once frozen, train again when their
             layers do. Otherwise they keep the statistics that they have.
         image_size: Side of the square images in pixels.

@@ -9,7 +9,7 @@ import kerasface
 from kerasface.data import FaceTable
 from kerasface.models import build
 from kerasface.pipeline import stream
-from kerasface.training.features import extract, feature_stream, split_model
+from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
 from kerasface.training.recipe import Recipe
 
 RECIPE = Recipe(
@@ -47,6 +47,28 @@ def test_both_parts_are_the_model(head):
     kernel = top.get_layer("head_logits").kernel
     kernel.assign(np.zeros(kernel.shape))
     assert np.ptp(model(images).numpy(), axis=0).max() < 1e-6
+
+
+def test_a_frozen_backbone_is_in_inference_mode_while_its_head_trains():
+    keras.utils.set_random_seed(0)
+    options = {**SMALL, "blocks_per_stage": (2,), "drop_path": 0.9}
+    model = build("convnext_nano", 4, head="pool", freeze=True, **options)
+    images = np.random.default_rng(0).uniform(0, 255, (16, 16, 16, 3)).astype("float32")
+    expected = model(images).numpy()
+    assert np.abs(model(images, training=True) - expected).max() > 1e-2  # what is to be avoided
+    fitted = HeadTraining(*split_model(model))
+    np.testing.assert_allclose(fitted(images, training=True), expected, rtol=1e-5, atol=1e-6)
+    assert [variable.path for variable in fitted.trainable_variables] == [
+        variable.path for variable in model.trainable_variables
+    ]
+
+
+def test_the_head_is_in_training_mode():
+    model = build("convnext_nano", 4, head="pool", dropout=0.5, freeze=True, **SMALL)
+    images = np.random.default_rng(0).uniform(0, 255, (16, 16, 16, 3)).astype("float32")
+    fitted = HeadTraining(*split_model(model))
+    one, other = (fitted(images, training=True).numpy() for _ in range(2))
+    assert np.any(one != other)
 
 
 def test_features_are_those_of_the_images_in_the_order_of_the_table(backbone, tables, tmp_path):
@@ -140,8 +162,10 @@ def train(tables, out, **changes):
 
 
 def test_a_training_gives_the_same_with_and_without_the_cache(tables, tmp_path):
-    live = train(tables, tmp_path / "live")
-    cached = train(tables, tmp_path / "cached", cache_features=True)
+    # The dropouts of the frozen backbone are off in both.
+    architecture = {"blocks_per_stage": [2], "drop_path": 0.5}
+    live = train(tables, tmp_path / "live", architecture=architecture)
+    cached = train(tables, tmp_path / "cached", architecture=architecture, cache_features=True)
     columns = ["loss", "val_loss", "learning_rate"]
     pd.testing.assert_frame_equal(
         cached.history[columns], live.history[columns], rtol=5e-3, check_exact=False
