@@ -29,6 +29,11 @@ from kerasface.training.report import judge, write_report
 from kerasface.training.run import Run
 
 PREDICTIONS = "predictions.csv"
+RUNS_NOTE = "Accuracy is that of the kept weights on the validation."
+CACHED_NOTE = (
+    " Cached epochs train the head on features that the backbone made once before; their seconds "
+    "leave it out and are not to be compared with those of other epochs."
+)
 
 
 def evaluate(
@@ -47,7 +52,8 @@ def evaluate(
         run: A run or its folder.
         data: A folder with one subfolder a class, or a table; of the run's classes.
         out: Folder to write to: ``metrics.json``, ``per_class.csv``, ``predictions.csv``,
-            pictures and ``report.html``. None is a folder in the run, named like the data.
+            pictures and ``report.html``, which tells the folder's name. None is a folder in the
+            run, named like the data.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
         allow_seen: Whether images that the run was trained on are put up with; a warning says
@@ -85,8 +91,8 @@ def evaluate(
             "nothing about new ones",
             stacklevel=2,
         )
-    name = table.root.name or "images"
-    folder = pathlib.Path(out) if out else run.folder / "evaluation" / name
+    folder = pathlib.Path(out or run.folder / "evaluation" / (table.root.name or "images"))
+    name = folder.resolve().name
     judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
     words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
     write_report(run, folder / run_files.REPORT, judgement, on=words)
@@ -147,8 +153,9 @@ def compare(
 
     Returns:
         One row a run, best first: ``run``, ``model``, ``head``, ``accuracy``, ``accuracy_low``,
-        ``accuracy_high`` (95% interval), ``auc_macro``, ``parameters`` (trainable),
-        ``seconds_per_epoch``, ``inference_images_per_second``.
+        ``accuracy_high`` (95% interval), ``auc_macro``, ``parameters`` (trainable), ``epochs``,
+        ``cached_epochs`` (those of them that trained on cached features, which leave the backbone
+        out), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
 
     Raises:
         ValueError: If there are fewer than two runs, or one has no validation figures.
@@ -165,7 +172,9 @@ def compare(
     histories = {name: run.history for name, run in zip(names, opened, strict=True)}
     best, second = (opened[names.index(name)] for name in frame["run"].head(2))
     sections = [
-        table_section("Runs", frame, "Accuracy is that of the kept weights on the validation."),
+        table_section(
+            "Runs", frame, RUNS_NOTE + (CACHED_NOTE if any(frame["cached_epochs"]) else "")
+        ),
         figure_section("Curves", plots.curves_overlay(histories)),
         _paired_section(best, second, frame["run"].head(2).tolist()),
     ]
@@ -190,9 +199,22 @@ def _row(name: str, run: Run) -> dict:
         "head": run.recipe.head or "own",
         **{key: judged[key] for key in keys},
         "parameters": run.metrics["trainable_parameters"],
+        "epochs": len(run.history),
+        "cached_epochs": _cached_epochs(run),
         "seconds_per_epoch": run.metrics["seconds_per_epoch"],
         "inference_images_per_second": judged["inference_images_per_second"],
     }
+
+
+def _cached_epochs(run: Run) -> int:
+    epochs = run.history["epoch"]
+    count = start = 0
+    for part in run.recipe.parts():
+        end = start + part.total_epochs
+        if part.cached:  # a phase may have stopped early
+            count += int(((epochs > start) & (epochs <= end)).sum())
+        start = end
+    return count
 
 
 def _paired_section(best: Run, second: Run, names: list[str]):

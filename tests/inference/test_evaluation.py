@@ -53,11 +53,13 @@ def test_the_folder_is_complete(judged):
     page = (folder / "report.html").read_text()
     assert page.count("<img") == 5
     assert "convnext_nano" in page and "p0000" in page
+    assert "Accuracy on dev" in page
 
 
 def test_other_folder(run, tables, tmp_path):
     evaluate(run, tables[1], out=tmp_path / "out", flip=True)
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert "Accuracy on out" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("copied", [False, True])
@@ -155,8 +157,25 @@ def test_comparison(two_runs, tmp_path):
         written = json.loads((run.folder / "validation" / "metrics.json").read_text())
         assert row["accuracy"] == written["accuracy"]
         assert row["parameters"] == run.metrics["trainable_parameters"]
+    assert (frame["epochs"].tolist(), frame["cached_epochs"].tolist()) == ([1, 1], [0, 0])
     page = (tmp_path / "compare.html").read_text()
     assert "p value" in page and page.count("<img") == 1
+    assert "Cached epochs" not in page
+
+
+def test_comparison_tells_which_epochs_left_the_backbone_out(two_runs, tmp_path):
+    other = kerasface.Run(shutil.copytree(two_runs[1].folder, tmp_path / "other"))
+    phases = ({"epochs": 3, "trainable": "head"}, {"epochs": 2})
+    recipe = other.recipe.replace(cache_features=True, phases=phases)
+    other.path("recipe.json").write_text(recipe.to_json())
+    row = other.history.iloc[0]
+    # The first phase stopped after its second epoch.
+    history = pd.DataFrame([{**row, "epoch": epoch} for epoch in (1, 2, 4, 5)])
+    history.to_csv(other.path("history.csv"), index=False)
+    frame = compare([two_runs[0], other], tmp_path / "compare.html").set_index("run")
+    assert frame["epochs"].to_dict() == {"first": 1, "other": 4}
+    assert frame["cached_epochs"].to_dict() == {"first": 0, "other": 2}
+    assert "Cached epochs" in (tmp_path / "compare.html").read_text()
 
 
 def test_comparison_of_runs_on_different_images(two_runs, tmp_path):
