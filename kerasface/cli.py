@@ -154,7 +154,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[pathlib.Path, typer.Argument(help="Run folder.")],
+    run: Annotated[pathlib.Path, typer.Argument(metavar="RUN", help="Run folder.")],
     data: Annotated[
         pathlib.Path, typer.Option(help="Folder with one subfolder of images a person.")
     ],
