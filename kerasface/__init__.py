@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = attach(
     submod_attrs={
         "inference": ["compare", "evaluate", "predict", "submit"],
         "models": ["build", "list_models"],
-        "training": ["Recipe", "Run", "train"],
+        "training": ["Recipe", "Run", "recommend", "train"],
     },
 )

@@ -12,10 +12,12 @@ import typer
 
 if TYPE_CHECKING:  # the commands import what they need: help must not wait for TensorFlow
     from kerasface.data.table import FaceTable
+    from kerasface.training.recipe import Recipe
     from kerasface.training.run import Run
 
 USER_ERROR = 2
 INTERRUPTED = 130
+AUTO = "auto"
 VALIDATION_FOLDERS = ("dev", "val", "valid", "validation")
 
 app = typer.Typer(
@@ -123,7 +125,10 @@ def models() -> None:
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(metavar="RECIPE", help="Name of a recipe, for instance hw2p2 or demo."),
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a recipe, for instance hw2p2 or demo; auto chooses one and says why.",
+        ),
     ],
     data: Data,
     out: Out,
@@ -297,6 +302,8 @@ def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1, features
     print(f"train       {table.summary()}")
     if validation is not None:
         print(f"validation  {validation.summary()}")
+    if recipe == AUTO:
+        recipe = _chosen_recipe(table, out, resume)
     return train_run(
         recipe,
         train=table,
@@ -308,6 +315,17 @@ def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1, features
         verbose=_verbose(),
         **parse_changes(changes or []),
     )
+
+
+def _chosen_recipe(table: FaceTable, out: pathlib.Path, resume: bool) -> Recipe:
+    from kerasface.training import Run, recommend
+    from kerasface.training.run import RECIPE
+
+    if resume and (out / RECIPE).is_file():  # another machine might choose another one
+        return Run(out).recipe
+    recommendation = recommend(table)
+    print(f"Chosen:\n{recommendation}")
+    return recommendation.recipe
 
 
 def _tables(data: pathlib.Path, split: float) -> tuple[FaceTable, FaceTable | None]:

@@ -11,7 +11,7 @@ import pytest
 from kerasface import cli
 from kerasface.data import identity_folder
 from kerasface.models import list_models
-from kerasface.training import Run
+from kerasface.training import Run, recommend
 
 COMMANDS = {
     "demo": ["--out", "--set"],
@@ -194,6 +194,24 @@ def test_summary_of_a_training(shell, faces, run, tmp_path, trainings):
     assert f"Next: kerasface submit {tmp_path / 'run'} " in out
 
 
+def test_auto(shell, faces, tmp_path, trainings):
+    code, out, err = shell("train", "auto", "--data", faces, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    chosen = recommend(trainings[0]["train"])
+    assert trainings[0]["recipe"] == chosen.recipe
+    assert f"Chosen:\n{chosen}\n" in out
+
+
+def test_auto_goes_on_with_what_it_chose(shell, faces, run, tmp_path, trainings):
+    words = ["train", "auto", "--data", faces, "--resume", "--out"]
+    code, out, _ = shell(*words, run.folder)
+    assert code == 0
+    assert trainings[0]["recipe"] == run.recipe
+    assert "Chosen" not in out
+    shell(*words, tmp_path / "new")
+    assert trainings[1]["recipe"] != run.recipe
+
+
 def test_interrupted_training(shell, faces, tmp_path, monkeypatch):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
@@ -265,7 +283,8 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
             "dmo",
             [],
             [
-                "The recipes are ['celebrities', 'celebrities_mobile', 'cs405', 'demo', 'hw2p2'].",
+                "The recipes are ['celebrities', 'celebrities_mobile', 'cs405', 'demo', 'hw2p2', "
+                "'identity_small'].",
                 "'dmo'",
                 "Did you mean 'demo'?",
             ],

@@ -11,6 +11,9 @@ import tensorflow as tf
 from kerasface import models
 from kerasface.training.recipe import Recipe
 
+# PyTorch's, with which the recipes were published; Keras's is ten times that.
+ADAM_EPSILON = 1e-8
+
 
 def build_model(recipe: Recipe, num_classes: int, *, empty: bool = False) -> keras.Model:
     """The recipe's model for square images, under the current dtype policy.
@@ -84,9 +87,9 @@ def build_optimizer(
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
     elif recipe.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(**options)
+        optimizer = keras.optimizers.Adam(epsilon=ADAM_EPSILON, **options)
     else:
-        optimizer = keras.optimizers.AdamW(**options)
+        optimizer = keras.optimizers.AdamW(epsilon=ADAM_EPSILON, **options)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(
             var_list=[variable for variable in variables if len(variable.shape) < 2]

@@ -195,6 +195,14 @@ def test_stem_stride(stride, side):
     assert model.get_layer("stage1_block1_relu2").output.shape == (None, side, side, 8)
 
 
+def test_zero_init_residual():
+    options = {"channels": (8,), "input_shape": (SIZE, SIZE, 3), "blocks_per_stage": (2,)}
+    for start in (True, False):
+        model = build("resnet_small", 3, zero_init_residual=start, **options)
+        scales = [model.get_layer(f"stage1_block{i}_norm2").gamma.numpy() for i in (1, 2)]
+        np.testing.assert_array_equal(scales, np.full((2, 8), 0.0 if start else 1.0))
+
+
 def test_dropout_stands_before_the_last_layer():
     assert [layer.name for layer in nano(dropout=0.3).layers][-3:-1] == [
         "head_dropout",
