@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types clean
+.PHONY: demo test test-all lint types clean
 
 # Installed anew whenever the dependencies change.
 .venv/installed: pyproject.toml
@@ -15,6 +15,9 @@ demo: .venv/installed  ## Train on drawn faces; about two minutes on two cores
 
 test: lint types  ## Lint, types and tests
 	$(BIN)/python -m pytest
+
+test-all: lint types  ## With the sweeps over every backbone, about an hour
+	$(BIN)/python -m pytest -m ""
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     submodules=["callbacks", "data", "evaluation", "inference", "models", "pipeline", "training"],
     submod_attrs={
-        "inference": ["predict", "submit"],
+        "inference": ["compare", "evaluate", "predict", "submit"],
         "models": ["build", "list_models"],
-        "training": ["Recipe", "Run", "train"],
+        "training": ["Recipe", "Run", "recommend", "train"],
     },
 )

@@ -88,6 +88,93 @@ class Curves(keras.callbacks.Callback):
             plots.training_curves(history, title=self.title).savefig(part)
 
 
+class _Drawing(keras.callbacks.Callback):
+    """Predicts a labelled table at the end of the training, or every few epochs, and draws it."""
+
+    def __init__(
+        self,
+        table: FaceTable,
+        path: str | os.PathLike,
+        *,
+        every: int = 0,
+        batch_size: int = 64,
+    ):
+        super().__init__()
+        if table.labels is None or table.multi_label:
+            raise ValueError(
+                f"A picture of classes needs one class an image. Received: {table.summary()}."
+            )
+        self.table = table
+        self.path = pathlib.Path(path)
+        self.every = every
+        self.batch_size = batch_size
+        plots.check_format(self.path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.every and (epoch + 1) % self.every == 0:
+            self.draw(f"epoch {epoch + 1}")
+
+    def on_train_end(self, logs=None):
+        self.draw(None)
+
+    def draw(self, title: str | None) -> None:
+        """Predicts with the model's weights as they are and writes the picture."""
+        outputs = predict_table(self.model, self.table, batch_size=self.batch_size)
+        with replacing(self.path) as part:
+            self.figure(np.asarray(self.table.labels), outputs, title).savefig(part)
+
+    def figure(self, labels: np.ndarray, outputs: np.ndarray, title: str | None):
+        raise NotImplementedError
+
+
+class ConfusionMatrix(_Drawing):
+    """Draws which classes of a table are taken for which.
+
+    Args:
+        table: Images and classes, numbered like the model's outputs.
+        path: The picture, for instance ``"confusion.png"``.
+        every: Epochs between two drawings; 0 draws at the end of the training alone.
+        batch_size: Images a step.
+
+    Raises:
+        ValueError: If the table has no class an image, or matplotlib writes no such picture.
+
+    Example:
+        >>> callback = ConfusionMatrix(dev, "confusion.png")  # doctest: +SKIP
+        >>> model.fit(ds, epochs=60, callbacks=[callback])  # doctest: +SKIP
+    """
+
+    def __init__(self, table: FaceTable, path: str | os.PathLike = "confusion.png", **options):
+        super().__init__(table, path, **options)
+
+    def figure(self, labels, outputs, title):
+        return plots.confusion_matrix(labels, outputs.argmax(axis=1), self.table.names, title=title)
+
+
+class RocCurves(_Drawing):
+    """Draws the ROC curves of a table's classes, each against all others, and their averages.
+
+    Args:
+        table: Images and classes, numbered like the model's outputs.
+        path: The picture, for instance ``"roc.png"``.
+        every: Epochs between two drawings; 0 draws at the end of the training alone.
+        batch_size: Images a step.
+
+    Raises:
+        ValueError: If the table has no class an image, or matplotlib writes no such picture;
+            when drawing, if the outputs are no probabilities.
+
+    Example:
+        >>> model.fit(ds, epochs=60, callbacks=[RocCurves(dev, "roc.png")])  # doctest: +SKIP
+    """
+
+    def __init__(self, table: FaceTable, path: str | os.PathLike = "roc.png", **options):
+        super().__init__(table, path, **options)
+
+    def figure(self, labels, outputs, title):
+        return plots.roc_curves(labels, outputs, self.table.names, title=title)
+
+
 class Submission(keras.callbacks.Callback):
     """Predicts a test folder when the training ends and writes the submission.
 

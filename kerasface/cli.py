@@ -12,10 +12,12 @@ import typer
 
 if TYPE_CHECKING:  # the commands import what they need: help must not wait for TensorFlow
     from kerasface.data.table import FaceTable
+    from kerasface.training.recipe import Recipe
     from kerasface.training.run import Run
 
 USER_ERROR = 2
 INTERRUPTED = 130
+AUTO = "auto"
 VALIDATION_FOLDERS = ("dev", "val", "valid", "validation")
 
 app = typer.Typer(
@@ -52,6 +54,13 @@ Split = Annotated[
     typer.Option(
         help="Share of every person's images kept for validation where the data has no folder "
         "for it; 0 validates nothing."
+    ),
+]
+Features = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        help="Folder for the features of a frozen backbone (recipes with cache_features), which "
+        "several runs may share; default: in the run folder."
     ),
 ]
 RunsAndImages = Annotated[
@@ -116,7 +125,10 @@ def models() -> None:
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(metavar="RECIPE", help="Name of a recipe, for instance hw2p2 or demo."),
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a recipe, for instance hw2p2 or demo; auto chooses one and says why.",
+        ),
     ],
     data: Data,
     out: Out,
@@ -124,15 +136,73 @@ def train(
     split: Split = 0.1,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    features: Features = None,
 ) -> None:
     """Train a classifier and leave a run folder: model, curves, metrics."""
     try:
-        run = _train(recipe, data, out, set_, resume=resume, overwrite=overwrite, split=split)
+        run = _train(
+            recipe,
+            data,
+            out,
+            set_,
+            resume=resume,
+            overwrite=overwrite,
+            split=split,
+            features=features,
+        )
     except KeyboardInterrupt:
         print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     _print_summary(run)
     print(f"\nNext: kerasface submit {out} TEST_FOLDER --out submission.csv --sample SAMPLE.csv")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[pathlib.Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[
+        pathlib.Path, typer.Option(help="Folder with one subfolder of images a person.")
+    ],
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder to write to; default: evaluation/ in the run folder."),
+    ] = None,
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Put up with images that it was trained on.")
+    ] = False,
+) -> None:
+    """Judge a run on labelled images: figures, pictures and a page."""
+    from kerasface.inference import evaluate as evaluate_run
+
+    folder = out or run / "evaluation" / data.resolve().name
+    result = evaluate_run(
+        run,
+        data,
+        out=folder,
+        flip=flip,
+        batch_size=batch_size,
+        allow_seen=allow_seen,
+        verbose=_verbose(),
+    )
+    for name, value in result.metrics.items():
+        print(f"{name:28} {value:,}" if isinstance(value, int) else f"{name:28} {value:.4f}")
+    print(f"\nPage: {folder / 'report.html'}   (open it in any browser)")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[pathlib.Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")],
+    out: Annotated[pathlib.Path, typer.Option(help="HTML page to write.")] = (
+        pathlib.Path("compare.html")
+    ),
+) -> None:
+    """Put runs side by side: accuracy, size, speed, curves, and a test of the best two."""
+    from kerasface.inference import compare as compare_runs
+
+    print(compare_runs(runs, out).to_string(index=False))
+    print(f"\nPage: {out}   (open it in any browser)")
 
 
 @app.command()
@@ -224,7 +294,7 @@ def _spread_set(words: list[str]) -> list[str]:
     return spread
 
 
-def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
+def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1, features=None) -> Run:
     from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
 
@@ -232,6 +302,8 @@ def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
     print(f"train       {table.summary()}")
     if validation is not None:
         print(f"validation  {validation.summary()}")
+    if recipe == AUTO:
+        recipe = _chosen_recipe(table, out, resume)
     return train_run(
         recipe,
         train=table,
@@ -239,9 +311,21 @@ def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1) -> Run:
         out=out,
         resume=resume,
         overwrite=overwrite,
+        features=features,
         verbose=_verbose(),
         **parse_changes(changes or []),
     )
+
+
+def _chosen_recipe(table: FaceTable, out: pathlib.Path, resume: bool) -> Recipe:
+    from kerasface.training import Run, recommend
+    from kerasface.training.run import RECIPE
+
+    if resume and (out / RECIPE).is_file():  # another machine might choose another one
+        return Run(out).recipe
+    recommendation = recommend(table)
+    print(f"Chosen:\n{recommendation}")
+    return recommendation.recipe
 
 
 def _tables(data: pathlib.Path, split: float) -> tuple[FaceTable, FaceTable | None]:

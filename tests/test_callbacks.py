@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kerasface.callbacks import Curves, Submission
+from kerasface.callbacks import ConfusionMatrix, Curves, RocCurves, Submission
 from kerasface.data import FaceTable
+from kerasface.evaluation import plots
 from kerasface.pipeline import stream
 
 NAMES = ("ann", "bob", "cat", "NA")
@@ -302,3 +303,37 @@ def test_submission_of_a_table_in_its_order(noise, tmp_path, monkeypatch):
     assert calls == [(paths, {"batch_size": 7, "flip": False})]
     frame = pd.read_csv(tmp_path / "submission.csv")
     assert frame.to_dict("list") == {"id": paths, "label": [3, 0, 2]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure"), [(ConfusionMatrix, "confusion_matrix"), (RocCurves, "roc_curves")]
+)
+def test_pictures_of_a_table(noise, tmp_path, monkeypatch, kind, figure):
+    folder, pixels = noise
+    files = [f"{i:04d}.png" for i in range(len(pixels))]
+    table = FaceTable(folder, files, np.arange(len(files)) % 4, NAMES)
+    drawn = []
+    draw = getattr(plots, figure)
+
+    def note(labels, outputs, names, *, title):
+        drawn.append((labels, outputs, names, title))
+        return draw(labels, outputs, names, title=title)
+
+    monkeypatch.setattr(plots, figure, note)
+    model = classifier()
+    fit(model, epochs=3, callbacks=[kind(table, tmp_path / "picture.png", every=2)])
+    assert [title for *_, title in drawn] == ["epoch 2", None]
+    labels, outputs, names, _ = drawn[-1]
+    expected = model.predict(pixels.astype("float32"), verbose=0)
+    if kind is ConfusionMatrix:
+        expected = expected.argmax(axis=1)
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    np.testing.assert_array_equal(labels, table.labels)
+    assert names == NAMES
+    assert Image.open(tmp_path / "picture.png").width > 100
+
+
+def test_pictures_need_classes(noise):
+    folder, _ = noise
+    with pytest.raises(ValueError, match="one class an image"):
+        ConfusionMatrix(FaceTable(folder, ["0000.png"]))

@@ -1,5 +1,6 @@
 """The command line, called in this process: exit codes, messages, and what it leaves."""
 
+import json
 import re
 import shutil
 
@@ -8,13 +9,19 @@ import pandas as pd
 import pytest
 
 from kerasface import cli
+from kerasface.data import identity_folder
 from kerasface.models import list_models
-from kerasface.training import Run
+from kerasface.training import Run, recommend
 
 COMMANDS = {
     "demo": ["--out", "--set"],
     "models": [],
-    "train": ["RECIPE", "--data", "--out", "--set", "--split", "--resume", "--overwrite"],
+    "train": [
+        *["RECIPE", "--data", "--out", "--set", "--split", "--resume", "--overwrite"],
+        "--features",
+    ],
+    "evaluate": ["RUN", "--data", "--out", "--flip", "--batch-size", "--allow-seen"],
+    "compare": ["RUN RUN...", "--out"],
     "predict": ["RUN... IMAGES", "--out", "--flip", "--batch-size"],
     "submit": ["RUN... IMAGES", "--out", "--sample", "--label", "--flip", "--batch-size"],
 }
@@ -117,6 +124,7 @@ def test_set_takes_several_pairs(shell, faces, tmp_path, trainings):
         "out": tmp_path / "run",
         "resume": False,
         "overwrite": False,
+        "features": None,
         "verbose": 2,
         "epochs": 3,
         "batch_size": 8,
@@ -135,6 +143,12 @@ def test_flags_reach_the_training(shell, faces, tmp_path, trainings, flag):
     code, _, _ = shell("train", "demo", "--data", faces, "--out", tmp_path, f"--{flag}")
     assert code == 0
     assert trainings[0][flag] is True
+
+
+def test_folder_of_features_reaches_the_training(shell, faces, tmp_path, trainings):
+    words = ["train", "demo", "--data", faces, "--out", tmp_path, "--features", tmp_path / "kept"]
+    assert shell(*words)[0] == 0
+    assert trainings[0]["features"] == tmp_path / "kept"
 
 
 @pytest.mark.parametrize("name", ["dev", "val", "valid", "validation"])
@@ -178,6 +192,24 @@ def test_summary_of_a_training(shell, faces, run, tmp_path, trainings):
     for name in ("curves.png", "model.keras"):
         assert str(run.path(name)) in out
     assert f"Next: kerasface submit {tmp_path / 'run'} " in out
+
+
+def test_auto(shell, faces, tmp_path, trainings):
+    code, out, err = shell("train", "auto", "--data", faces, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    chosen = recommend(trainings[0]["train"])
+    assert trainings[0]["recipe"] == chosen.recipe
+    assert f"Chosen:\n{chosen}\n" in out
+
+
+def test_auto_goes_on_with_what_it_chose(shell, faces, run, tmp_path, trainings):
+    words = ["train", "auto", "--data", faces, "--resume", "--out"]
+    code, out, _ = shell(*words, run.folder)
+    assert code == 0
+    assert trainings[0]["recipe"] == run.recipe
+    assert "Chosen" not in out
+    shell(*words, tmp_path / "new")
+    assert trainings[1]["recipe"] != run.recipe
 
 
 def test_interrupted_training(shell, faces, tmp_path, monkeypatch):
@@ -247,7 +279,16 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "words", "fragments"),
     [
-        ("dmo", [], ["The recipes are ['demo', 'hw2p2'].", "'dmo'", "Did you mean 'demo'?"]),
+        (
+            "dmo",
+            [],
+            [
+                "The recipes are ['celebrities', 'celebrities_mobile', 'cs405', 'demo', 'hw2p2', "
+                "'identity_small'].",
+                "'dmo'",
+                "Did you mean 'demo'?",
+            ],
+        ),
         ("demo", ["--set", "epoch=1"], ["Received: 'epoch'.", "Did you mean 'epochs'"]),
         (
             "demo",
@@ -263,7 +304,17 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
         (
             "demo",
             ["--set", "phases.1.learning_rate=1e-5"],
-            ["Only `architecture` has keys of its own", "'phases.1.learning_rate'"],
+            ["A phase is one of the 0 of the recipe", "phase '1'"],
+        ),
+        (
+            "cs405",
+            ["--set", "phases.2.learning_rate=1e-5"],
+            ["A phase is one of the 2 of the recipe", "phase '2'"],
+        ),
+        (
+            "demo",
+            ["--set", "optimizer.momentum=0.9"],
+            ["Only `architecture` and the phases have keys of their own", "'optimizer.momentum'"],
         ),
         ("demo", ["--set", "epochs=many"], ["`epochs` must be a whole number.", "epochs='many'"]),
         ("demo", ["--set", "epochs=0"], ["`epochs` must be at least 1.", "epochs=0"]),
@@ -429,6 +480,49 @@ def test_demo(shell, faces, run, tmp_path, monkeypatch, trainings, predictions):
     ]
     for text in (copied.folder, copied.path("curves.png"), submission, "--data FOLDER"):
         assert str(text) in out
+
+
+def test_evaluate(shell, faces, run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    words = ["evaluate", folder, "--data", faces / "dev", "--flip", "--batch-size", "5"]
+    code, printed, err = shell(*words)
+    assert (code, err) == (0, "")
+    page = folder / "evaluation" / "dev" / "report.html"
+    assert f"Page: {page} " in printed
+    assert "Accuracy on dev" in page.read_text()
+    metrics = json.loads((page.parent / "metrics.json").read_text())
+    shown = dict(line.split() for line in printed.splitlines() if len(line.split()) == 2)
+    assert shown["images"] == "12"
+    assert float(shown["accuracy"]) == pytest.approx(metrics["accuracy"], abs=1e-4)
+    flipped = run.predict(identity_folder(faces / "dev", names=run.names), flip=True)
+    predictions = pd.read_csv(page.parent / "predictions.csv", dtype=str)
+    assert predictions["prediction"].tolist() == [f"p000{row}" for row in flipped.argmax(axis=1)]
+
+
+def test_evaluate_on_what_was_trained_on(shell, mistake, faces, run, tmp_path):
+    words = ["evaluate", run.folder, "--data", faces / "train", "--out", tmp_path / "out"]
+    line = mistake(*words)
+    assert "Received: 24 such of 24" in line
+    assert "--allow-seen" in line
+    assert not (tmp_path / "out").exists()
+    with pytest.warns(UserWarning, match="trained on 24 of the 24 images"):
+        code, printed, _ = shell(*words, "--allow-seen")
+    assert code == 0
+    assert f"Page: {tmp_path / 'out' / 'report.html'} " in printed
+
+
+def test_compare(shell, mistake, run, tmp_path):
+    twins = [shutil.copytree(run.folder, tmp_path / name) for name in ("one", "other")]
+    out = tmp_path / "new" / "compare.html"
+    code, printed, err = shell("compare", *twins, "--out", out)
+    assert (code, err) == (0, "")
+    header, *rows = printed.splitlines()[:3]
+    assert header.split()[:3] == ["run", "model", "head"]
+    assert [row.split()[0] for row in rows] == ["one", "other"]
+    assert f"Page: {out} " in printed
+    assert "one against other" in out.read_text()
+    assert "at least two runs. Received: 1." in mistake("compare", twins[0], "--out", out)
+    assert "one of them twice" in mistake("compare", twins[0], twins[0], "--out", out)
 
 
 @pytest.mark.parametrize("command", ["predict", "submit"])

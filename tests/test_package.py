@@ -40,7 +40,17 @@ FORBIDDEN = {
     "images": set(RANK) - {"names", "files"},
 }
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "keras_cv")
-PUBLIC = {"Recipe", "Run", "build", "list_models", "predict", "submit", "train"}
+PUBLIC = {
+    "Recipe",
+    "Run",
+    "build",
+    "compare",
+    "evaluate",
+    "list_models",
+    "predict",
+    "submit",
+    "train",
+}
 PACKAGES = [
     "kerasface",
     *sorted(f"kerasface.{path.parent.name}" for path in ROOT.glob("*/__init__.py")),

@@ -4,6 +4,16 @@ from kerasface.backend import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    submodules=["blocks", "convnext", "heads", "preprocess", "resnet"],
-    submod_attrs={"registry": ["build", "list_models", "model_names"]},
+    submodules=[
+        "applications",
+        "blocks",
+        "convnext",
+        "heads",
+        "preprocess",
+        "resnet",
+        "weights",
+    ],
+    submod_attrs={
+        "registry": ["build", "freeze_backbone", "list_models", "model_names", "unfreeze_backbone"]
+    },
 )

@@ -31,10 +31,10 @@ def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomUniform(-limit, limit)
 
 
-def batch_norm(x, name: str):
-    """Batch normalisation with PyTorch's epsilon and momentum."""
+def batch_norm(x, name: str, *, gamma: str = "ones"):
+    """Batch normalisation with PyTorch's epsilon and momentum; ``gamma`` is its initialiser."""
     return keras.layers.BatchNormalization(
-        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
+        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, gamma_initializer=gamma, name=name
     )(x)
 
 
@@ -279,7 +279,9 @@ def bottleneck(x, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_p
     return keras.layers.ReLU(name=f"{name}_out")(x)
 
 
-def basic_block(x, name: str, *, filters: int, strides: int = 1, drop_path: float = 0.0):
+def basic_block(
+    x, name: str, *, filters: int, strides: int = 1, drop_path: float = 0.0, zero_init=False
+):
     """The basic block of ResNet (He et al. 2016, arXiv:1512.03385).
 
     Convolution 3x3, BatchNorm, ReLU, convolution 3x3, BatchNorm, plus the input, ReLU. Where the
@@ -292,6 +294,7 @@ def basic_block(x, name: str, *, filters: int, strides: int = 1, drop_path: floa
         filters: Output channels.
         strides: 1, or 2 to halve height and width.
         drop_path: Probability of dropping the branch, in ``[0, 1)``.
+        zero_init: Whether the branch begins as zero (Goyal et al. 2017, arXiv:1706.02677).
 
     Returns:
         Keras tensor ``[batch, ceil(height / strides), ceil(width / strides), filters]``.
@@ -299,7 +302,7 @@ def basic_block(x, name: str, *, filters: int, strides: int = 1, drop_path: floa
     branch = plain_conv(x, filters, 3, f"{name}_conv1", strides=strides)
     branch = keras.layers.ReLU(name=f"{name}_relu1")(batch_norm(branch, f"{name}_norm1"))
     branch = plain_conv(branch, filters, 3, f"{name}_conv2")
-    branch = batch_norm(branch, f"{name}_norm2")
+    branch = batch_norm(branch, f"{name}_norm2", gamma="zeros" if zero_init else "ones")
     if strides > 1:
         x = keras.layers.AveragePooling2D(strides, padding="same", name=f"{name}_shortcut_pool")(x)
     if x.shape[-1] != filters:

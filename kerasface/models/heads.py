@@ -13,22 +13,27 @@ from typing import Any
 
 import keras
 
-from kerasface.models.blocks import dense
+from kerasface.models.blocks import batch_norm, dense
 from kerasface.names import suggest
 
 HEAD_PREFIX = "head_"
 
 
-def _dropout(x, rate: float, name: str):
-    return keras.layers.Dropout(rate, name=f"{HEAD_PREFIX}{name}")(x) if rate > 0 else x
+def is_head(layer: keras.layers.Layer) -> bool:
+    """Whether a layer stands behind the backbone."""
+    return layer.name.startswith(HEAD_PREFIX)
 
 
-def pool_head(x, dropout: float):
+def _dropout(x, rate: float | None, name: str):
+    return keras.layers.Dropout(rate, name=f"{HEAD_PREFIX}{name}")(x) if rate else x
+
+
+def pool_head(x, dropout: float | None = None):
     """Global average pooling, then dropout.
 
     Args:
         x: Feature map ``[batch, height, width, channels]``.
-        dropout: Rate in ``[0, 1)``.
+        dropout: Rate in ``[0, 1)``; None has none.
 
     Returns:
         Features ``[batch, channels]``.
@@ -37,12 +42,12 @@ def pool_head(x, dropout: float):
     return _dropout(x, dropout, "dropout")
 
 
-def double_head(x, dropout: float):
+def double_head(x, dropout: float | None = None):
     """Global average pooling, a hidden layer as wide as the features, ReLU, then dropout.
 
     Args:
         x: Feature map ``[batch, height, width, channels]``.
-        dropout: Rate in ``[0, 1)``.
+        dropout: Rate in ``[0, 1)``; None has none.
 
     Returns:
         Features ``[batch, channels]``.
@@ -50,6 +55,47 @@ def double_head(x, dropout: float):
     x = keras.layers.GlobalAveragePooling2D(name=f"{HEAD_PREFIX}pool")(x)
     x = dense(x, x.shape[-1], f"{HEAD_PREFIX}hidden", activation="relu")
     return _dropout(x, dropout, "dropout")
+
+
+def vgg_head(x, dropout: float | None = None):
+    """VGG's head, as system 4 (31 celebrities) trains it on a frozen VGG19.
+
+    Every value of the feature map to 4,096, ReLU, dropout; again 4,096, ReLU, dropout.
+
+    Args:
+        x: Feature map ``[batch, height, width, channels]``.
+        dropout: Rate in ``[0, 1)``; None is 0.5.
+
+    Returns:
+        Features ``[batch, 4096]``.
+    """
+    rate = 0.5 if dropout is None else dropout
+    x = keras.layers.Flatten(name=f"{HEAD_PREFIX}flatten")(x)
+    for index in (1, 2):
+        x = dense(x, 4096, f"{HEAD_PREFIX}hidden{index}", activation="relu")
+        x = _dropout(x, rate, f"dropout{index}")
+    return x
+
+
+def mlp_head(x, dropout: float | None = None):
+    """System 1's head (CS405): two hidden layers with BatchNorm.
+
+    Global average pooling, 1,024, BatchNorm, ReLU, dropout, 512, BatchNorm, ReLU, dropout.
+
+    Args:
+        x: Feature map ``[batch, height, width, channels]``.
+        dropout: Rate in ``[0, 1)`` of both; None is 0.5 and 0.3.
+
+    Returns:
+        Features ``[batch, 512]``.
+    """
+    x = keras.layers.GlobalAveragePooling2D(name=f"{HEAD_PREFIX}pool")(x)
+    for index, (units, rate) in enumerate(((1024, 0.5), (512, 0.3)), start=1):
+        x = dense(x, units, f"{HEAD_PREFIX}hidden{index}")
+        x = batch_norm(x, f"{HEAD_PREFIX}norm{index}")
+        x = keras.layers.ReLU(name=f"{HEAD_PREFIX}relu{index}")(x)
+        x = _dropout(x, rate if dropout is None else dropout, f"dropout{index}")
+    return x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +115,9 @@ class Head:
 HEADS: dict[str, Head] = {
     "cosine": Head(pool_head, scale=16.0),
     "double": Head(double_head),
+    "mlp": Head(mlp_head),
     "pool": Head(pool_head),
+    "vgg": Head(vgg_head),
 }
 
 
@@ -77,7 +125,7 @@ def parse_head(spec: str) -> Head:
     """Reads the name of a head; the cosine head takes its scale after a colon.
 
     Args:
-        spec: ``"pool"``, ``"double"``, ``"cosine"`` or, for instance, ``"cosine:30"``.
+        spec: One of ``HEADS`` or, for instance, ``"cosine:30"``.
 
     Raises:
         ValueError: If there is no such head, or the scale is no number above 0.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,8 +12,10 @@ import keras
 import pandas as pd
 
 from kerasface.models import heads
+from kerasface.models.applications import APPLICATIONS, application_features
 from kerasface.models.convnext import convnext_features
 from kerasface.models.resnet import resnet_features
+from kerasface.models.weights import load_weights
 from kerasface.names import suggest
 
 
@@ -29,7 +30,8 @@ class ModelSpec:
         image_size: Side of the images in pixels where `build` gets no ``input_shape``.
         parameters: Trainable parameters with 1,000 classes and every default.
         head: Default head.
-        dropout: Default dropout of the head.
+        smallest: Smallest side of the images in pixels.
+        application: Name among `applications.APPLICATIONS`; None for this project's own.
         defaults: Architecture options that differ from those of ``features``.
     """
 
@@ -38,7 +40,8 @@ class ModelSpec:
     image_size: int
     parameters: int
     head: str = "double"
-    dropout: float = 0.0
+    smallest: int = 1
+    application: str | None = None
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -68,6 +71,18 @@ MODELS: dict[str, ModelSpec] = {
         head="pool",
     ),
 }
+MODELS |= {
+    name: ModelSpec(
+        f"keras.applications.{application.constructor}",
+        application_features(name),
+        image_size=application.image_size,
+        parameters=application.parameters,
+        head="pool",
+        smallest=application.smallest,
+        application=name,
+    )
+    for name, application in APPLICATIONS.items()
+}
 
 
 def model_names() -> list[str]:
@@ -83,8 +98,8 @@ def list_models() -> pd.DataFrame:
         ``image_size`` (default side in pixels), ``head`` and ``description``.
 
     Example:
-        >>> list_models().index.tolist()
-        ['convnext_nano', 'convnext_small', 'resnet_small']
+        >>> int(list_models().loc["convnext_nano", "image_size"])
+        64
     """
     rows = {
         name: {
@@ -123,16 +138,20 @@ def build(
         num_classes: Number of classes or attributes, at least 1.
         embedding: Length of a unit-length embedding in place of classes, at least 1.
         multi_label: Whether the outputs are independent attributes.
-        head: ``"pool"``, ``"double"`` (a hidden layer) or ``"cosine"`` (cosines between features
-            and classes times 16, or as said: ``"cosine:30"``); None takes the model's own.
+        head: ``"pool"``, ``"double"`` (a hidden layer), ``"mlp"`` (two, with BatchNorm), ``"vgg"``
+            (two of 4,096 on every value of the feature map) or ``"cosine"`` (cosines between
+            features and classes times 16, or as said: ``"cosine:30"``); None takes the model's
+            own.
         input_shape: ``(height, width, 3)`` in pixels; None takes the model's own.
         activation: ``"softmax"``, ``"sigmoid"``, None for logits, or ``"auto"``: sigmoid for one
             class or ``multi_label``, otherwise softmax.
-        dropout: Rate before the last layer, in [0, 1); None takes the model's own.
-        weights: A ``.keras`` model or a ``.weights.h5`` file made from the same architecture. Of
-            a ``.keras`` model with another number of classes everything but the last layer is
-            taken. None initialises at random.
-        freeze: Whether only the head is trainable; the frozen BatchNorms stay in inference mode.
+        dropout: Rate of the head's dropouts, in [0, 1); None takes the head's own.
+        weights: ``"imagenet"`` for a backbone of `keras.applications`; a ``.keras`` model or a
+            ``.weights.h5`` file made from the same architecture; a file of such a backbone
+            without its top. Of a ``.keras`` model with another number of classes everything but
+            the last layer is taken. None initialises at random.
+        freeze: Whether only the head is trainable; the frozen BatchNorms are in inference mode.
+            `unfreeze_backbone` lets layers go again.
         **architecture: Options of the network, for instance ``drop_path=0.1``.
 
     Returns:
@@ -141,6 +160,7 @@ def build(
     Raises:
         ValueError: If a name or an option is unknown or out of range, or the weights do not fit.
         FileNotFoundError: If ``weights`` does not exist.
+        RuntimeError: If ImageNet weights cannot be downloaded.
 
     Example:
         >>> build("convnext_small", num_classes=7001).count_params()  # doctest: +SKIP
@@ -151,11 +171,10 @@ def build(
     options = {**spec.defaults, **_checked_architecture(name, spec, architecture)}
     top = heads.parse_head(spec.head if head is None else head)
     _check_scale(top, num_classes, embedding, multi_label, activation)
-    dropout = spec.dropout if dropout is None else dropout
-    if not 0 <= dropout < 1:
+    if dropout is not None and not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}.")
 
-    inputs = keras.Input(_checked_shape(input_shape, spec), name="image")
+    inputs = keras.Input(_checked_shape(name, input_shape, spec), name="image")
     features = top.features(spec.features(inputs, **options), dropout)
     if embedding is not None:
         outputs = heads.embedding(features, embedding)
@@ -165,58 +184,51 @@ def build(
         outputs = heads.classes(features, num_classes, activation, top.scale)
     model = keras.Model(inputs, outputs, name=name)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, application=spec.application)
     if freeze:
-        for layer in model.layers:
-            layer.trainable = layer.name.startswith(heads.HEAD_PREFIX)
+        freeze_backbone(model)
     return model
 
 
-def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Fills a model with the weights of a file.
+def freeze_backbone(model: keras.Model) -> None:
+    """Leaves only the head of a model trainable; compile it anew afterwards.
+
+    The backbone is frozen layer by layer, and its BatchNorms are in inference mode: they use and
+    keep the statistics that they have. Dropouts in it (EfficientNet has some) have nothing to
+    freeze: in a ``fit`` of your own they stay on. `kerasface.train` turns them off while the head
+    trains alone.
 
     Args:
         model: Made by `build`.
-        path: A ``.keras`` model, whose layers are matched by name, or ``.weights.h5``.
+    """
+    for layer in model.layers:
+        layer.trainable = heads.is_head(layer)
+
+
+def unfreeze_backbone(model: keras.Model, last: int | None = None, *, norms: bool = False) -> None:
+    """Makes a frozen backbone trainable again, from its end; compile the model anew afterwards.
+
+    Args:
+        model: Made by `build`.
+        last: How many of the backbone's layers with weights, counted from the head; None is all.
+        norms: Whether BatchNorms among them train too. Otherwise they stay in inference mode
+            with the statistics that they have: those of a few faces would replace what a
+            million images gave.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a layer is missing or has another shape; the layer and both shapes are
-            named. Only the last layer may differ, which then keeps its own weights.
+        ValueError: If ``last`` is below 1.
+
+    Example:
+        >>> model = build("convnext_nano", num_classes=3, freeze=True)
+        >>> unfreeze_backbone(model, last=5)
+        >>> [layer.name for layer in model.layers if layer.trainable_weights][0]
+        'stage4_block1_depthwise'
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"`weights` must be a file. Received: {os.fspath(path)!r}, which does not exist."
-        )
-    if path.name.endswith(".weights.h5"):
-        model.load_weights(path)
-        return
-    if path.suffix != ".keras":
-        raise ValueError(
-            f"`weights` must end with .keras or .weights.h5. Received: {os.fspath(path)!r}."
-        )
-    source = {layer.name: layer for layer in keras.saving.load_model(path, compile=False).layers}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        is_last = layer.name.startswith(heads.HEAD_PREFIX) and layer is _last_layer(model)
-        given = source[layer.name].get_weights() if layer.name in source else None
-        wanted = [tuple(weight.shape) for weight in layer.weights]
-        shapes = None if given is None else [array.shape for array in given]
-        if shapes == wanted:
-            layer.set_weights(given)
-        elif not is_last:
-            raise ValueError(
-                f"Every layer but the last must fit the weights in {os.fspath(path)!r}. "
-                f"Received: layer {layer.name!r} of shapes {wanted} against "
-                f"{'no such layer' if shapes is None else shapes}. Build the architecture that "
-                "the file was saved from."
-            )
-
-
-def _last_layer(model: keras.Model) -> keras.layers.Layer:
-    return [layer for layer in model.layers if layer.weights][-1]
+    if last is not None and last < 1:
+        raise ValueError(f"`last` must be at least 1. Received: last={last}.")
+    backbone = [layer for layer in model.layers if layer.weights and not heads.is_head(layer)]
+    for layer in backbone[-last:] if last else backbone:
+        layer.trainable = norms or not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _find_spec(name: str) -> ModelSpec:
@@ -275,12 +287,17 @@ def _checked_architecture(name: str, spec: ModelSpec, architecture: dict) -> dic
     return architecture
 
 
-def _checked_shape(input_shape, spec: ModelSpec) -> tuple[int, int, int]:
+def _checked_shape(name: str, input_shape, spec: ModelSpec) -> tuple[int, int, int]:
     shape = (spec.image_size, spec.image_size, 3) if input_shape is None else tuple(input_shape)
     sides = [side for side in shape[:2] if isinstance(side, int) and side >= 1]
     if len(shape) != 3 or shape[2] != 3 or len(sides) != 2:
         raise ValueError(
             "`input_shape` must be (height, width, 3) in pixels. "
             f"Received: input_shape={input_shape}."
+        )
+    if min(shape[:2]) < spec.smallest:
+        raise ValueError(
+            f"{name!r} takes images of at least {spec.smallest} pixels. "
+            f"Received: input_shape={shape}."
         )
     return shape

@@ -21,6 +21,7 @@ def resnet_features(
     channels: Sequence[int] = (64, 128, 256, 512),
     blocks_per_stage: Sequence[int] = (2, 2, 2, 2),
     drop_path: float = 0.0,
+    zero_init_residual: bool = False,
 ):
     """Images to the last feature map.
 
@@ -33,6 +34,7 @@ def resnet_features(
             the first halves the sides.
         drop_path: Largest probability of dropping a block's branch, in ``[0, 1)``; it ramps
             from 0 at the first block of the network to this at the last.
+        zero_init_residual: Whether every block begins as its shortcut.
 
     Returns:
         Keras tensor ``[batch, height / 32, width / 32, channels[-1]]`` (stride 4, 4 stages).
@@ -57,5 +59,6 @@ def resnet_features(
                 filters=width,
                 strides=2 if stage > 1 and index == 1 else 1,
                 drop_path=rates.pop(0),
+                zero_init=zero_init_residual,
             )
     return x

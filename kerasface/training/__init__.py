@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "fit": ["train"],
         "recipe": ["Recipe"],
         "recipes": ["RECIPES", "named_recipe"],
+        "recommendation": ["Recommendation", "recommend"],
         "run": ["Run"],
     },
 )

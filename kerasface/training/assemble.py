@@ -11,17 +11,43 @@ import tensorflow as tf
 from kerasface import models
 from kerasface.training.recipe import Recipe
 
+# PyTorch's, with which the recipes were published; Keras's is ten times that.
+ADAM_EPSILON = 1e-8
 
-def build_model(recipe: Recipe, num_classes: int) -> keras.Model:
-    """The recipe's model for square images, under the current dtype policy."""
+
+def build_model(recipe: Recipe, num_classes: int, *, empty: bool = False) -> keras.Model:
+    """The recipe's model for square images, under the current dtype policy.
+
+    Args:
+        recipe: Which model, head, options and weights.
+        num_classes: Number of classes.
+        empty: Whether the recipe's weights are left out, for weights that are put in later.
+    """
     return models.build(
         recipe.model,
         num_classes,
         head=recipe.head,
         dropout=recipe.dropout,
         input_shape=(recipe.image_size, recipe.image_size, 3),
+        weights=None if empty else recipe.weights,
         **recipe.architecture,
     )
+
+
+def set_trainable(model: keras.Model, parts: Sequence[Recipe]) -> None:
+    """Freezes and unfreezes the backbone as the last of some phases has it.
+
+    Args:
+        model: Made by `build_model`.
+        parts: The phases up to the one that is to be trained.
+    """
+    here = parts[-1].trainable
+    if all(part.trainable == "all" for part in parts):
+        return
+    models.freeze_backbone(model)
+    if here != "head":
+        last = None if isinstance(here, str) else here
+        models.unfreeze_backbone(model, last, norms=parts[-1].train_norms)
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -61,9 +87,9 @@ def build_optimizer(
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
     elif recipe.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(**options)
+        optimizer = keras.optimizers.Adam(epsilon=ADAM_EPSILON, **options)
     else:
-        optimizer = keras.optimizers.AdamW(**options)
+        optimizer = keras.optimizers.AdamW(epsilon=ADAM_EPSILON, **options)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(
             var_list=[variable for variable in variables if len(variable.shape) < 2]
@@ -73,9 +99,17 @@ def build_optimizer(
 
 def _schedule(recipe: Recipe, steps: int):
     """The learning rate by step; Keras counts batches, accumulated or not."""
-    total, warmup = recipe.epochs * steps, round(recipe.warmup_epochs * steps)
-    if recipe.schedule == "constant" and not warmup:
-        return recipe.learning_rate
+    total, warmup = recipe.total_epochs * steps, round(recipe.warmup_epochs * steps)
+    if recipe.schedule == "plateau" or (recipe.schedule == "constant" and not warmup):
+        return float(recipe.learning_rate)  # the plateau's is changed between epochs
+    if recipe.schedule == "step":
+        count = (recipe.total_epochs - 1) // recipe.decay_epochs
+        if not count:
+            return float(recipe.learning_rate)
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            [(index + 1) * recipe.decay_epochs * steps - 1 for index in range(count)],
+            [recipe.learning_rate * recipe.decay_factor**index for index in range(count + 1)],
+        )
     # A constant schedule is a cosine that ends where it starts.
     final = recipe.learning_rate if recipe.schedule == "constant" else recipe.final_learning_rate
     options = {"alpha": final / recipe.learning_rate} if recipe.learning_rate else {}

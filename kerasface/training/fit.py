@@ -20,11 +20,18 @@ from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
-from kerasface.training.assemble import build_model, compile_model, dtype_policy
-from kerasface.training.keeper import Keeper, best_row
+from kerasface.training.assemble import (
+    build_model,
+    compile_model,
+    dtype_policy,
+    set_trainable,
+)
+from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
+from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
+from kerasface.training.report import judge, write_report
 from kerasface.training.run import Run
 
 
@@ -37,6 +44,8 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     resume: bool = False,
     overwrite: bool = False,
+    features: str | os.PathLike | None = None,
+    report: bool = True,
     verbose: int | str = "auto",
     **changes,
 ) -> Run:
@@ -51,6 +60,10 @@ def train(
         resume: Whether an unfinished run in ``out`` goes on after its last whole epoch. Its
             recipe must be the same.
         overwrite: Whether a run in ``out`` is deleted first.
+        features: Folder for cached features (``cache_features``), which several runs may share;
+            None is ``features`` in ``out``.
+        report: Whether the kept weights are judged on the validation at the end: figures,
+            pictures and ``report.html``.
         verbose: As in ``model.fit``.
         **changes: Keys of the recipe to change, for instance ``epochs=30``.
 
@@ -85,13 +98,15 @@ def train(
     if recipe.train_on_validation and validation is not None:
         train, validation = _join(train, validation), None
 
-    compile_model(model, recipe, steps_per_epoch(train, recipe.batch_size))
-    keeper = Keeper(folder, recipe)
-    first_epoch = keeper.restore(model) if goes_on else 0
+    features = folder / run_files.FEATURES if features is None else pathlib.Path(features)
+    _fit_phases(model, recipe, train, validation, folder, features, callbacks, goes_on, verbose)
     run = Run(folder)
-    if first_epoch < recipe.epochs and not keeper.stopped_early(run.history):
-        _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose)
     _write_metrics(run, recipe, train, validation, model)
+    if report:
+        judgement = None
+        if validation is not None:
+            judgement = judge(run, validation, run.path(run_files.VALIDATION))
+        write_report(run, run.path(run_files.REPORT), judgement)
     return run
 
 
@@ -110,6 +125,12 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         raise ValueError(
             "Early stopping needs a validation table that is not trained on. "
             f"Received: early_stopping={recipe.early_stopping}. Give one, or set it to 0."
+        )
+    plateau = any(part.schedule == "plateau" for part in recipe.parts())
+    if plateau and (validation is None or recipe.train_on_validation):
+        raise ValueError(
+            "The schedule 'plateau' needs a validation table that is not trained on. "
+            "Received: none. Give one, or take another schedule."
         )
     if validation is None:
         if recipe.train_on_validation:
@@ -223,46 +244,114 @@ def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
     )
 
 
-def _fit(model, recipe, train, validation, keeper, callbacks, first_epoch, verbose) -> None:
+def _fit_phases(
+    model, recipe, train, validation, folder, features, callbacks, goes_on, verbose
+) -> None:
+    """Every phase that is not done yet, each compiled anew."""
     steps = steps_per_epoch(train, recipe.batch_size)
+    keeper = Keeper(folder, recipe, model)
+    done = keeper.epochs_done() if goes_on else 0
+    parts, start, begins = recipe.parts(), 0, True
+    for index, part in enumerate(parts):
+        end = start + part.total_epochs
+        keeper.begin_phase(index, start, end)
+        if done < end and not (goes_on and keeper.stopped_early()):
+            set_trainable(model, parts[: index + 1])
+            backbone, fitted = None, model
+            if part.trainable == "head":
+                with dtype_policy(recipe.precision):  # it decides about the scaling of the loss
+                    backbone, head = split_model(model)
+                    fitted = head if part.cached else HeadTraining(backbone, head)
+            compile_model(fitted, part, steps)
+            if fitted is not model:  # for callbacks, which look at the whole model
+                model.compile(fitted.optimizer, fitted.loss, weighted_metrics=["accuracy"])
+            if goes_on and done:
+                keeper.restore(fitted.optimizer, fitted.trainable_variables)
+            goes_on = False
+            first = max(start, done)
+            if part.cached:
+                batches, judged = _feature_batches(
+                    backbone, recipe, train, validation, keeper, features, first, verbose
+                )
+            else:
+                batches, judged = _image_batches(recipe, train, validation, keeper, first)
+            last = index == len(parts) - 1
+            users = [WholeTraining(callback, model, begins, last) for callback in callbacks]
+            begins = False
+            _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
+        start = end
+    set_trainable(model, parts)  # of a run that was finished before, for its figures
+
+
+def _image_batches(recipe, train, validation, keeper, first_epoch):
+    """Training batches from an epoch on to the end of the run, and those that are judged by."""
     common = {"image_size": recipe.image_size, "labels": "one_hot"}
+    common |= {"batch_size": recipe.batch_size, "on_unreadable": keeper.note_unreadable}
     batches = stream(
         train,
         **common,
-        batch_size=recipe.batch_size,
         training=True,
         augment=recipe.augment,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
-        mix_epochs=recipe.epochs - recipe.unmixed_epochs,
+        mix_epochs=recipe.total_epochs - recipe.unmixed_epochs,
         seed=recipe.seed,
-        epochs=recipe.epochs,
-        start_step=first_epoch * steps,
-        on_unreadable=keeper.note_unreadable,
+        epochs=recipe.total_epochs,
+        start_step=first_epoch * steps_per_epoch(train, recipe.batch_size),
     )
-    judged = None
-    if validation is not None:
-        judged = stream(
-            validation,
-            **common,
-            batch_size=recipe.batch_size,
-            on_unreadable=keeper.note_unreadable,
-        )
+    return batches, None if validation is None else stream(validation, **common)
+
+
+def _feature_batches(backbone, recipe, train, validation, keeper, folder, first_epoch, verbose):
+    """As `_image_batches`, of the features that a frozen backbone makes of the images."""
+    common = {"batch_size": recipe.batch_size}
+    options = {"image_size": recipe.image_size, "verbose": bool(verbose), **common}
+    options["on_unreadable"] = keeper.note_unreadable
+    known = extract(
+        backbone,
+        train,
+        folder,
+        **options,
+        augment=recipe.augment,
+        variants=recipe.feature_variants if recipe.augment else 1,
+        seed=recipe.seed,
+    )
+    batches = feature_stream(
+        known,
+        train,
+        **common,
+        training=True,
+        seed=recipe.seed,
+        epochs=recipe.total_epochs,
+        start_step=first_epoch * steps_per_epoch(train, recipe.batch_size),
+    )
+    if validation is None:
+        return batches, None
+    judged = extract(backbone, validation, folder, **options)
+    return batches, feature_stream(judged, validation, **common)
+
+
+def _fit(
+    model, recipe, part, batches, judged, keeper, callbacks, first_epoch, steps, verbose
+) -> None:
+    """One phase, from an epoch on; epochs and steps are counted over the whole run."""
     curves = Curves(
         keeper.folder / run_files.CURVES,
         title=f"{keeper.folder.name}: {recipe.model}",
         resume=first_epoch > 0,
     )
     average = [keeper.average] if recipe.ema else []
+    # Behind the curves, which show the rate of the epoch that ends, and before the checkpoint.
+    plateau = [Plateau(keeper, part)] if part.schedule == "plateau" else []
     model.fit(
         batches,
-        epochs=recipe.epochs,
+        epochs=keeper.end,
         initial_epoch=first_epoch,
         steps_per_epoch=steps,
         shuffle=False,  # the stream shuffles
         validation_data=judged,
         # The average first: the others are to see the weights that were judged.
-        callbacks=[*average, curves, keeper, *callbacks],
+        callbacks=[*average, curves, *plateau, keeper, *callbacks],
         verbose=verbose,
     )
 

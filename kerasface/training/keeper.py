@@ -52,6 +52,7 @@ class EvaluateAverage(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         assign(self.model.trainable_variables, averaged(self.model))
+        self._raw = None
 
 
 def averaged(model: keras.Model) -> list[np.ndarray]:
@@ -73,21 +74,133 @@ def assign(variables, values) -> None:
         variable.assign(value)
 
 
+class WholeTraining(keras.callbacks.Callback):
+    """Shows a user's callback one training of the whole model.
+
+    Phases are fits of their own, and where features are cached the model that is fitted is the
+    head. A callback that predicts images, or that writes when the training ends, knows neither.
+
+    Args:
+        callback: The user's.
+        whole: The whole model.
+        begins: Whether this phase begins the training.
+        ends: Whether it ends it.
+    """
+
+    def __init__(self, callback: keras.callbacks.Callback, whole: keras.Model, begins, ends):
+        super().__init__()
+        self.callback = callback
+        self.whole = whole
+        self.begins = begins
+        self.ends = ends
+
+    def set_params(self, params):
+        super().set_params(params)
+        self.callback.set_params(params)
+
+    def set_model(self, model):
+        super().set_model(model)
+        self.whole.stop_training = False
+        self.callback.set_model(self.whole)
+
+    def on_train_begin(self, logs=None):
+        if self.begins:
+            self.callback.on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        if self.ends:
+            self.callback.on_train_end(logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.callback.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.callback.on_epoch_end(epoch, logs)
+        self._pass_on_the_stop()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.callback.on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.callback.on_train_batch_end(batch, logs)
+        self._pass_on_the_stop()
+
+    def on_test_begin(self, logs=None):
+        self.callback.on_test_begin(logs)
+
+    def on_test_end(self, logs=None):
+        self.callback.on_test_end(logs)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.callback.on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.callback.on_test_batch_end(batch, logs)
+
+    def _pass_on_the_stop(self):
+        if self.whole.stop_training:
+            self.model.stop_training = True
+
+
+class Plateau(keras.callbacks.Callback):
+    """Lowers the learning rate where the monitored value does not get better.
+
+    Keras's ``ReduceLROnPlateau`` counts in attributes, which a resumed run would have lost; this
+    counts in the history.
+
+    Args:
+        keeper: Knows the history of the phase.
+        part: The phase's recipe.
+    """
+
+    def __init__(self, keeper: Keeper, part: Recipe):
+        super().__init__()
+        self.keeper = keeper
+        self.part = part
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = self.keeper.phase_history()[self.part.monitor]
+        drops = plateaus(values, self.part.monitor, self.part.decay_epochs)
+        rate = self.part.learning_rate * self.part.decay_factor**drops
+        self.model.optimizer.learning_rate = rate
+
+
+def plateaus(values: pd.Series, monitor: str, patience: int) -> int:
+    """How often a value went ``patience`` epochs without getting better; each one counts anew."""
+    sign = 1 if monitor.endswith("loss") else -1
+    best, waited, count = np.inf, 0, 0
+    for value in sign * values.to_numpy(float):
+        waited = 0 if value < best else waited + 1
+        best = min(best, value) if value == value else best
+        if waited == patience:
+            count, waited = count + 1, 0
+    return count
+
+
 class Keeper(keras.callbacks.Callback):
     """Keeps the best weights, a checkpoint a whole epoch, and stops early.
 
     Args:
         folder: The run's folder, whose history another callback has written before.
         recipe: What decides which epoch is best and when to stop.
+        whole: The whole model, of which the one that is fitted may be the head.
     """
 
-    def __init__(self, folder: pathlib.Path, recipe: Recipe):
+    def __init__(self, folder: pathlib.Path, recipe: Recipe, whole: keras.Model):
         super().__init__()
         self.folder = folder
         self.recipe = recipe
+        self.whole = whole
         self.average = EvaluateAverage()
+        self.end = recipe.total_epochs
+        self._phase = 0
+        self._start = 0
         self._unreadable: set[str] = set()
         self._export: keras.Model | None = None
+
+    def begin_phase(self, phase: int, start: int, end: int) -> None:
+        """Tells which phase comes next, from which epoch (counted from 0) to before which."""
+        self._phase, self._start, self.end = phase, start, end
 
     def note_unreadable(self, path: str) -> None:
         """Adds a file that broke during the training to the list in the folder."""
@@ -98,17 +211,25 @@ class Keeper(keras.callbacks.Callback):
                 row.to_csv(file, header=False, index=False)
 
     def on_epoch_end(self, epoch, logs=None):
-        history = Run(self.folder).history
-        if self._is_kept(history):
+        if self._is_kept(Run(self.folder).history):
             self._save_model()
-        self._save_checkpoint(epoch + 1)
-        if self.stopped_early(history):
+        stops = self.stopped_early()
+        self._save_checkpoint(epoch + 1, ends_phase=stops or epoch + 1 == self.end)
+        if stops:
             self.model.stop_training = True
 
-    def stopped_early(self, history: pd.DataFrame) -> bool:
-        """Whether the best epoch is ``early_stopping`` epochs ago."""
+    def phase_history(self) -> pd.DataFrame:
+        """The rows of the history that belong to the phase."""
+        history = Run(self.folder).history
+        if not len(history):
+            return history
+        return history[(history["epoch"] > self._start) & (history["epoch"] <= self.end)]
+
+    def stopped_early(self) -> bool:
+        """Whether the phase's best epoch is ``early_stopping`` epochs ago."""
         patience, monitor = self.recipe.early_stopping, self.recipe.monitor
-        if not patience or monitor not in history:
+        history = self.phase_history()
+        if not patience or monitor not in history or not len(history):
             return False
         return len(history) - 1 - best_row(history, monitor) >= patience
 
@@ -122,51 +243,73 @@ class Keeper(keras.callbacks.Callback):
             # Always float32, so that a file trained in half precision runs well on CPUs too, and
             # never compiled, so that no optimizer state doubles its size.
             with dtype_policy("float32"):
-                self._export = build_model(self.recipe, self.model.output_shape[-1])
-        self._export.set_weights(self.model.get_weights())
+                classes = self.whole.output_shape[-1]
+                self._export = build_model(self.recipe, classes, empty=True)
+        self._export.set_weights(self.whole.get_weights())
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 
-    def _save_checkpoint(self, epochs: int) -> None:
-        state = {id(variable): variable for variable in _state(self.model)}
-        if self.recipe.ema:
+    def _save_checkpoint(self, epochs: int, ends_phase: bool) -> None:
+        state = {id(variable): variable for variable in self.whole.variables}
+        if self.recipe.ema and not ends_phase:
             # Their places hold the averages now; the next epoch goes on with the weights.
             raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
             state |= {id(variable): raw for variable, raw in raws}
-        values: dict[str, Any] = {_key(i): np.asarray(v) for i, v in enumerate(state.values())}
-        values |= {"epochs": np.asarray(epochs), "policy": np.asarray(_policy(self.model))}
+        values: dict[str, Any] = {
+            "epochs": np.asarray(epochs),
+            "phase": np.asarray(self._phase),
+            "policy": np.asarray(_policy(self.whole)),
+        }
+        values |= {_key("model", i): np.asarray(v) for i, v in enumerate(state.values())}
+        for i, variable in enumerate(self.model.optimizer.variables):
+            values[_key("optimizer", i)] = np.asarray(variable)
         with replacing(self.folder / run_files.CHECKPOINT) as part:
             np.savez(part, **values)
 
-    def restore(self, model: keras.Model) -> int:
-        """Brings a freshly compiled model to the last whole epoch; returns how many are done."""
+    def epochs_done(self) -> int:
+        """How many whole epochs the checkpoint holds; 0 without one."""
         path = self.folder / run_files.CHECKPOINT
         if not path.is_file():
             return 0
-        model.optimizer.build(model.trainable_variables)
-        state = _state(model)
         with np.load(path) as saved:
-            if str(saved["policy"]) != _policy(model):
-                raise ValueError(
-                    "A run goes on in the precision that it began with. "
-                    f"Received: {_policy(model)} where it was {saved['policy']}, which "
-                    "precision='auto' takes from whether there is a GPU. Go on where it began."
-                )
-            assign(state, [saved[_key(i)] for i in range(len(state))])
             return int(saved["epochs"])
 
+    def restore(self, optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+        """Brings the whole model, and the optimizer of its phase, to the last whole epoch.
 
-def _key(index: int) -> str:
-    return f"{index:05d}"
+        Between two phases the weights are all that goes on; each begins with a new optimizer.
+
+        Args:
+            optimizer: Of the model that is going to be fitted, freshly compiled.
+            variables: Its trainable variables.
+        """
+        with np.load(self.folder / run_files.CHECKPOINT) as saved:
+            if "phase" not in saved:
+                raise ValueError(
+                    "A checkpoint must be of this version's form. "
+                    f"Received: {self.folder / run_files.CHECKPOINT}, which an older version "
+                    "wrote. Go on with that one, or start a new run."
+                )
+            if str(saved["policy"]) != _policy(self.whole):
+                raise ValueError(
+                    "A run goes on in the precision that it began with. "
+                    f"Received: {_policy(self.whole)} where it was {saved['policy']}, which "
+                    "precision='auto' takes from whether there is a GPU. Go on where it began."
+                )
+            state = self.whole.variables
+            assign(state, [saved[_key("model", i)] for i in range(len(state))])
+            if int(saved["phase"]) == self._phase:
+                optimizer.build(variables)
+                state = optimizer.variables
+                assign(state, [saved[_key("optimizer", i)] for i in range(len(state))])
+
+
+def _key(kind: str, index: int) -> str:
+    return f"{kind}-{index:05d}"
 
 
 def _policy(model: keras.Model) -> str:
     return model.dtype_policy.name
-
-
-def _state(model: keras.Model) -> list:
-    """All that a training changes: weights, dropout seeds, optimizer (with EMA, loss scale)."""
-    return [*model.variables, *model.optimizer.variables]
 
 
 def best_row(history: pd.DataFrame, monitor: str) -> int:

@@ -13,7 +13,7 @@ from kerasface.pipeline.augment import augmentation
 
 CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
-    "schedule": ("cosine", "constant"),
+    "schedule": ("cosine", "constant", "step", "plateau"),
     "precision": ("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     "keep": ("best", "last"),
     "monitor": ("val_accuracy", "val_loss"),
@@ -30,15 +30,34 @@ LIMITS = {
     "warmup_epochs": (0, None),
     "warmup_learning_rate": (0, None),
     "final_learning_rate": (0, None),
+    "decay_epochs": (1, None),
+    "decay_factor": (0, 1),
     "label_smoothing": (0, 1),
     "mixup": (0, None),
     "cutmix": (0, None),
     "unmixed_epochs": (0, None),
     "ema": (0, 1),
     "early_stopping": (0, None),
+    "feature_variants": (1, None),
     "max_unreadable": (0, None),
     "seed": (0, 2**32),
 }
+# What a phase may say otherwise than the recipe.
+PHASE_KEYS = (
+    "epochs",
+    "trainable",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "momentum",
+    "schedule",
+    "warmup_epochs",
+    "warmup_learning_rate",
+    "final_learning_rate",
+    "decay_epochs",
+    "decay_factor",
+)
+DEFAULT_EPOCHS = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +69,18 @@ class Recipe:
         architecture: Options of the network, for instance ``{"drop_path": 0.1}``.
         head: Name of the head; None takes the model's own.
         dropout: Dropout of the head; None takes the model's own.
+        weights: What the model begins with: ``"imagenet"``, a file as `kerasface.build` takes it,
+            or None for random numbers.
+        trainable: ``"all"`` layers, the ``"head"`` alone, or the head and this number of the
+            backbone's last layers with weights. With the head alone the backbone is in inference
+            mode; otherwise its dropouts, where it has any, are on, in frozen layers too.
+        train_norms: Whether the backbone's BatchNorms, once frozen, train again when their
+            layers do. Otherwise they keep the statistics that they have.
         image_size: Side of the square images in pixels.
-        epochs: Passes over the training images.
+        epochs: Passes over the training images; with ``phases`` the sum of theirs.
+        phases: Parts of the training, one after the other, each compiled anew: options by name
+            that replace the recipe's own, at least ``epochs``. For instance the head alone at
+            1e-3 and then everything at 1e-5. Empty is one phase.
         batch_size: Images a step.
         accumulate_steps: Steps whose gradients are averaged before the weights change; the
             weights see batches of ``batch_size * accumulate_steps``.
@@ -59,10 +88,15 @@ class Recipe:
         learning_rate: Peak learning rate.
         weight_decay: Decoupled decay a step, times the learning rate; not on biases and norms.
         momentum: Momentum of ``"sgd"``; the others do not read it.
-        schedule: ``"cosine"`` or ``"constant"`` after the warm-up, stepped every batch.
-        warmup_epochs: Epochs of linear warm-up, fewer than ``epochs``.
+        schedule: ``"cosine"`` or ``"constant"`` after the warm-up, stepped every batch;
+            ``"step"``: times ``decay_factor`` every ``decay_epochs``; ``"plateau"``: times
+            ``decay_factor`` after ``decay_epochs`` epochs without a better ``monitor``.
+        warmup_epochs: Epochs of linear warm-up, fewer than ``epochs``; of ``"cosine"`` and
+            ``"constant"``.
         warmup_learning_rate: Learning rate at the first step of the warm-up.
         final_learning_rate: Learning rate that the cosine ends at.
+        decay_epochs: Epochs between two steps, or the patience of ``"plateau"``.
+        decay_factor: What ``"step"`` and ``"plateau"`` multiply the learning rate by.
         label_smoothing: Share of the target spread over all classes.
         mixup: Alpha of mixup; 0 is off.
         cutmix: Alpha of CutMix; 0 is off.
@@ -78,6 +112,10 @@ class Recipe:
             figure is reported.
         precision: ``"auto"`` (mixed_float16 where there is a GPU, float32 elsewhere) or a Keras
             dtype policy.
+        cache_features: Whether phases that train the ``"head"`` alone run the backbone once and
+            keep its features on disk; without mixup and CutMix.
+        feature_variants: How many augmented pictures of each image the cache holds; the epochs
+            take them in turn. Without augmentation there is one.
         max_unreadable: Largest share of unreadable files that is put up with.
         seed: Seed of initialisation, order, augmentation, mixing and dropout.
     """
@@ -86,8 +124,12 @@ class Recipe:
     architecture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     head: str | None = None
     dropout: float | None = None
+    weights: str | None = None
+    trainable: str | int = "all"
+    train_norms: bool = False
     image_size: int = 224
-    epochs: int = 60
+    epochs: int | None = None
+    phases: tuple[Mapping[str, Any], ...] = ()
     batch_size: int = 256
     accumulate_steps: int = 1
     optimizer: str = "adamw"
@@ -98,6 +140,8 @@ class Recipe:
     warmup_epochs: int = 0
     warmup_learning_rate: float = 0.0
     final_learning_rate: float = 0.0
+    decay_epochs: int = 10
+    decay_factor: float = 0.1
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -109,6 +153,8 @@ class Recipe:
     keep: str = "best"
     train_on_validation: bool = False
     precision: str = "auto"
+    cache_features: bool = False
+    feature_variants: int = 1
     max_unreadable: float = 0.05
     seed: int = 0
 
@@ -121,6 +167,7 @@ class Recipe:
         architecture = json.loads(json.dumps(dict(self.architecture)))
         object.__setattr__(self, "architecture", architecture)
         object.__setattr__(self, "augment", tuple(self.augment))
+        self._settle_epochs()
         augmentation(self.augment)  # refuses an unknown one
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
@@ -133,22 +180,101 @@ class Recipe:
             if not value >= low or (high is not None and value >= high):  # NaN too
                 rule = f"at least {low}" if high is None else f"in [{low}, {high})"
                 raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}.")
-        if self.unmixed_epochs > self.epochs:
+        self._check_combinations()
+        if self.phases:
+            self.parts()  # checks each phase as a recipe of its own
+
+    def _settle_epochs(self) -> None:
+        """Checks the phases' form and makes ``epochs`` a number."""
+        phases = tuple(json.loads(json.dumps([dict(phase) for phase in self.phases])))
+        object.__setattr__(self, "phases", phases)
+        for index, phase in enumerate(phases):
+            for key in phase:
+                if key not in PHASE_KEYS:
+                    raise ValueError(
+                        f"A phase has the keys {list(PHASE_KEYS)}. "
+                        f"Received: {key!r} in phase {index}.{suggest(key, PHASE_KEYS)}"
+                    )
+            if not isinstance(phase.get("epochs"), int):
+                raise ValueError(
+                    "Every phase must say its `epochs`, a whole number. "
+                    f"Received: phase {index} is {phase}."
+                )
+        total = sum(phase["epochs"] for phase in phases) if phases else DEFAULT_EPOCHS
+        if self.epochs is None:
+            object.__setattr__(self, "epochs", total)
+        elif phases and self.epochs != total:
+            raise ValueError(
+                "With phases, `epochs` is the sum of theirs. "
+                f"Received: epochs={self.epochs} where the phases have {total}. "
+                "Change a phase, for instance phases.0.epochs."
+            )
+
+    def _check_combinations(self) -> None:
+        epochs = self.total_epochs
+        if self.unmixed_epochs > epochs:
             raise ValueError(
                 "`unmixed_epochs` must be at most `epochs`. "
-                f"Received: unmixed_epochs={self.unmixed_epochs}, epochs={self.epochs}."
+                f"Received: unmixed_epochs={self.unmixed_epochs}, epochs={epochs}."
             )
-        if self.warmup_epochs >= self.epochs and self.warmup_epochs:
+        if self.warmup_epochs and self.warmup_epochs >= epochs:
             raise ValueError(
                 "`warmup_epochs` must be fewer than `epochs`. "
-                f"Received: warmup_epochs={self.warmup_epochs}, epochs={self.epochs}."
+                f"Received: warmup_epochs={self.warmup_epochs}, epochs={epochs}."
             )
+        if self.warmup_epochs and self.schedule in ("step", "plateau"):
+            raise ValueError(
+                "Only the schedules 'cosine' and 'constant' have a warm-up. "
+                f"Received: warmup_epochs={self.warmup_epochs}, schedule={self.schedule!r}."
+            )
+        if self.cached and (self.mixup or self.cutmix):
+            raise ValueError(
+                "Cached features cannot be mixed. "
+                f"Received: mixup={self.mixup}, cutmix={self.cutmix}, cache_features=True. "
+                "Set mixup=0 and cutmix=0, or cache_features=false."
+            )
+        if isinstance(self.trainable, str) and self.trainable not in ("all", "head"):
+            raise ValueError(
+                "`trainable` must be 'all', 'head' or a number of layers. "
+                f"Received: trainable={self.trainable!r}."
+            )
+        if not isinstance(self.trainable, str) and self.trainable < 1:
+            raise ValueError(
+                "A number of trainable layers must be at least 1. "
+                f"Received: trainable={self.trainable}. Say 'head' to train no other."
+            )
+
+    @property
+    def total_epochs(self) -> int:
+        """``epochs`` as the number that it is once the recipe is made."""
+        assert self.epochs is not None
+        return self.epochs
+
+    @property
+    def cached(self) -> bool:
+        """Whether the head learns on cached features, in a recipe without phases."""
+        return self.cache_features and self.trainable == "head" and not self.phases
+
+    def parts(self) -> list[Recipe]:
+        """One recipe a phase, each with the phase's own options and without phases."""
+        if not self.phases:
+            return [self]
+        # Mixing ends before the end of the whole, which no phase knows.
+        common = {"phases": (), "unmixed_epochs": 0}
+        parts = []
+        for index, phase in enumerate(self.phases):
+            try:
+                parts.append(dataclasses.replace(self, **{**common, **phase}))
+            except ValueError as error:
+                raise ValueError(f"In phase {index}: {error}") from error
+        return parts
 
     def replace(self, **changes) -> Recipe:
         """A recipe with some keys changed.
 
         Args:
-            **changes: Keys and values; ``architecture`` is merged, not replaced.
+            **changes: Keys and values. ``architecture`` is merged, not replaced, and so is a
+                phase that is given by its number, ``phases={1: {"learning_rate": 1e-5}}``.
 
         Raises:
             ValueError: If a key is unknown (with near names) or a value does not fit.
@@ -161,7 +287,23 @@ class Recipe:
                 )
         if isinstance(changes.get("architecture"), Mapping):
             changes["architecture"] = {**self.architecture, **changes["architecture"]}
+        if isinstance(changes.get("phases"), Mapping):
+            changes["phases"] = self._merged_phases(changes["phases"])
+        if changes.get("phases") and "epochs" not in changes:
+            changes["epochs"] = None  # their sum
         return dataclasses.replace(self, **changes)
+
+    def _merged_phases(self, changes: Mapping) -> tuple[dict, ...]:
+        phases = [dict(phase) for phase in self.phases]
+        for key, values in changes.items():
+            number = str(key)
+            if not number.isdecimal() or int(number) >= len(phases):
+                raise ValueError(
+                    f"A phase is one of the {len(phases)} of the recipe, counted from 0. "
+                    f"Received: phase {key!r}."
+                )
+            phases[int(number)].update(values)
+        return tuple(phases)
 
     def to_json(self) -> str:
         """The recipe as indented JSON; `Recipe.from_json` reads it back equal."""
@@ -183,7 +325,8 @@ def parse_changes(words: list[str]) -> dict[str, Any]:
             list, everything else is a string.
 
     Returns:
-        Nested keyword arguments for `Recipe.replace`.
+        Nested keyword arguments for `Recipe.replace`; ``phases.1.epochs=5`` becomes
+        ``{"phases": {"1": {"epochs": 5}}}``.
 
     Raises:
         ValueError: If a word has no ``=`` or goes deeper into a key than it has parts.
@@ -200,14 +343,18 @@ def parse_changes(words: list[str]) -> dict[str, Any]:
                 f"A change must be key=value, for instance batch_size=64. Received: {word!r}."
             )
         *parents, last = key.split(".")
-        if parents not in ([], ["architecture"]):
+        deep = parents in ([], ["architecture"]) or (parents[0] == "phases" and len(parents) == 2)
+        if not deep:
             raise ValueError(
-                "Only `architecture` has keys of its own, for instance architecture.drop_path. "
-                f"Received: {key!r}.{suggest(key, ['architecture'])}"
+                "Only `architecture` and the phases have keys of their own, for instance "
+                "architecture.drop_path and phases.0.epochs. "
+                f"Received: {key!r}.{suggest(key, ['architecture', 'phases'])}"
             )
-        target = changes.setdefault(parents[0], {}) if parents else changes
-        if not isinstance(target, dict):
-            raise ValueError(f"`architecture` takes options by name. Received: {word!r}.")
+        target = changes
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise ValueError(f"`{parent}` takes options by name. Received: {word!r}.")
         target[last] = _parse_value(text)
     return changes
 
@@ -228,7 +375,10 @@ def _check_type(name: str, value: Any) -> None:
     """Whether a value has its field's type; an int passes for a float, a bool for no number."""
     hint = typing.get_type_hints(Recipe)[name]
     origin = typing.get_origin(hint)
-    if origin is tuple:
+    if name == "phases":
+        fits = isinstance(value, (list, tuple))
+        fits = fits and all(isinstance(phase, Mapping) for phase in value)
+    elif origin is tuple:
         fits = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     elif name == "architecture":
         fits = isinstance(value, Mapping)
@@ -240,8 +390,12 @@ def _check_type(name: str, value: Any) -> None:
         words = {
             "architecture": "options by name",
             "augment": "a list of names",
+            "phases": "a list of phases, each options by name",
             "head": "a name or none",
             "dropout": "a number or none",
+            "weights": "'imagenet', a file or none",
+            "trainable": "'all', 'head' or a number of layers",
+            "epochs": "a whole number",
         }
         kind = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
         rule = words.get(name) or kind[hint]

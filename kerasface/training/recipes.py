@@ -52,7 +52,97 @@ def demo() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"demo": demo, "hw2p2": hw2p2}
+def celebrities() -> Recipe:
+    """System 4: 31 celebrities on a frozen VGG19 with VGG's own head, 82.72% on its validation.
+
+    Source: the project's documentation: features frozen, 4096 and 4096 with dropout .5, Adam 1e-4
+    on the head, 10 epochs; its batch size is not told. Needs the ImageNet weights of VGG19. The
+    features are cached, which changes nothing but the time.
+    """
+    return Recipe(
+        model="vgg19",
+        weights="imagenet",
+        trainable="head",
+        head="vgg",
+        image_size=224,
+        epochs=10,
+        batch_size=32,
+        optimizer="adam",
+        schedule="constant",
+        learning_rate=1e-4,
+        weight_decay=0.0,
+        cache_features=True,
+    )
+
+
+def celebrities_mobile() -> Recipe:
+    """System 4's task on a frozen MobileNetV2 with one dense layer: minutes on a CPU."""
+    return celebrities().replace(
+        model="mobilenet_v2", head="pool", learning_rate=2e-3, schedule="cosine", dropout=0.2
+    )
+
+
+def cs405() -> Recipe:
+    """System 1 (CS405): ResNet-50 on 7,000 people, its head first and then all of it.
+
+    Source: the project's code: 1024 and 512 with BatchNorm and dropout, Adam 1e-4, batch 64, 10
+    epochs, 224 px, flip, rotation by 10 degrees, jitter .2. The two phases are this project's,
+    the second at a tenth of the rate.
+    EfficientNet-B0, its second backbone, is ``model="efficientnet_b0"``. Needs ImageNet weights.
+    """
+    return Recipe(
+        model="resnet50",
+        weights="imagenet",
+        head="mlp",
+        image_size=224,
+        batch_size=64,
+        phases=(
+            {"epochs": 3, "trainable": "head"},
+            {"epochs": 7, "learning_rate": 1e-5},
+        ),
+        optimizer="adam",
+        schedule="constant",
+        learning_rate=1e-4,
+        weight_decay=0.0,
+        augment=("flip", "rotation:10", "color_jitter:0.2"),
+    )
+
+
+def identity_small() -> Recipe:
+    """A few thousand images of some hundred people, from scratch.
+
+    Chosen with `benchmarks/identity_trials.py`, whose runs the README lists: of a part of the
+    2,633 training images that was held out, and on smaller pictures. Plain 3x3 convolutions and
+    the normalised head (NormFace, Wang et al. 2017, arXiv:1704.06369) learn in far fewer steps
+    than recipe hw2p2; what is mixed or cut too much does not.
+    """
+    return Recipe(
+        model="resnet_small",
+        architecture={"stem_stride": 4, "channels": [48, 96, 192, 384]},
+        head="cosine:30",
+        image_size=112,
+        epochs=30,
+        batch_size=32,
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        warmup_epochs=1,
+        warmup_learning_rate=1e-4,
+        final_learning_rate=1e-6,
+        label_smoothing=0.1,
+        augment=("crop:0.8", "flip", "rotation:10", "color_jitter:0.2"),
+        ema=0.99,
+        keep="last",
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "celebrities": celebrities,
+    "celebrities_mobile": celebrities_mobile,
+    "cs405": cs405,
+    "demo": demo,
+    "hw2p2": hw2p2,
+    "identity_small": identity_small,
+}
 
 
 def named_recipe(name: str) -> Recipe:

@@ -23,6 +23,9 @@ MODEL = "model.keras"
 METRICS = "metrics.json"
 UNREADABLE = "unreadable.csv"
 CHECKPOINT = "checkpoint/state.npz"
+FEATURES = "features"
+REPORT = "report.html"
+VALIDATION = "validation"
 
 
 class Run:

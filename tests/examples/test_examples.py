@@ -5,8 +5,17 @@ import runpy
 import sys
 
 import pandas as pd
+import pytest
+
+import kerasface
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def drawn(faces, monkeypatch):
+    """The faces that an example draws are those of the other tests: fewer and smaller."""
+    monkeypatch.setattr("kerasface.data.drawn_faces", lambda folder, **_: faces)
 
 
 def test_hw2p2(tmp_path, faces, monkeypatch):
@@ -20,3 +29,35 @@ def test_hw2p2(tmp_path, faces, monkeypatch):
     assert len(pd.read_csv(tmp_path / "history.csv")) == 2
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     assert (tmp_path / "model.keras").exists()
+
+
+def test_celebrities(tmp_path, drawn, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["celebrities.py", "--out", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "celebrities.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    for model in ("mobilenet_v3_small", "convnext_nano"):
+        run = kerasface.Run(tmp_path / model)
+        assert (run.recipe.model, len(run.history)) == (model, 2)
+        assert run.recipe.cache_features and list(run.path("features").glob("*.npy"))
+        assert (run.metrics["train_images"], run.metrics["validation_images"]) == (20, 4)
+        assert "Accuracy on validation" in run.path("report.html").read_text()
+        assert f"Report of {model}: {run.path('report.html')}" in printed
+    page = (tmp_path / "compare.html").read_text()
+    assert "McNemar" in page and "Cached epochs" in page
+    assert f"Comparison: {tmp_path / 'compare.html'}" in printed
+
+
+def test_cs405(tmp_path, drawn, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cs405.py", "--out", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "cs405.py"), run_name="__main__")
+    run = kerasface.Run(tmp_path / "mobilenet_v3_small")
+    assert run.history["epoch"].tolist() == [1, 2]
+    assert run.history["learning_rate"].tolist() == pytest.approx([1e-4, 1e-5])
+    assert (run.metrics["train_images"], run.metrics["validation_images"]) == (16, 4)
+    folder = run.folder / "evaluation" / "test"
+    judged = pd.read_csv(folder / "predictions.csv")
+    assert len(judged) == 4
+    printed = capsys.readouterr().out
+    assert f"Test accuracy {judged['correct'].mean():.1%} (" in printed
+    assert f"Page: {folder / 'report.html'}" in printed
+    assert "Accuracy on test" in (folder / "report.html").read_text()

@@ -9,9 +9,12 @@ import pytest
 import tensorflow as tf
 
 from kerasface.models import build, list_models, model_names
+from kerasface.models.applications import APPLICATIONS
 from kerasface.training.assemble import dtype_policy
 
 SIZE = 32
+# The backbones of keras.applications have tests of their own.
+OWN = [name for name in model_names() if name not in APPLICATIONS]
 
 
 def count(variables):
@@ -23,7 +26,7 @@ def noise(examples, size=SIZE, seed=0):
     return generator.uniform(0, 255, (examples, size, size, 3)).astype("float32")
 
 
-@pytest.fixture(scope="module", params=model_names())
+@pytest.fixture(scope="module", params=OWN)
 def built(request):
     keras.utils.set_random_seed(0)
     return build(request.param, num_classes=5, input_shape=(SIZE, SIZE, 3), dropout=0.1)
@@ -72,7 +75,7 @@ def test_mixed_float16_keeps_float32_outputs(built):
     assert any(layer.compute_dtype == "float16" for layer in model.layers)
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", OWN)
 def test_eight_images_are_learnt_by_heart(name):
     keras.utils.set_random_seed(1)
     model = build(name, num_classes=8, input_shape=(SIZE, SIZE, 3))
@@ -91,7 +94,7 @@ def test_eight_images_are_learnt_by_heart(name):
     assert model.evaluate(images, labels, verbose=0)[1] == 1
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", OWN)
 def test_listed_parameters_are_true(name):
     model = build(name, num_classes=1000)
     assert list_models().loc[name, "parameters"] == count(model.trainable_variables)
@@ -190,6 +193,14 @@ def test_stem_stride(stride, side):
     options = {"channels": (8,), "blocks_per_stage": (1,), "stem_stride": stride}
     model = build("resnet_small", 3, input_shape=(SIZE, SIZE, 3), **options)
     assert model.get_layer("stage1_block1_relu2").output.shape == (None, side, side, 8)
+
+
+def test_zero_init_residual():
+    options = {"channels": (8,), "input_shape": (SIZE, SIZE, 3), "blocks_per_stage": (2,)}
+    for start in (True, False):
+        model = build("resnet_small", 3, zero_init_residual=start, **options)
+        scales = [model.get_layer(f"stage1_block{i}_norm2").gamma.numpy() for i in (1, 2)]
+        np.testing.assert_array_equal(scales, np.full((2, 8), 0.0 if start else 1.0))
 
 
 def test_dropout_stands_before_the_last_layer():

@@ -12,6 +12,7 @@ import kerasface
 from kerasface.data import identity_folder
 from kerasface.pipeline import stream
 from kerasface.training.assemble import build_optimizer, dtype_policy
+from kerasface.training.keeper import plateaus
 from kerasface.training.recipe import Recipe
 from kerasface.training.record import read_images
 
@@ -32,9 +33,8 @@ TINY = Recipe(
 
 
 def train(tables, out, recipe=TINY, **options):
-    return kerasface.train(
-        recipe, train=tables[0], validation=tables[1], out=out, verbose=0, **options
-    )
+    options = {"report": False, "verbose": 0, **options}
+    return kerasface.train(recipe, train=tables[0], validation=tables[1], out=out, **options)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,54 @@ def test_resume_keeps_the_place_of_a_file_that_broke(faces, finished, tmp_path):
     assert listed["reason"].tolist() == ["broke during the training"]
 
 
+PHASED = TINY.replace(
+    warmup_epochs=0,
+    phases=({"epochs": 2, "trainable": "head"}, {"epochs": 2, "trainable": 2}),
+)
+
+
+@pytest.fixture(scope="module")
+def phased(tables, tmp_path_factory):
+    """A finished run of two phases, and the weights at the end of each epoch."""
+    seen = JudgedWeights()
+    run = train(tables, tmp_path_factory.mktemp("runs") / "phased", PHASED, callbacks=[seen])
+    return run, seen.epochs
+
+
+def test_phases_train_what_they_say(phased):
+    run, epochs = phased
+    model = run.load_model()
+    assert run.history["epoch"].tolist() == [1, 2, 3, 4]
+    paths = [variable.path for variable in model.weights]
+
+    def changed(one, other):
+        pairs = zip(paths, epochs[one], epochs[other], strict=True)
+        return {path.split("/")[0] for path, first, second in pairs if np.any(first != second)}
+
+    assert changed(0, 1) == {"head_logits"}
+    # The last two layers with weights are the stage's norm, which stays as it is, and the
+    # block's last projection.
+    assert changed(1, 3) == {"stage1_block1_project", "head_logits"}
+    rates = run.history["learning_rate"]
+    assert rates[2] > rates[1]  # a schedule of its own
+
+
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_resume_between_and_within_phases(phased, tables, tmp_path, epoch):
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, out, PHASED, callbacks=[Stop(epoch=epoch)])
+    resumed = train(tables, out, PHASED, resume=True)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(phased[0]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_finished_run_of_phases_resumes_to_itself(phased, tables, tmp_path):
+    shutil.copytree(phased[0].folder, tmp_path / "run")
+    again = train(tables, tmp_path / "run", PHASED, resume=True)
+    pd.testing.assert_frame_equal(again.history, phased[0].history)
+    assert again.metrics == phased[0].metrics
+
+
 def test_resume_refuses_another_precision(tables, tmp_path, monkeypatch):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -292,6 +340,51 @@ def test_schedule():
         rates.append(float(optimizer.learning_rate))
     expected = [3e-4, 6.5e-4, 1e-3, (1e-3 + 1e-5) / 2, 1e-5]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_step_schedule():
+    recipe = TINY.replace(
+        epochs=7, warmup_epochs=0, schedule="step", decay_epochs=3, decay_factor=0.5
+    )
+    optimizer = build_optimizer(recipe, 10, [])
+    rates = []
+    for step in (0, 29, 30, 59, 60, 69):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate) / recipe.learning_rate)
+    np.testing.assert_allclose(rates, [1, 1, 0.5, 0.5, 0.25, 0.25], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "monitor", "count"),
+    [
+        ([3, 2, 1], "val_loss", 0),
+        ([3, 3, 3], "val_loss", 1),
+        ([3, 3, 3, 3, 3], "val_loss", 2),
+        ([3, 4, 2, 4], "val_loss", 0),
+        ([0.1, 0.2, 0.2, 0.1], "val_accuracy", 1),
+        ([3, float("nan"), float("nan")], "val_loss", 1),
+    ],
+)
+def test_plateaus(values, monitor, count):
+    assert plateaus(pd.Series(values), monitor, patience=2) == count
+
+
+def test_plateau_lowers_the_rate_and_goes_on_with_it(tables, tmp_path):
+    recipe = TINY.replace(
+        warmup_epochs=0, schedule="plateau", decay_epochs=1, decay_factor=0.5, learning_rate=1e-30
+    ).replace(trainable="head")  # so that the norms' statistics stay too
+    # Nothing is learnt at that rate, so every epoch after the first is a plateau.
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, out, recipe, callbacks=[Stop(epoch=2)], monitor="val_accuracy")
+    run = train(tables, out, recipe, resume=True, monitor="val_accuracy")
+    rates = run.history["learning_rate"] / 1e-30
+    np.testing.assert_allclose(rates, [1, 1, 0.5, 0.25], rtol=1e-3)
+
+
+def test_plateau_needs_a_validation(tables, tmp_path):
+    with pytest.raises(ValueError, match="'plateau' needs a validation table"):
+        train((tables[0], None), tmp_path / "run", schedule="plateau", warmup_epochs=0)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])

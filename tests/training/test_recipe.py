@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from kerasface import training
 from kerasface.data import FaceTable
 from kerasface.pipeline.augment import augmentation
+from kerasface.training.assemble import build_model
 from kerasface.training.recipe import Recipe, parse_changes
 
 TINY = Recipe(
@@ -32,8 +33,12 @@ OTHER = {
     "architecture": {"drop_path": 0.1},
     "head": "pool",
     "dropout": 0.5,
+    "weights": "model.keras",
+    "trainable": "head",
+    "train_norms": True,
     "image_size": 24,
     "epochs": 5,
+    "phases": ({"epochs": 2, "learning_rate": 1e-4}, {"epochs": 2}),
     "batch_size": 3,
     "accumulate_steps": 2,
     "optimizer": "sgd",
@@ -44,6 +49,8 @@ OTHER = {
     "warmup_epochs": 2,
     "warmup_learning_rate": 2e-4,
     "final_learning_rate": 1e-4,
+    "decay_epochs": 2,
+    "decay_factor": 0.5,
     "label_smoothing": 0.2,
     "mixup": 0.5,
     "cutmix": 0.5,
@@ -55,11 +62,21 @@ OTHER = {
     "keep": "last",
     "train_on_validation": True,
     "precision": "mixed_bfloat16",
+    "cache_features": True,
+    "feature_variants": 2,
     "max_unreadable": 0.5,
     "seed": 1,
 }
 # What must hold for a key to be read at all.
-NEEDS = {"momentum": {"optimizer": "sgd"}, "unmixed_epochs": {"mixup": 1.0}}
+NEEDS = {
+    "momentum": {"optimizer": "sgd"},
+    "unmixed_epochs": {"mixup": 1.0},
+    "train_norms": {"phases": ({"epochs": 2, "trainable": "head"}, {"epochs": 2})},
+    "cache_features": {"trainable": "head", "augment": ()},
+    "feature_variants": {"trainable": "head", "cache_features": True},
+    "decay_epochs": {"schedule": "step", "warmup_epochs": 0},
+    "decay_factor": {"schedule": "step", "warmup_epochs": 0, "decay_epochs": 2},
+}
 
 
 def test_every_key_has_another_value():
@@ -75,7 +92,18 @@ class CannedFit:
     def __init__(self):
         self.notes = {}
 
-    def __call__(self, model, batches, *, epochs, validation_data, callbacks, **options):
+    def __call__(
+        self,
+        model,
+        batches,
+        *,
+        epochs,
+        initial_epoch,
+        steps_per_epoch,
+        validation_data,
+        callbacks,
+        **options,
+    ):
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         optimizer.build(model.trainable_variables)
         images, labels, _ = next(iter(batches))
@@ -85,6 +113,9 @@ class CannedFit:
             "optimizer": type(optimizer).__name__ + json.dumps(optimizer.get_config(), default=str),
             "loss": model.loss.get_config(),
             "images": images.numpy().tobytes(),
+            "later images": [
+                later.numpy().tobytes() for later, _, _ in batches.skip(steps_per_epoch).take(1)
+            ],
             "labels": labels.numpy().tobytes(),
             "judged": validation_data is not None,
             "saved": [],
@@ -94,7 +125,7 @@ class CannedFit:
             callback.set_model(model)
             callback.on_train_begin()
         keeper = callbacks[-1]
-        for epoch in range(min(epochs, 5)):
+        for epoch in range(initial_epoch, min(epochs, 5)):
             logs = {"loss": 1.0, "accuracy": 0.5}
             if validation_data is not None:
                 logs |= {"val_accuracy": self.ACCURACY[epoch], "val_loss": self.LOSS[epoch]}
@@ -124,13 +155,17 @@ def noted(tmp_path, tables, monkeypatch):
     def note(recipe, name):
         train, validation = tables
         keras.utils.clear_session()  # names count up from one run to the next
-        training.train(recipe, train=train, validation=validation, out=tmp_path / name)
+        out = tmp_path / name
+        training.train(recipe, train=train, validation=validation, out=out, report=False)
         return canned.notes
 
     return note
 
 
-def test_every_key_changes_a_run(noted):
+def test_every_key_changes_a_run(noted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(7)
+    build_model(TINY, 4).save(OTHER["weights"])
     base = noted(TINY, "base")
     assert noted(TINY, "again") == base
     unchanged = []
@@ -174,6 +209,32 @@ def test_architecture_is_as_json_gives_it_back():
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
+TWO_PHASES = TINY.replace(
+    phases=[{"epochs": 2, "trainable": "head"}, {"epochs": 3, "learning_rate": 1e-5}]
+)
+
+
+def test_phases_are_recipes_of_their_own():
+    assert TWO_PHASES.epochs == 5
+    first, second = TWO_PHASES.parts()
+    assert (first.epochs, first.trainable, first.learning_rate) == (2, "head", 1e-3)
+    assert (second.epochs, second.trainable, second.learning_rate) == (3, "all", 1e-5)
+    assert first.phases == second.phases == ()
+    assert Recipe.from_json(TWO_PHASES.to_json()) == TWO_PHASES
+    assert TINY.parts() == [TINY]
+
+
+def test_phases_are_merged_by_number():
+    changed = TWO_PHASES.replace(phases={"1": {"epochs": 4}})
+    assert changed.epochs == 6
+    assert changed.phases[1] == {"epochs": 4, "learning_rate": 1e-5}
+    assert changed.phases[0] == TWO_PHASES.phases[0]
+    with pytest.raises(ValueError, match="one of the 2 of the recipe, counted from 0"):
+        TWO_PHASES.replace(phases={"2": {"epochs": 4}})
+    with pytest.raises(ValueError, match=r"Change a phase, for instance phases\.0\.epochs"):
+        TWO_PHASES.replace(epochs=9)
+
+
 def test_architecture_is_merged():
     recipe = TINY.replace(architecture={"drop_path": 0.1})
     assert recipe.architecture == {**TINY.architecture, "drop_path": 0.1}
@@ -200,6 +261,20 @@ def test_architecture_is_merged():
         ({"architecture": 5}, "`architecture` must be options by name"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be at least 0"),
         ({"seed": -1}, r"`seed` must be in \[0, 4294967296\)"),
+        ({"trainable": "tail"}, "`trainable` must be 'all', 'head' or a number"),
+        ({"trainable": 0}, "trainable layers must be at least 1"),
+        ({"schedule": "step"}, "'cosine' and 'constant' have a warm-up"),
+        (
+            {"cache_features": True, "trainable": "head", "mixup": 0.5},
+            "Cached features cannot be mixed",
+        ),
+        ({"phases": 5}, "`phases` must be a list of phases"),
+        ({"phases": [{"learning_rate": 1}]}, "Every phase must say its `epochs`"),
+        ({"phases": [{"epochs": 3, "batch_size": 2}]}, "'batch_size' in phase 0"),
+        ({"phases": [{"epochs": 3, "trainabel": 2}]}, "Did you mean 'trainable'"),
+        ({"phases": [{"epochs": 3}, {"epochs": 3, "trainable": -1}]}, "In phase 1: A number"),
+        ({"phases": [{"epochs": 3}], "epochs": 4}, "`epochs` is the sum of theirs"),
+        ({"phases": {0: {"epochs": 3}}}, "one of the 0 of the recipe"),
     ],
 )
 def test_wrong_values(changes, message):
@@ -215,6 +290,10 @@ def test_wrong_values(changes, message):
         (["head=none", "train_on_validation=true"], {"head": None, "train_on_validation": True}),
         (["augment=face,random_erasing:0.5"], {"augment": ["face", "random_erasing:0.5"]}),
         (["augment=[]"], {"augment": []}),
+        (
+            ["phases.1.learning_rate=1e-5", "phases.1.epochs=3", "phases.0.trainable=head"],
+            {"phases": {"1": {"learning_rate": 1e-5, "epochs": 3}, "0": {"trainable": "head"}}},
+        ),
         (["augment=none"], {"augment": None}),
         (
             ["architecture.drop_path=0.1", "architecture.channels=8,16"],
@@ -234,6 +313,8 @@ def test_words_from_the_shell(words, changes):
         ["epochs.first=3"],
         ["architecture.a.b=1"],
         ["architecture=5", "architecture.drop_path=1"],
+        ["phases.1=3"],
+        ["phases.1.epochs.first=3"],
     ],
 )
 def test_words_that_are_no_change(words):

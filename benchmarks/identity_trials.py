@@ -1,0 +1,143 @@
+"""The runs behind the recipe ``identity_small``: one change a run, judged on a part of *train*.
+
+    python benchmarks/identity_trials.py --data data/train --out runs/trials
+    python benchmarks/identity_trials.py --data data/train --out runs/trials --only base 'mixup 0.2'
+
+Every trial trains on 85% of each person's pictures and is judged on the other 15% (stratified,
+seed 0), by the last epoch's weights, or their moving average where the trial keeps one. The dev
+folder is not read. Finished trials are not run again; ``trials.csv`` holds a row each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+
+import keras
+import pandas as pd
+
+import kerasface
+
+BASE = kerasface.training.Recipe(
+    model="resnet_small",
+    architecture={"stem_stride": 2, "channels": [24, 48, 96, 192]},
+    image_size=56,
+    epochs=12,
+    batch_size=32,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    warmup_epochs=1,
+    warmup_learning_rate=1e-4,
+    final_learning_rate=1e-6,
+    label_smoothing=0.1,
+    augment=("flip", "rotation:10", "color_jitter:0.2"),
+    keep="last",
+)
+AUGMENT = BASE.augment
+COSINE = {"head": "cosine:30"}
+# The first ones change `BASE`; the others stand on what was best of them, the cosine head.
+TRIALS: dict[str, dict] = {
+    "base": {},
+    "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
+    "crop 0.6": {"augment": ("crop:0.6", *AUGMENT)},
+    "double": {"head": "double"},
+    "cosine 8": {"head": "cosine:8"},
+    "cosine 16": {"head": "cosine:16"},
+    "cosine 30": COSINE,
+    "cosine 64": {"head": "cosine:64"},
+}
+# What decides how fast it learns shows in few epochs ...
+TRIALS |= {
+    f"cosine 30, {name}": COSINE | changes
+    for name, changes in {
+        "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
+        "rate 1e-3": {"learning_rate": 1e-3},
+        "rate 4e-3": {"learning_rate": 4e-3},
+        "sgd": {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 0.01},
+        "cutmix, last 4 without": {"cutmix": 1.0, "unmixed_epochs": 4},
+        "zero init": {"architecture": {"zero_init_residual": True}},
+        "stem stride 4": {"architecture": {"stem_stride": 4}},
+        "nano": {"model": "convnext_nano", "architecture": {}},
+        "nano, LayerScale": {"model": "convnext_nano", "architecture": {"layer_scale": 1e-4}},
+    }.items()
+}
+# ... what keeps it from learning by heart does not.
+LONG = COSINE | {"epochs": 30}
+TRIALS |= {"30 epochs": LONG} | {
+    f"30 epochs, {name}": LONG | changes
+    for name, changes in {
+        "average": {"ema": 0.99},
+        "decay 0.2": {"weight_decay": 0.2},
+        "flip alone": {"augment": ("flip",)},
+        "rotation 20": {"augment": ("flip", "rotation:20", "color_jitter:0.2")},
+        "crop 0.8": {"augment": ("crop:0.8", *AUGMENT)},
+        "crop 0.6": {"augment": ("crop:0.6", *AUGMENT)},
+        "erasing": {"augment": (*AUGMENT, "random_erasing:0.25")},
+        "rand_augment": {"augment": ("flip", "rand_augment:6")},
+        "mixup 0.2, last 6 without": {"mixup": 0.2, "unmixed_epochs": 6},
+        "cutmix, last 10 without": {"cutmix": 1.0, "unmixed_epochs": 10},
+        "no smoothing": {"label_smoothing": 0.0},
+        "drop path 0.1": {"architecture": {"drop_path": 0.1}},
+        "dropout 0.3": {"dropout": 0.3},
+    }.items()
+}
+
+
+def main() -> None:
+    """Runs the trials that are not done yet and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="the train folder")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/trials"))
+    parser.add_argument("--only", nargs="*", choices=list(TRIALS), help="default: all of them")
+    options = parser.parse_args()
+    table = kerasface.data.identity_folder(options.data)
+    train, validation = table.split(validation=0.15, seed=0)
+    for name in options.only or TRIALS:
+        folder = options.out / name
+        if (folder / "metrics.json").is_file():
+            continue
+        keras.backend.clear_session()
+        kerasface.train(
+            trial(name),
+            train=train,
+            validation=validation,
+            out=folder,
+            overwrite=folder.exists(),
+            verbose=2,
+        )
+    rows = [row(name, options.out / name) for name in TRIALS]
+    frame = pd.DataFrame([found for found in rows if found])
+    frame.to_csv(options.out / "trials.csv", index=False)
+    print(frame.to_string(index=False))
+
+
+def trial(name: str) -> kerasface.training.Recipe:
+    """The recipe of one trial."""
+    changes = TRIALS[name]
+    if "model" in changes:  # another network has other options
+        return dataclasses.replace(BASE, **changes)
+    return BASE.replace(**changes)
+
+
+def row(name: str, folder: pathlib.Path) -> dict | None:
+    """What is told of one trial; None if it is not done."""
+    if not (folder / "metrics.json").is_file():
+        return None
+    run = kerasface.training.Run(folder)
+    last = run.metrics["last"]
+    return {
+        "trial": name,
+        "change": json.dumps(TRIALS[name]),
+        "parameters": run.metrics["trainable_parameters"],
+        "minutes": round(run.history["seconds"].sum() / 60, 1),
+        "train_loss": round(last["loss"], 3),
+        "validation_loss": round(last["val_loss"], 3),
+        "validation_accuracy": round(100 * last["val_accuracy"], 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

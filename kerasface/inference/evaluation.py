@@ -1,0 +1,261 @@
+"""A run judged on images that it has not seen, and several runs side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pandas as pd
+
+from kerasface.data.folders import identity_folder
+from kerasface.data.table import UNKNOWN_FORMAT, FaceTable, check
+from kerasface.evaluation import plots
+from kerasface.evaluation.classification import Classification, mcnemar
+from kerasface.evaluation.report import (
+    facts_section,
+    figure_section,
+    report_html,
+    table_section,
+)
+from kerasface.files import replacing
+from kerasface.training import run as run_files
+from kerasface.training.record import ROOTS, read_images
+from kerasface.training.report import judge, write_report
+from kerasface.training.run import Run
+
+PREDICTIONS = "predictions.csv"
+RUNS_NOTE = "Accuracy is that of the kept weights on the validation."
+CACHED_NOTE = (
+    " Cached epochs train the head on features that the backbone made once before; their seconds "
+    "leave it out and are not to be compared with those of other epochs."
+)
+
+
+def evaluate(
+    run: str | os.PathLike | Run,
+    data: str | os.PathLike | FaceTable,
+    *,
+    out: str | os.PathLike | None = None,
+    flip: bool = False,
+    batch_size: int = 64,
+    allow_seen: bool = False,
+    verbose: int = 0,
+) -> Classification:
+    """Judges a run on labelled images and writes figures, pictures and a page.
+
+    Args:
+        run: A run or its folder.
+        data: A folder with one subfolder a class, or a table; of the run's classes.
+        out: Folder to write to: ``metrics.json``, ``per_class.csv``, ``predictions.csv``,
+            pictures and ``report.html``, which tells the folder's name. None is a folder in the
+            run, named like the data.
+        flip: Whether the probabilities of the mirrored images are averaged in.
+        batch_size: Images a step.
+        allow_seen: Whether images that the run was trained on are put up with; a warning says
+            how many there are.
+        verbose: 1 shows a progress bar.
+
+    Returns:
+        The figures.
+
+    Raises:
+        ValueError: If the classes are others, or the run was trained on some of the images.
+
+    Example:
+        >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    table = data if isinstance(data, FaceTable) else identity_folder(data, names=run.names)
+    if table.labels is None or table.multi_label or table.names != run.names:
+        raise ValueError(
+            "An evaluation needs one of the run's classes an image. "
+            f"Received: {table.summary()}, for a run of {len(run.names)} classes. "
+            "Read the folder with names=run.names."
+        )
+    table = check(table, max_unreadable=run.recipe.max_unreadable).table
+    seen = seen_images(run, table)
+    if seen and not allow_seen:
+        raise ValueError(
+            "Figures on images that a run was trained on say nothing about new ones. "
+            f"Received: {len(seen)} such of {len(table)}, for instance {seen[:3]}. Take them "
+            "out, or say allow_seen=True (--allow-seen)."
+        )
+    if seen:
+        warnings.warn(
+            f"the run was trained on {len(seen)} of the {len(table)} images: these figures say "
+            "nothing about new ones",
+            stacklevel=2,
+        )
+    folder = pathlib.Path(out or run.folder / "evaluation" / (table.root.name or "images"))
+    name = folder.resolve().name
+    judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
+    words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
+    write_report(run, folder / run_files.REPORT, judgement, on=words)
+    return judgement.classification
+
+
+def seen_images(run: Run, table: FaceTable) -> list[str]:
+    """Images of a table that a run was trained on, the same files or copies of them.
+
+    Args:
+        run: Its training images need not be there any more; then only paths are compared.
+        table: What is to be judged on.
+
+    Returns:
+        Their paths, relative, in the table's order.
+    """
+    frame = read_images(run.folder)
+    sides = ["train", "validation"] if run.recipe.train_on_validation else ["train"]
+    frame = frame[frame["side"].isin(sides) & (frame["format"] != UNKNOWN_FORMAT)]
+    roots = json.loads(run.path(ROOTS).read_text(encoding="utf-8"))
+    pairs = zip(frame["side"], frame["path"], strict=True)
+    trained = {os.path.realpath(os.path.join(roots[side], path)) for side, path in pairs}
+    sizes: dict[int, list[str]] = defaultdict(list)
+    for path in trained:
+        if os.path.isfile(path):
+            sizes[os.path.getsize(path)].append(path)
+    lost = len(trained) - sum(map(len, sizes.values()))
+    if lost:
+        warnings.warn(
+            f"{lost} of the {len(trained)} images that the run was trained on are not where they "
+            "were: copies of them cannot be told from new images",
+            stacklevel=3,
+        )
+    digests: dict[int, set[str]] = {}
+    seen = []
+    for path, full in zip(table.paths, table.full_paths(), strict=True):
+        real = os.path.realpath(full)
+        size = os.path.getsize(real)
+        if real in trained:
+            seen.append(path)
+        elif size in sizes:
+            if size not in digests:
+                digests[size] = {_digest(other) for other in sizes[size]}
+            if _digest(real) in digests[size]:
+                seen.append(path)
+    return seen
+
+
+def compare(
+    runs: Sequence[str | os.PathLike | Run], out: str | os.PathLike = "compare.html"
+) -> pd.DataFrame:
+    """Puts runs side by side, as judged on their validation images.
+
+    Args:
+        runs: Two or more finished runs with a validation, or their folders.
+        out: The HTML page to write: a table, all curves in one picture and, where the best two
+            were judged on the same images, McNemar's test between them.
+
+    Returns:
+        One row a run, best first: ``run``, ``model``, ``head``, ``accuracy``, ``accuracy_low``,
+        ``accuracy_high`` (95% interval), ``auc_macro``, ``parameters`` (trainable), ``epochs``,
+        ``cached_epochs`` (those of them that trained on cached features, which leave the backbone
+        out), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
+
+    Raises:
+        ValueError: If there are fewer than two runs, or one has no validation figures.
+
+    Example:
+        >>> compare(["runs/a", "runs/b"], "compare.html")  # doctest: +SKIP
+    """
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    if len(opened) < 2:
+        raise ValueError(f"A comparison needs at least two runs. Received: {len(opened)}.")
+    names = _distinct_names(opened)
+    rows = [_row(name, run) for name, run in zip(names, opened, strict=True)]
+    frame = pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable")
+    histories = {name: run.history for name, run in zip(names, opened, strict=True)}
+    best, second = (opened[names.index(name)] for name in frame["run"].head(2))
+    sections = [
+        table_section(
+            "Runs", frame, RUNS_NOTE + (CACHED_NOTE if any(frame["cached_epochs"]) else "")
+        ),
+        figure_section("Curves", plots.curves_overlay(histories)),
+        _paired_section(best, second, frame["run"].head(2).tolist()),
+    ]
+    with replacing(out) as part:
+        part.write_text(report_html("Comparison", sections), encoding="utf-8")
+    return frame.reset_index(drop=True)
+
+
+def _row(name: str, run: Run) -> dict:
+    path = run.path(run_files.VALIDATION) / run_files.METRICS
+    if not path.is_file():
+        raise ValueError(
+            "Runs are compared by their validation figures. "
+            f"Received: {os.fspath(run.folder)!r}, which has no {path.name} in "
+            f"{run_files.VALIDATION}/. Train it with a validation table."
+        )
+    judged = json.loads(path.read_text(encoding="utf-8"))
+    keys = ("accuracy", "accuracy_low", "accuracy_high", "auc_macro")
+    return {
+        "run": name,
+        "model": run.recipe.model,
+        "head": run.recipe.head or "own",
+        **{key: judged[key] for key in keys},
+        "parameters": run.metrics["trainable_parameters"],
+        "epochs": len(run.history),
+        "cached_epochs": _cached_epochs(run),
+        "seconds_per_epoch": run.metrics["seconds_per_epoch"],
+        "inference_images_per_second": judged["inference_images_per_second"],
+    }
+
+
+def _cached_epochs(run: Run) -> int:
+    epochs = run.history["epoch"]
+    count = start = 0
+    for part in run.recipe.parts():
+        end = start + part.total_epochs
+        if part.cached:  # a phase may have stopped early
+            count += int(((epochs > start) & (epochs <= end)).sum())
+        start = end
+    return count
+
+
+def _paired_section(best: Run, second: Run, names: list[str]):
+    title = f"{names[0]} against {names[1]}"
+    frames = [
+        pd.read_csv(
+            run.path(run_files.VALIDATION) / PREDICTIONS,
+            dtype={"path": str, "label": str, "prediction": str},
+            keep_default_na=False,
+        )
+        for run in (best, second)
+    ]
+    columns = ["path", "label"]
+    if not frames[0][columns].equals(frames[1][columns]):
+        return facts_section(title, {}, "They were judged on different images: no paired test.")
+    correct = [frame["correct"].to_numpy(bool) for frame in frames]
+    test = mcnemar(*correct)
+    facts = {
+        "images": test["images"],
+        f"right in {names[0]} alone": test["only_a"],
+        f"right in {names[1]} alone": test["only_b"],
+        "difference": test["difference"],
+        "95% interval of it, from": test["difference_low"],
+        "to": test["difference_high"],
+        "p value": test["p_value"],
+    }
+    return facts_section(title, facts, "McNemar's exact test on the same images.")
+
+
+def _distinct_names(runs: Sequence[Run]) -> list[str]:
+    """Folder names, with as much of their path as tells them apart."""
+    parts = [run.folder.resolve().parts for run in runs]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(path[-depth:]) for path in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(
+        "A comparison needs different runs. "
+        f"Received: {sorted({os.fspath(run.folder) for run in runs})}, one of them twice."
+    )
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

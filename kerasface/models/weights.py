@@ -1,0 +1,231 @@
+"""Weights into models: ImageNet's, those of a backbone's file, those of another run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import re
+import tempfile
+
+import h5py
+import keras
+
+from kerasface.models import heads
+from kerasface.models.applications import APPLICATIONS, construct
+
+# Keras keeps the files at these addresses under names of its own.
+KEPT_AS = {
+    "NASNet-large-no-top.h5": "nasnet_large_no_top.h5",
+    "NASNet-mobile-no-top.h5": "nasnet_mobile_no_top.h5",
+}
+
+
+def load_weights(
+    model: keras.Model, weights: str | os.PathLike, *, application: str | None = None
+) -> None:
+    """Fills a model with weights.
+
+    Args:
+        model: Made by `build`.
+        weights: ``"imagenet"``; a ``.keras`` model, whose layers are taken in their order; a
+            ``.weights.h5`` file of the whole model; or, for a backbone of `keras.applications`,
+            a ``.weights.h5`` or older ``.h5`` file of it without its top.
+        application: Which backbone of ``APPLICATIONS`` the model has; None is none of them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        RuntimeError: If the ImageNet weights cannot be downloaded; says where to put the file.
+        ValueError: If the weights are another network's; a layer and both shapes are named. Of a
+            ``.keras`` model the last layer may differ, which then keeps its own weights.
+    """
+    if weights == "imagenet":
+        _load_imagenet(model, application)
+        return
+    path = pathlib.Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(
+            "`weights` must be 'imagenet' or a file. "
+            f"Received: {os.fspath(path)!r}, which does not exist."
+        )
+    if path.suffix == ".keras":
+        _load_model_file(model, path)
+    elif path.name.endswith(".weights.h5"):
+        _load_weights_file(model, path, application)
+    elif path.suffix == ".h5" and application is not None:
+        _load_backbone(model, path, application)
+    else:
+        raise ValueError(
+            "`weights` must end with .keras or .weights.h5"
+            f"{' or .h5' if application else ''}. Received: {os.fspath(path)!r}."
+        )
+
+
+def _load_imagenet(model: keras.Model, application: str | None) -> None:
+    if application is None:
+        raise ValueError(
+            "Only the backbones of keras.applications have ImageNet weights. "
+            f"Received: weights='imagenet' for {model.name!r}. "
+            "Leave it out, or take for instance 'mobilenet_v2'."
+        )
+    try:
+        source = construct(application, weights="imagenet", input_shape=model.input_shape[1:])
+    except Exception as error:  # Keras raises a plain Exception with the address in its text
+        address = re.search(r"https?://\S+?(?=:?(\s|$))", str(error))
+        if address is None:
+            raise
+        file = address.group().rsplit("/", 1)[-1]
+        kept_as = KEPT_AS.get(file)
+        raise RuntimeError(
+            "weights='imagenet' are downloaded at their first use. "
+            f"Received: {' '.join(str(error).split())}. Where there is no network, put {file} "
+            f"{f'as {kept_as} ' if kept_as else ''}into ~/.keras/models, or give its path as "
+            "`weights`."
+        ) from error
+    _copy_backbone(source, model)
+
+
+def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
+    """Copies layer by layer in their order: some backbones number their layers' names anew."""
+    source = keras.saving.load_model(path, compile=False)
+    layers = [layer for layer in model.layers if layer.weights]
+    given = [layer for layer in source.layers if layer.weights]
+    for position, layer in enumerate(layers):
+        is_last = layer is layers[-1] and heads.is_head(layer)
+        other = given[position] if position < len(given) else None
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        shapes = other and [tuple(weight.shape) for weight in other.weights]
+        if other is not None and shapes == wanted:
+            if not isinstance(layer, keras.layers.Normalization):  # see `_copy_backbone`
+                layer.set_weights(other.get_weights())
+        elif not is_last:
+            raise ValueError(
+                f"Every layer but the last must fit the weights in {os.fspath(path)!r}. "
+                f"Received: layer {layer.name!r} of shapes {wanted} against "
+                f"{'no such layer' if other is None else f'{other.name!r} of shapes {shapes}'}. "
+                "Build the architecture that the file was saved from."
+            )
+
+
+def _load_weights_file(model: keras.Model, path: pathlib.Path, application: str | None) -> None:
+    """Of the whole model or, where it is that of an application, of its backbone."""
+    misfit = _first_misfit(model, path)
+    if misfit is None:
+        model.load_weights(path)
+    elif application is None:
+        raise ValueError(
+            f"`weights` must be those of {model.name!r} as it is built here. "
+            f"Received: {os.fspath(path)!r}: {misfit}. Build the architecture that the file was "
+            "saved from."
+        )
+    else:
+        _load_backbone(model, path, application)
+
+
+def _load_backbone(model: keras.Model, path: pathlib.Path, application: str) -> None:
+    source = construct(application, input_shape=model.input_shape[1:])
+    is_older = not path.name.endswith(".weights.h5")
+    misfit = _first_older_misfit(source, path) if is_older else _first_misfit(source, path)
+    if misfit is None:
+        source.load_weights(path)
+    else:
+        constructor = APPLICATIONS[application].constructor
+        raise ValueError(
+            f"`weights` must be those of keras.applications.{constructor} without its top. "
+            f"Received: {os.fspath(path)!r}: {misfit}. Save them with include_top=False."
+        )
+    _copy_backbone(source, model)
+
+
+def _copy_backbone(source: keras.Model, model: keras.Model) -> None:
+    """Copies layer by layer, but for the statistics of the input, which never change."""
+    layers = [layer for layer in model.layers if layer.weights and not heads.is_head(layer)]
+    given = [layer for layer in source.layers if layer.weights]
+    for layer, other in zip(layers, given, strict=True):
+        if not isinstance(layer, keras.layers.Normalization):
+            layer.set_weights(other.get_weights())
+
+
+def _first_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
+    """Where a ``.weights.h5`` file first differs from what the model would save, in words."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = os.path.join(folder, "own.weights.h5")
+        model.save_weights(own)
+        wanted = _shapes(own)
+    given = _shapes(path)
+    for key, (layer, shape) in wanted.items():
+        if key not in given:
+            return f"it has nothing for the layer {layer!r}, whose weights have shape {shape}"
+        if given[key][1] != shape:
+            return f"the layer {layer!r} has shape {shape} here and {given[key][1]} there"
+    for key, (layer, shape) in given.items():
+        if key not in wanted:
+            return f"its layer {layer!r} of shape {shape} is not here"
+    return None
+
+
+def _first_older_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
+    """As `_first_misfit`, of an older ``.h5`` file, whose layers are taken in their order."""
+    wanted = [
+        (layer.name, [tuple(weight.shape) for weight in _older_order(layer)])
+        for layer in model.layers
+        if layer.weights
+    ]
+    given = _older_shapes(path)
+    missing = ("", None)
+    for (name, shapes), (other, found) in itertools.zip_longest(wanted, given, fillvalue=missing):
+        if found is None:
+            return f"it has nothing for the layer {name!r}, whose weights have shapes {shapes}"
+        if shapes is None:
+            return f"its layer {other!r} of shapes {found} is not here"
+        if shapes != found:
+            return f"the layer {name!r} has shapes {shapes} here and {other!r} {found} there"
+    return None
+
+
+def _older_order(layer: keras.layers.Layer) -> list:
+    return layer.trainable_weights + layer.non_trainable_weights
+
+
+def _older_shapes(path: pathlib.Path) -> list[tuple[str, list[tuple[int, ...]]]]:
+    """Name and shapes of each layer with weights, in the order of an older ``.h5`` file."""
+    with _opened(path) as file:
+        group = file.get("model_weights", file)
+        layers = [(name, group[name]) for name in _names(group, "layer_names")]
+        shapes = [
+            (name, [layer[weight].shape for weight in _names(layer, "weight_names")])
+            for name, layer in layers
+        ]
+    return [(name, found) for name, found in shapes if found]
+
+
+def _names(group: h5py.Group, key: str) -> list[str]:
+    """A list of names from HDF5 attributes; a long one is kept in numbered parts."""
+    parts = [key]
+    if key not in group.attrs:
+        numbered = (f"{key}{number}" for number in itertools.count())
+        parts = list(itertools.takewhile(lambda part: part in group.attrs, numbered))
+    names = [name for part in parts for name in group.attrs[part]]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _opened(path: str | os.PathLike) -> h5py.File:
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        raise ValueError(
+            f"A weights file must be readable HDF5. Received: {os.fspath(path)!r}: {error}"
+        ) from error
+
+
+def _shapes(path: str | os.PathLike) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Place in the file to name of the layer and shape of one of its weights."""
+    found = {}
+
+    def visit(key, item):
+        if isinstance(item, h5py.Dataset) and not key.startswith("optimizer"):
+            found[key] = (item.parent.attrs.get("name", item.parent.name), item.shape)
+
+    with _opened(path) as file:
+        file.visititems(visit)
+    return found

@@ -1,0 +1,214 @@
+"""Features of a frozen backbone, computed once and kept on disk, and the head that learns on them.
+
+The order of the examples, their augmentation and the head's dropout are those of a training on the
+images, so the results agree up to the rounding of the features to float16. A backbone that is
+frozen as a whole is in inference mode with and without the cache: its own dropouts are off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from kerasface.data.table import FaceTable
+from kerasface.files import replacing
+from kerasface.models import heads
+from kerasface.pipeline.streams import index_batches, steps_per_epoch, stream
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What a backbone makes of a table.
+
+    Attributes:
+        values: float16 ``[variants, N, ...]``, memory-mapped.
+        weights: float32 ``[variants, N]``, 0 for files that could not be read.
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+
+
+def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """A model as what is frozen and what learns; both share its layers.
+
+    A head that begins with global pooling begins behind it, since what is pooled is a small
+    part of the feature map.
+
+    Args:
+        model: Made by `kerasface.build`.
+
+    Returns:
+        ``(images -> features, features -> outputs)``.
+    """
+    first = next(layer for layer in model.layers if heads.is_head(layer))
+    pooled = isinstance(first, keras.layers.GlobalAveragePooling2D)
+    features = first.output if pooled else first.input
+    backbone = keras.Model(model.input, features, name=f"{model.name}_backbone")
+    return backbone, keras.Model(features, model.output, name=f"{model.name}_head")
+
+
+class HeadTraining(keras.Model):
+    """A model for ``fit`` whose head trains while its backbone is in inference mode.
+
+    A class, since functional models hand ``training=True`` down to every layer, even to a nested
+    model that was called with ``training=False``: the dropouts of a frozen backbone would go on.
+
+    Args:
+        backbone: Images to features, see `split_model`; nothing in it is trainable.
+        head: Features to outputs.
+    """
+
+    def __init__(self, backbone: keras.Model, head: keras.Model):
+        super().__init__(name=f"{head.name}_training")
+        self.backbone = backbone
+        self.head = head
+        self.built = True  # both are
+
+    def call(self, images, training=None):
+        return self.head(self.backbone(images, training=False), training=training)
+
+
+def extract(
+    backbone: keras.Model,
+    table: FaceTable,
+    folder: pathlib.Path,
+    *,
+    image_size: int,
+    batch_size: int,
+    augment: tuple[str, ...] = (),
+    variants: int = 1,
+    seed: int = 0,
+    on_unreadable: Callable[[str], None] | None = None,
+    verbose: bool = False,
+) -> Features:
+    """The features of a table, from disk if they are there.
+
+    Args:
+        backbone: Images to features, in inference mode.
+        table: What is read.
+        folder: Where features are kept. A file's name is a hash of all that decides them: the
+            network with its preprocessing, its weights, the contents of the files, image size,
+            augmentation, variants and seed.
+        image_size: Side of the square images in pixels.
+        batch_size: Images a step.
+        augment: As in `stream`; empty gives the images as they are.
+        variants: How many augmented pictures of each image, those of the first epochs of a
+            training stream; 1 without augmentation.
+        seed: Seed of the augmentation.
+        on_unreadable: As in `stream`.
+        verbose: Whether a progress bar is shown.
+
+    Returns:
+        The features, rows in the table's order.
+    """
+    settings = {
+        "image_size": image_size,
+        "augment": list(augment),
+        "variants": variants,
+        "seed": seed if augment else None,
+    }
+    path = folder / f"{_fingerprint(backbone, table, settings)}.npy"
+    weights_path = path.with_suffix(".weights.npy")
+    if not path.is_file():
+        shape = (variants, len(table), *backbone.output_shape[1:])
+        weights = np.zeros(shape[:2], np.float32)
+        with replacing(path) as part:
+            values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+            batches = _pictures(table, settings, batch_size, augment, variants, seed, on_unreadable)
+            total = variants * steps_per_epoch(table, batch_size)
+            hidden = None if verbose else True  # None: where nobody looks
+            for variant, rows, images, readable in tqdm(
+                batches, total=total, desc="features", unit=" batches", disable=hidden
+            ):
+                values[variant, rows] = backbone.predict_on_batch(images)
+                weights[variant, rows] = readable
+            values.flush()
+            del values
+            with replacing(weights_path) as weights_part:
+                np.save(weights_part, weights)
+    return Features(np.load(path, mmap_mode="r"), np.load(weights_path))
+
+
+def feature_stream(
+    features: Features,
+    table: FaceTable,
+    *,
+    batch_size: int,
+    training: bool = False,
+    seed: int = 0,
+    epochs: int = 1,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Batches of features in the order that `stream` has for the images.
+
+    Args:
+        features: What `extract` gave for the table.
+        table: Whose labels are taken.
+        batch_size: Largest number of examples a batch.
+        training: Whether the order is shuffled anew each epoch.
+        seed: Seed of the order.
+        epochs: How many; each takes the next of the variants.
+        start_step: Batches left out at the beginning.
+
+    Returns:
+        Data set of ``(features, labels, weights)``: float32 ``[batch, ...]``, one-hot float32
+        ``[batch, classes]``, float32 ``[batch]``.
+    """
+    labels = tf.constant(table.labels, tf.int32)
+    variants = len(features.values)
+
+    def gather(epoch, rows):
+        variant = epoch % variants
+        return features.values[variant, rows].astype(np.float32), features.weights[variant, rows]
+
+    def load(epoch, _, rows):
+        values, weights = tf.numpy_function(gather, [epoch, rows], [tf.float32, tf.float32])
+        values = tf.ensure_shape(values, [None, *features.values.shape[2:]])
+        targets = tf.one_hot(tf.gather(labels, rows), len(table.names))
+        return values, targets, tf.ensure_shape(weights, [None])
+
+    order = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
+    batches = order.skip(start_step).map(load, num_parallel_calls=1)
+    total = steps_per_epoch(table, batch_size) * epochs - start_step
+    return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
+
+
+def _pictures(table, settings, batch_size, augment, variants, seed, on_unreadable):
+    """``(variant, rows, images, weights)`` a batch."""
+    options = {"image_size": settings["image_size"], "batch_size": batch_size}
+    if augment:
+        options |= {"training": True, "augment": augment, "seed": seed}
+    images = stream(table, **options, epochs=variants, on_unreadable=on_unreadable)
+    order = index_batches(
+        len(table), batch_size, training=bool(augment), seed=seed, epochs=variants
+    )
+    for (variant, _, rows), (pixels, _, weights) in zip(
+        order.as_numpy_iterator(), images.as_numpy_iterator(), strict=True
+    ):
+        yield int(variant), rows, pixels, weights
+
+
+def _fingerprint(backbone: keras.Model, table: FaceTable, settings: dict) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    config = json.dumps(backbone.get_config(), sort_keys=True, default=str)
+    # Names count up within a process and say nothing of what a network does.
+    digest.update(re.sub(r'_\d+"', '"', config).encode())
+    for array in backbone.get_weights():
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for path in table.full_paths():
+        try:
+            content = pathlib.Path(path).read_bytes()
+        except OSError:
+            content = b""
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,184 @@
+"""`recommend`: a recipe from what a table holds and what it is trained on, with the reasons.
+
+The rules are few, and each names the measurement behind it; the README has the runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from kerasface.data.table import FaceTable
+from kerasface.training.recipe import Recipe
+from kerasface.training.recipes import named_recipe
+
+MANY_IMAGES = 20_000
+SAMPLED_FILES = 200
+# What the small recipe was measured with: 30 epochs of 2,633 images.
+MEASURED_VIEWS = 30 * 2633
+FEWEST_EPOCHS, MOST_EPOCHS = 30, 100
+FEW_IMAGES_A_PERSON = 5
+# A picture is enlarged by this much before the next smaller size is taken.
+ENLARGED = 1.25
+SMALL_SIZE, MEDIUM_SIZE, LARGE_SIZE = 64, 112, 224
+# Images a second that one core trains `identity_small` with, by image size.
+CORE_SPEED = {SMALL_SIZE: 75.0, MEDIUM_SIZE: 27.0}
+LONGEST_HOURS = 12.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """A recipe and why.
+
+    Attributes:
+        recipe: Ready for `kerasface.train`.
+        reasons: One sentence a decision.
+    """
+
+    recipe: Recipe
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"- {reason}" for reason in self.reasons)
+
+
+def recommend(
+    table: FaceTable, *, gpu: bool | None = None, cores: int | None = None
+) -> Recommendation:
+    """Chooses a recipe for training from scratch.
+
+    Args:
+        table: The training images, one class each; the headers of up to 200 files are read.
+        gpu: Whether the training will have one; None looks at this machine.
+        cores: Processor cores; None counts this machine's.
+
+    Returns:
+        The recipe and the reason of every choice.
+
+    Raises:
+        ValueError: If the table has no single class an image, fewer than two classes, or none of
+            the sampled files is an image.
+
+    Example:
+        >>> print(recommend(table))  # doctest: +SKIP
+        - 2,633 images are few: identity_small ...
+    """
+    if table.labels is None or table.multi_label:
+        raise ValueError(
+            "A recipe is recommended for one class an image. "
+            f"Received: a table {'with attributes' if table.multi_label else 'unlabeled'}."
+        )
+    counts = table.counts()
+    if len(counts) < 2:
+        raise ValueError(
+            f"A classifier needs at least two classes. Received: {list(counts.index)}."
+        )
+    if gpu is None:
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+    side = _median_side(table)
+    if len(table) >= MANY_IMAGES and gpu:
+        chosen = _many(table, side)
+    else:
+        chosen = _few(table, side, gpu, cores or os.cpu_count() or 1)
+    if counts.median() < FEW_IMAGES_A_PERSON:
+        chosen = dataclasses.replace(chosen, reasons=(*chosen.reasons, _scarce(counts.median())))
+    return chosen
+
+
+def _many(table: FaceTable, side: float) -> Recommendation:
+    size = _largest_fitting(side, (MEDIUM_SIZE, LARGE_SIZE))
+    reasons = (
+        f"{len(table):,} images are many, and there is a GPU: recipe hw2p2, which was made for "
+        "140,000 images of 7,001 people and reached about 90% there.",
+        _size_reason(size, side),
+    )
+    return Recommendation(named_recipe("hw2p2").replace(image_size=size), reasons)
+
+
+def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation:
+    recipe = named_recipe("identity_small")
+    if len(table) < MANY_IMAGES:
+        first = f"{len(table):,} images are few: recipe identity_small, measured on 2,633."
+    else:
+        first = (
+            f"{len(table):,} images are many, but there is no GPU: recipe identity_small, whose "
+            "network trains three times as fast on processors as that of hw2p2."
+        )
+    size = _largest_fitting(side, (SMALL_SIZE, MEDIUM_SIZE))
+    reasons = [first, _size_reason(size, side)]
+    views = MEASURED_VIEWS / len(table)
+    epochs = int(np.clip(round(views), FEWEST_EPOCHS, MOST_EPOCHS))
+    reasons.append(_epochs_reason(epochs, views))
+    if not gpu:
+        hours = _hours(table, epochs, size, cores)
+        if hours > LONGEST_HOURS and size > SMALL_SIZE:
+            size = SMALL_SIZE
+            reasons.append(
+                f"At {MEDIUM_SIZE} px that is about {hours:.0f} hours on {cores} cores: "
+                f"{SMALL_SIZE} px instead, about {_hours(table, epochs, size, cores):.0f} hours."
+            )
+        else:
+            reasons.append(f"About {_duration(hours)} on {cores} cores.")
+    recipe = recipe.replace(image_size=size, epochs=epochs)
+    if size == SMALL_SIZE:
+        # The same feature maps as at twice the size with the usual stem.
+        recipe = recipe.replace(architecture={"stem_stride": 2})
+    return Recommendation(recipe, tuple(reasons))
+
+
+def _median_side(table: FaceTable) -> float:
+    """Median of the shorter sides, in pixels, of up to ``SAMPLED_FILES`` images."""
+    rows = np.linspace(0, len(table) - 1, min(len(table), SAMPLED_FILES)).astype(int)
+    sides = []
+    for path in table.take(rows).full_paths():
+        try:
+            with Image.open(path) as image:  # reads the header alone
+                sides.append(min(image.size))
+        except (OSError, ValueError):  # `train` lists what cannot be read
+            continue
+    if not sides:
+        raise ValueError(
+            "The training files must be images. "
+            f"Received: {len(rows)} sampled files of {table.root} of which none is."
+        )
+    return float(np.median(sides))
+
+
+def _largest_fitting(side: float, sizes: tuple[int, ...]) -> int:
+    return max([size for size in sizes if size <= ENLARGED * side], default=sizes[0])
+
+
+def _size_reason(size: int, side: float) -> str:
+    return (
+        f"{size} px: the pictures' shorter side is {side:.0f} pixels (median of a sample), and "
+        "enlarging them costs time and shows nothing."
+    )
+
+
+def _epochs_reason(epochs: int, views: float) -> str:
+    if epochs == FEWEST_EPOCHS:
+        return f"{epochs} epochs, as measured."
+    limit = "" if epochs < MOST_EPOCHS else f", not more than {MOST_EPOCHS}"
+    return (
+        f"{epochs} epochs, so that the network sees about as many pictures as where it was "
+        f"measured{limit}."
+    )
+
+
+def _scarce(median: float) -> str:
+    return (
+        f"A person has {median:.0f} pictures (median): from scratch that is hardly enough. More "
+        "pictures a person help most."
+    )
+
+
+def _hours(table: FaceTable, epochs: int, size: int, cores: int) -> float:
+    return len(table) * epochs / (CORE_SPEED[size] * cores) / 3600
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(60 * hours))} minutes"

@@ -1,0 +1,110 @@
+"""`recommend`: which recipe for what data and hardware, and that it says why."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasface.data import FaceTable
+from kerasface.training import Recommendation, named_recipe, recommend
+from kerasface.training.recommendation import MANY_IMAGES
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Makes a table of ``count`` rows, ``each`` a person, over one picture of a size."""
+
+    def make(count, each=20, size=(200, 220)):
+        image = np.full((size[1], size[0], 3), 127, np.uint8)
+        keras.utils.save_img(tmp_path / "face.png", image, scale=False)
+        people = count // each
+        return FaceTable(
+            tmp_path,
+            np.full(count, "face.png", dtype=object),
+            np.arange(count) % people,
+            [str(person) for person in range(people)],
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_few_images(table, gpu):
+    chosen = recommend(table(2600), gpu=gpu, cores=2)
+    assert isinstance(chosen, Recommendation)
+    assert chosen.recipe == named_recipe("identity_small")
+    assert "2,600 images" in chosen.reasons[0]
+    assert any("on 2 cores" in reason for reason in chosen.reasons) is not gpu
+
+
+@pytest.mark.parametrize(("gpu", "recipe"), [(True, "hw2p2"), (False, "identity_small")])
+def test_many_images(table, gpu, recipe):
+    chosen = recommend(table(MANY_IMAGES), gpu=gpu, cores=64)
+    assert chosen.recipe.model == named_recipe(recipe).model
+    assert recipe in chosen.reasons[0]
+    fewer = recommend(table(MANY_IMAGES - 20), gpu=gpu, cores=64)
+    assert fewer.recipe.model == named_recipe("identity_small").model
+
+
+@pytest.mark.parametrize(
+    ("size", "few", "many"),
+    [
+        ((30, 30), 64, 112),
+        ((64, 300), 64, 112),
+        ((89, 109), 64, 112),
+        ((90, 109), 112, 112),
+        ((178, 218), 112, 112),
+        ((180, 200), 112, 224),
+        ((1000, 900), 112, 224),
+    ],
+)
+def test_image_size(table, size, few, many):
+    small = recommend(table(2600, size=size), gpu=True).recipe
+    assert small.image_size == few
+    assert small.architecture["stem_stride"] == {64: 2, 112: 4}[few]
+    assert recommend(table(MANY_IMAGES, size=size), gpu=True).recipe.image_size == many
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(400, 100), (1000, 79), (2600, 30), (9000, 30)])
+def test_epochs(table, count, epochs):
+    assert recommend(table(count), gpu=True).recipe.epochs == epochs
+
+
+def test_a_long_training_gets_smaller_pictures(table):
+    images = MANY_IMAGES * 10
+    slow = recommend(table(images), gpu=False, cores=2)
+    assert slow.recipe.image_size == 64
+    assert any("64 px instead" in reason for reason in slow.reasons)
+    assert recommend(table(images), gpu=False, cores=200).recipe.image_size == 112
+
+
+def test_scarce_people_are_told_of(table):
+    said = [
+        any("hardly enough" in reason for reason in recommend(table(600, each=each)).reasons)
+        for each in (4, 5)
+    ]
+    assert said == [True, False]
+
+
+def test_reasons_are_a_list_to_print(table):
+    chosen = recommend(table(2600))
+    assert str(chosen).splitlines() == [f"- {reason}" for reason in chosen.reasons]
+
+
+def test_hardware_is_looked_up(table, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert "on 7 cores" in str(recommend(table(2600)))
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [kind])
+    assert "cores" not in str(recommend(table(2600)))
+
+
+def test_what_cannot_be_recommended_for(table, tmp_path):
+    some = table(40)
+    with pytest.raises(ValueError, match="unlabeled"):
+        recommend(FaceTable(some.root, some.paths))
+    with pytest.raises(ValueError, match="with attributes"):
+        recommend(FaceTable(some.root, some.paths, np.ones((40, 1), int), ["Smiling"]))
+    with pytest.raises(ValueError, match=r"at least two classes. Received: \['0'\]"):
+        recommend(table(20))
+    (tmp_path / "face.png").write_text("no image")
+    with pytest.raises(ValueError, match="40 sampled files"):
+        recommend(some)
