@@ -6,7 +6,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["synthetic"],
     submod_attrs={
+        "duplicates": ["near_duplicates"],
         "folders": ["identity_folder", "unlabeled_folder"],
+        "partition": ["split_folder"],
         "split": ["stratified_split"],
         "synthetic": ["draw_face", "draw_scene", "drawn_faces"],
         "table": ["CheckReport", "FaceTable", "check"],
