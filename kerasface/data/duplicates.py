@@ -51,10 +51,10 @@ def near_duplicates(hashes: np.ndarray, distance: int = NEAR_DUPLICATE) -> np.nd
         )
     # Of pictures that are wholly equal, a thousand blank ones for instance, one is compared.
     unique, place = np.unique(hashes, axis=0, return_inverse=True)
-    place = place.reshape(-1)  # a column in some versions of numpy
     pairs = _near_pairs(unique, distance)
     graph = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(unique), len(unique)))
-    group = connected_components(graph, directed=False)[1][place]
+    # numpy 2.0 gives the places as a column.
+    group = connected_components(graph, directed=False)[1][place.reshape(-1)]
     _, first, number = np.unique(group, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number.reshape(-1)]
 
@@ -69,9 +69,8 @@ def _near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
     order = np.random.default_rng(_SHUFFLE).permutation(single.shape[1])
     found = [np.zeros((0, 2), np.int64)]
     for band in np.array_split(order, distance + 1):
-        keys = np.packbits(single[:, band], axis=1)
-        _, keys = np.unique(keys, axis=0, return_inverse=True)
-        keys = keys.reshape(-1)
+        shared = np.packbits(single[:, band], axis=1)
+        keys = np.unique(shared, axis=0, return_inverse=True)[1].reshape(-1)
         rank = np.argsort(keys, kind="stable")
         keys = keys[rank]
         # Neighbours at one step, then at two, ... as long as any share the band.

@@ -82,14 +82,15 @@ def split_folder(
     source, target = pathlib.Path(source), pathlib.Path(target)
     _check_target(source, target)
     table = identity_folder(source)
+    labels = np.asarray(table.labels)
     readable, group = _groups(table, distance, progress=progress)
     side = np.full(len(table), UNREADABLE, dtype=object)
-    chosen, lonely = _choose(table.labels[readable], group[readable], shares, small, seed)
+    chosen, lonely = _choose(labels[readable], group[readable], shares, small, seed)
     side[readable] = chosen
     frame = pd.DataFrame(
         {
             "file": table.paths,
-            "person": np.asarray(table.names, dtype=object)[table.labels],
+            "person": np.asarray(table.names, dtype=object)[labels],
             "side": side,
             "group": group,
         }
@@ -239,11 +240,11 @@ def _write(
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     part.mkdir()
     try:
-        for row in frame.itertuples(index=False):
-            if row.side in shares:
-                place = part / row.side / row.file
+        for file, side in zip(frame["file"].tolist(), frame["side"].tolist(), strict=True):
+            if side in shares:
+                place = part / side / file
                 place.parent.mkdir(parents=True, exist_ok=True)
-                _WAYS[how](source.resolve() / row.file, place)
+                _WAYS[how](source.resolve() / file, place)
         frame.to_csv(part / TABLE, index=False, lineterminator="\n", errors="surrogateescape")
         if target.exists():
             target.rmdir()  # empty, as was checked

@@ -218,10 +218,15 @@ def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     # From a pixel of the crop to a place in the part, where Pillow counts from pixels' corners.
     offset = back @ (-shift - linear @ low) + 0.5 - back @ [0.5, 0.5]
     places = np.column_stack([back, offset]) * (smaller / sides)[:, None]
-    picture = picture.transform(
-        (size, size),
-        Image.Transform.AFFINE,
-        places.ravel().tolist(),
-        resample=Image.Resampling.BICUBIC,
-    )
-    return np.asarray(picture)
+    # Band by band in floating point: bytes are cut down, not rounded, by Pillow's transforms.
+    bands = [
+        band.convert("F").transform(
+            (size, size),
+            Image.Transform.AFFINE,
+            places.ravel().tolist(),
+            resample=Image.Resampling.BICUBIC,
+        )
+        for band in picture.split()
+    ]
+    crop = np.stack([np.asarray(band) for band in bands], axis=-1)
+    return np.clip(np.rint(crop), 0, 255).astype(np.uint8)

@@ -389,14 +389,19 @@ def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
     settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "rule")}
     settings |= {key: getattr(plan, key) for key in ("without", "suffix")}
     text = json.dumps(settings, indent=1, default=str)
-    path = plan.target / SETTINGS
+    path, work_folder = plan.target / SETTINGS, plan.target / WORK_FOLDER
+    if plan.target.exists() and not plan.target.is_dir():
+        raise ValueError(f"Crops must go to a folder. Received: a file, {plan.target}.")
+    plan.target.mkdir(parents=True, exist_ok=True)
+    begun = any(entry.name not in (SETTINGS, WORK_FOLDER) for entry in os.scandir(plan.target))
     if path.is_file():
         found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
-        changed = [key for key in [*wanted, *found] if found.get(key) != wanted.get(key)]
-        begun = any(entry.name not in (SETTINGS, WORK_FOLDER) for entry in os.scandir(plan.target))
-        if changed and begun:
+        changed = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
+        if not changed:
+            return
+        if begun:
             now, then = (
-                ", ".join(f"{key}={values.get(key)!r}" for key in dict.fromkeys(changed))
+                ", ".join(f"{key}={values.get(key)!r}" for key in changed)
                 for values in (wanted, found)
             )
             raise ValueError(
@@ -404,14 +409,15 @@ def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
                 f"Received: {now}, where {plan.target} was begun with {then}. Name a new folder "
                 "or delete that one."
             )
-        if not changed:
-            return
-    elif plan.target.exists() and (not plan.target.is_dir() or any(plan.target.iterdir())):
+    elif begun:
         raise ValueError(
             "Crops must go to a folder that is new, empty or of an earlier run. "
             f"Received: {plan.target}, which holds other files. Name a new folder."
         )
-    with replacing(path) as part:
+    # Nothing was made with other settings yet, if there were any.
+    shutil.rmtree(work_folder, ignore_errors=True)
+    with replacing(path, folder=work_folder) as part:
+        part.parent.mkdir()
         part.write_text(text, encoding="utf-8")
 
 
@@ -444,13 +450,13 @@ def _is_done(rows: list[Row], target: pathlib.Path) -> bool:
 
 def _read_rows(path: pathlib.Path) -> list[Row]:
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
-    return frame.to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _write_table(known: Mapping[str, list[Row]], target: pathlib.Path) -> pd.DataFrame:
     # Within a file the faces already come in their order.
     rows = [row for name in sorted(known) for row in known[name]]
-    with replacing(target / TABLE) as part:
+    with replacing(target / TABLE, folder=target / WORK_FOLDER) as part:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(
             part, index=False, lineterminator="\n", errors="surrogateescape"
         )

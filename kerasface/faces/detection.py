@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -179,7 +180,7 @@ def _at_most(detector: Detector, max_side: int) -> Detector:
         factors = [max(1.0, max(image.shape[:2]) / max_side) for image in images]
         answers = detector([_shrunk(*pair) for pair in zip(images, factors, strict=True)])
         return [
-            [_mapped(face, lambda points, f=factor: points * f) for face in faces]
+            [_mapped(face, functools.partial(np.multiply, factor)) for face in faces]
             for faces, factor in zip(answers, factors, strict=True)
         ]
 

@@ -52,6 +52,7 @@ def load_retinaface(
         ConnectionError: If the weights are neither in the cache nor can be downloaded.
         ValueError: If ``weights`` is no ONNX network or ``threshold`` is out of range.
     """
+    _check(threshold, upscale)
     if threads is not None:
         check_number("threads", threads, 1, math.inf, "None is one a processor.")
     path = pathlib.Path(weights) if weights is not None else cached_weights()
@@ -85,8 +86,7 @@ def retinaface_detector(
         ValueError: If ``threshold`` is out of range.
         RuntimeError: If the package runs on another engine because it was imported before.
     """
-    check_number("threshold", threshold, 0, 1, "It is the smallest score of a face.")
-    check_flag("upscale", upscale)
+    _check(threshold, upscale)
     package = import_package("retinaface.RetinaFace")
 
     def detect_one(image: np.ndarray) -> list[Face]:
@@ -160,6 +160,11 @@ def import_package(name: str):
         module = importlib.import_module(name)
     random.setstate(state)
     return module
+
+
+def _check(threshold: object, upscale: object) -> None:
+    check_number("threshold", threshold, 0, 1, "It is the smallest score of a face.")
+    check_flag("upscale", upscale)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 
 def spawned(
@@ -33,7 +35,7 @@ def spawned(
         RuntimeError: If a process dies. What a job raises is raised here.
     """
     context = multiprocessing.get_context("spawn")
-    workers = {}
+    workers: dict[Connection, BaseProcess] = {}
     waiting = iter(jobs)
     try:
         with _interrupts_ignored():  # which the new processes inherit from their first moment on
@@ -46,7 +48,8 @@ def spawned(
                 workers[ours] = process
                 ours.send(job)
         while workers:
-            for connection in multiprocessing.connection.wait(list(workers)):
+            ready = multiprocessing.connection.wait(list(workers))
+            for connection in [ours for ours in workers if ours in ready]:
                 result = _received(connection, workers[connection])
                 job = next(waiting, None)
                 if job is None:
@@ -56,13 +59,13 @@ def spawned(
                     connection.send(job)
                 yield result
     finally:
-        for process in workers.values():
-            process.terminate()
-        for process in workers.values():
-            process.join()
+        for left in workers.values():
+            left.terminate()
+        for left in workers.values():
+            left.join()
 
 
-def _received(connection, process):
+def _received(connection: Connection, process: BaseProcess):
     try:
         failure, result = connection.recv()
     except (EOFError, OSError) as error:
@@ -77,7 +80,7 @@ def _received(connection, process):
     return result
 
 
-def _serve(connection, make: Callable, arguments: tuple) -> None:
+def _serve(connection: Connection, make: Callable, arguments: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work: Callable | None = None
     # The connection breaks when the first process ends, however it does.
