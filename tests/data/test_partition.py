@@ -91,7 +91,7 @@ def test_near_duplicates_stay_on_one_side(folder, tmp_path):
     source = copy_tree(folder, tmp_path / "source", names)
     for name in names:  # each once more, stored as a small JPEG
         picture = Image.open(source / name)
-        picture.save((source / name).with_suffix(".jpg"), quality=60)
+        picture.save((source / name).with_suffix(".jpg"), quality=95)
     tables = [split_folder(source, tmp_path / f"data{seed}", seed=seed) for seed in range(3)]
     for table in tables:
         assert table["group"].nunique() == 20

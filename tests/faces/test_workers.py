@@ -10,6 +10,7 @@ import pytest
 
 PREAMBLE = """
 import os, signal, sys, time
+from kerasface.faces.workers import spawned
 
 def doubler(log):
     open(log, "a").write(f"{os.getpid()}\\n")
