@@ -62,9 +62,9 @@ def main() -> None:
         verbose=2,
     )
     predictions = kerasface.predict(run, data / "test")
-    # Both are sorted by path.
     truth = np.asarray(test.names, dtype=object)[test.labels]
-    accuracy = (predictions["prediction"].to_numpy() == truth).mean()
+    answers = predictions.set_index("path").loc[list(test.paths), "prediction"]
+    accuracy = (answers.to_numpy() == truth).mean()
     print(f"test accuracy {accuracy:.1%} of {len(test)} pictures")
 
     first = crops[crops["outcome"] == "face"].iloc[0]

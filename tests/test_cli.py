@@ -1,5 +1,6 @@
 """The command line, called in this process: exit codes, messages, and what it leaves."""
 
+import inspect
 import re
 import shutil
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from kerasface import cli
+from kerasface.data.duplicates import NEAR_DUPLICATE
 from kerasface.faces import Face
 from kerasface.models import list_models
 from kerasface.training import Run
@@ -622,3 +624,7 @@ def test_photograph_that_is_none(mistake, tmp_path):
     assert "no image format" in mistake("faces", tmp_path / "a.jpg", "--out", out)
     assert "nowhere.jpg" in mistake("faces", tmp_path / "nowhere.jpg", "--out", out)
     assert not out.exists()
+
+
+def test_default_distance_is_the_measured_one():
+    assert inspect.signature(cli.split).parameters["distance"].default == NEAR_DUPLICATE

@@ -168,7 +168,7 @@ def cut(image: np.ndarray, box, size: int = 224, *, margin: float = 0.2) -> np.n
         Image.Resampling.BICUBIC,
         box=(left - low[0], top - low[1], left - low[0] + side, top - low[1] + side),
     )
-    return np.asarray(part)
+    return np.array(part)
 
 
 def centre_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -186,6 +186,10 @@ def read_crops(target: str | os.PathLike) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If there is none.
+
+    Example:
+        >>> table = read_crops("crops")  # doctest: +SKIP
+        >>> table[table["outcome"] == "unreadable"]["reason"]  # doctest: +SKIP
     """
     path = pathlib.Path(target, TABLE)
     if not path.is_file():

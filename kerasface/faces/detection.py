@@ -23,7 +23,12 @@ _LOADERS = ("mtcnn", "retinaface")
 
 
 def list_detectors() -> list[str]:
-    """Names that `detect`, `load_detector` and `crop` take."""
+    """Names that `detect`, `load_detector` and `crop` take.
+
+    Example:
+        >>> list_detectors()
+        ['mtcnn', 'retinaface']
+    """
     return list(_LOADERS)
 
 
@@ -131,6 +136,10 @@ def overlap(first: Sequence[float], second: Sequence[float]) -> float:
 
     Returns:
         A share in ``[0, 1]``.
+
+    Example:
+        >>> overlap((0, 0, 10, 10), (0, 5, 10, 10)) == 50 / 150
+        True
     """
     sides = [
         min(first[k] + first[k + 2], second[k] + second[k + 2]) - max(first[k], second[k])

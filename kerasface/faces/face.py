@@ -21,6 +21,13 @@ class Face:
         landmarks: float64 ``[5, 2]``, x and y in pixels of the image-left eye, the image-right
             eye, the nose tip, the image-left and the image-right mouth corner, as they lie in an
             upright face (in a face that is turned: of the person's right eye, and so on); or None.
+
+    Raises:
+        ValueError: If a number is out of range or missing.
+
+    Example:
+        >>> Face((10, 20, 30, 40), score=0.98).box
+        (10.0, 20.0, 30.0, 40.0)
     """
 
     box: tuple[float, float, float, float]

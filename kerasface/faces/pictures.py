@@ -52,7 +52,7 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         start = (max(0, corners[0]), max(0, corners[1] - size - 2))
         pen.rectangle(pen.textbbox(start, text, font_size=size), fill=BOX_COLOUR)
         pen.text(start, text, fill=EDGE_COLOUR, font_size=size)
-    return np.asarray(picture)
+    return np.array(picture)
 
 
 def contact_sheet(
@@ -109,4 +109,4 @@ def contact_sheet(
             while text and pen.textlength(text, font_size=letters) > size:
                 text = text[:-1]
             pen.text((left, top + size + 1), text, fill=INK, font_size=letters)
-    return np.asarray(sheet)
+    return np.array(sheet)

@@ -85,6 +85,10 @@ def retinaface_detector(
     Raises:
         ValueError: If ``threshold`` is out of range.
         RuntimeError: If the package runs on another engine because it was imported before.
+
+    Example:
+        >>> detector = retinaface_detector(network, threshold=0.8)  # doctest: +SKIP
+        >>> faces = kerasface.faces.detect(photographs, detector)  # doctest: +SKIP
     """
     _check(threshold, upscale)
     package = import_package("retinaface.RetinaFace")

@@ -56,7 +56,8 @@ def spawned(
                     connection.close()  # which ends the process
                     workers.pop(connection).join()
                 else:
-                    connection.send(job)
+                    with contextlib.suppress(OSError):  # a dead one is told of in the next round
+                        connection.send(job)
                 yield result
     finally:
         for left in workers.values():

@@ -306,8 +306,8 @@ def test_changed_settings_are_not_mixed(crops, change, words):
 
 
 def test_mistaken_settings_that_made_nothing_do_not_stay(crops):
-    with pytest.raises(ValueError, match="options of 'mtcnn'"):
-        crops(detector="mtcnn", options={"minface": 30})
+    with pytest.raises(ValueError, match="options of 'retinaface'"):
+        crops(detector="retinaface", options={"treshold": 0.5})
     assert len(crops()) == 5
 
 
