@@ -439,7 +439,7 @@ def _contact_sheet(folder: pathlib.Path, limit: int) -> tuple[np.ndarray, str]:
     shown = paths[:: -(-len(paths) // max(limit, 1))]
     pixels = package.contact_sheet(
         [images.decode((folder / path).read_bytes()) for path in shown],
-        [f"{pathlib.PurePath(path).parent.name} {pathlib.PurePath(path).stem}" for path in shown],
+        [" ".join(pathlib.PurePath(path).with_suffix("").parts[-2:]) for path in shown],
     )
     return pixels, f"{len(shown)} of {len(paths):,} images"
 

@@ -46,7 +46,8 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
             radius = max(unit, round(0.03 * max(width, height)))
             for (x, y), colour in zip(face.landmarks.tolist(), POINT_COLOURS, strict=True):
                 dot = (x - radius, y - radius, x + radius, y + radius)
-                pen.ellipse(dot, fill=colour, outline=EDGE_COLOUR)
+                # In a small face an edge would leave nothing of the colour.
+                pen.ellipse(dot, fill=colour, outline=EDGE_COLOUR if radius > 2 else colour)
         text = f"{face.score:.3f}"
         size = max(10, 12 * unit)
         start = (max(0, corners[0]), max(0, corners[1] - size - 2))
