@@ -59,6 +59,7 @@ def main() -> None:
         out=options.out / "run",
         overwrite=True,
         epochs=options.epochs,
+        warmup_epochs=options.epochs // 6,
         verbose=2,
     )
     predictions = kerasface.predict(run, data / "test")
