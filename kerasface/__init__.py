@@ -4,7 +4,16 @@ from kerasface.backend import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    submodules=["callbacks", "data", "evaluation", "inference", "models", "pipeline", "training"],
+    submodules=[
+        "callbacks",
+        "data",
+        "evaluation",
+        "faces",
+        "inference",
+        "models",
+        "pipeline",
+        "training",
+    ],
     submod_attrs={
         "inference": ["compare", "evaluate", "predict", "submit"],
         "models": ["build", "list_models"],

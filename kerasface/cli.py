@@ -6,11 +6,14 @@ import os
 import pathlib
 import re
 import sys
+import warnings
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:  # the commands import what they need: help must not wait for TensorFlow
+    import numpy as np
+
     from kerasface.data.table import FaceTable
     from kerasface.training.recipe import Recipe
     from kerasface.training.run import Run
@@ -71,6 +74,15 @@ RunsAndImages = Annotated[
     ),
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Average in the mirrored images.")]
+DetectorName = Annotated[str, typer.Option(help="mtcnn or retinaface.")]
+DetectorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE ...",
+        help="Options of the detector, for instance --set min_face=12 threshold=0.7 turned=true.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(help="Images a step.")]
 
 
@@ -79,6 +91,150 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     pass
+
+
+@app.command()
+def faces(
+    path: Annotated[
+        pathlib.Path, typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or crops.")
+    ],
+    out: Annotated[pathlib.Path, typer.Option(help="Picture to write.")],
+    contact_sheet: Annotated[
+        bool, typer.Option("--contact-sheet", help="Show the images of a folder, side by side.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="Images on a contact sheet, evenly chosen.")] = 240,
+    detector: DetectorName = "mtcnn",
+    set_: DetectorOptions = None,
+) -> None:
+    """Draw the faces of a photograph with boxes and landmarks, or show a folder of crops."""
+    from PIL import Image
+
+    from kerasface.files import replacing
+
+    extensions = Image.registered_extensions()
+    if extensions.get(out.suffix.lower()) not in Image.SAVE:
+        raise ValueError(
+            "A picture's suffix must name an image format, for instance boxes.png. "
+            f"Received: {str(out)!r}."
+        )
+    if contact_sheet:
+        pixels, words = _contact_sheet(path, limit)
+    else:
+        pixels, words = _drawn_faces(path, detector, _detector_options(set_))
+    with replacing(out) as part:
+        Image.fromarray(pixels).save(part)
+    print(f"{words}: {out}")
+
+
+@app.command()
+def crop(
+    source: Annotated[pathlib.Path, typer.Argument(metavar="SRC", help="Folder of photographs.")],
+    target: Annotated[pathlib.Path, typer.Argument(metavar="DST", help="Folder of crops.")],
+    detector: DetectorName = "mtcnn",
+    set_: DetectorOptions = None,
+    size: Annotated[int, typer.Option(help="Side of the crops in pixels.")] = 224,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Added at each side, as a share of the box (default 0.2) or, with --align, of "
+            "the standard crop (default 0)."
+        ),
+    ] = None,
+    align: Annotated[
+        bool, typer.Option("--align", help="Turn faces upright, eyes and mouth in their places.")
+    ] = False,
+    rule: Annotated[
+        str, typer.Option(help="Which face of several: largest, central, best or all.")
+    ] = "largest",
+    without: Annotated[
+        str, typer.Option(help="Photographs without a face: skip, centre (crop) or copy.")
+    ] = "skip",
+    suffix: Annotated[str, typer.Option(help="Format of the crops: .jpg or .png.")] = ".jpg",
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that work; default: one a processor.")
+    ] = None,
+) -> None:
+    """Cut the faces out of a folder of photographs; the same command goes on after a stop."""
+    from kerasface import faces as package
+
+    try:
+        table = package.crop(
+            source,
+            target,
+            detector=detector,
+            options=_detector_options(set_),
+            size=size,
+            margin=margin,
+            align=align,
+            rule=rule,
+            without=without,
+            suffix=suffix,
+            processes=processes,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on where it was.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    counts = table.drop_duplicates("file")["outcome"].value_counts()
+    words = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+    print(f"{table['file'].nunique():,} files: {words}")
+    print(f"Wrote {(table['crop'] != '').sum():,} images: {target}   (every file: crops.csv)")
+    print(
+        f"\nNext: kerasface split {target} DATA, kerasface faces {target} --contact-sheet --out ..."
+    )
+
+
+@app.command()
+def split(
+    source: Annotated[
+        pathlib.Path,
+        typer.Argument(metavar="SRC", help="Folder with one subfolder of images a person."),
+    ],
+    target: Annotated[
+        pathlib.Path, typer.Argument(metavar="DST", help="New folder: train/, validation/, test/.")
+    ],
+    train: Annotated[float, typer.Option(help="Share of every person's images.")] = 0.7,
+    validation: Annotated[float, typer.Option(help="Likewise; 0 makes none.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Likewise; 0 makes none.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
+    how: Annotated[str, typer.Option(help="copy, link (hard links) or symlink.")] = "copy",
+    small: Annotated[
+        str,
+        typer.Option(help="Where people with too few images go: train, validation, test, skip."),
+    ] = "train",
+    distance: Annotated[
+        int,
+        typer.Option(
+            help="Nearly equal pictures, up to so many of 256 bits apart, go to one side; -1 "
+            "looks for none."
+        ),
+    ] = 24,
+) -> None:
+    """Split every person's images into train/, validation/ and test/."""
+    from kerasface.data import split_folder
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        table = split_folder(
+            source,
+            target,
+            train=train,
+            validation=validation,
+            test=test,
+            seed=seed,
+            how=how,
+            small=small,
+            distance=None if distance == -1 else distance,
+            progress=True,
+        )
+    for warning in caught:
+        print(f"Warning: {warning.message}", file=sys.stderr)
+    counts = table["side"].value_counts()
+    words = ", ".join(f"{count:,} {side}" for side, count in counts.items())
+    doubles = len(table) - table["group"].nunique()
+    print(f"{len(table):,} images of {table['person'].nunique():,} people: {words}")
+    print(f"Nearly equal pictures kept together: {doubles:,}")
+    print(f"Wrote {target}\n\nNext: kerasface train demo --data {target} --out runs/first")
 
 
 @app.command()
@@ -339,6 +495,37 @@ def _tables(data: pathlib.Path, split: float) -> tuple[FaceTable, FaceTable | No
         if (data / name).is_dir():
             return table, identity_folder(data / name, names=table.names)
     return table.split(split) if split else (table, None)
+
+
+def _detector_options(changes: list[str] | None) -> dict:
+    if not changes:
+        return {}
+    from kerasface.training.recipe import parse_changes
+
+    return parse_changes(changes)
+
+
+def _drawn_faces(path: pathlib.Path, detector: str, options: dict) -> tuple[np.ndarray, str]:
+    from kerasface import faces as package
+    from kerasface import images
+
+    image = images.decode(path.read_bytes())
+    [found] = package.detect([image], detector, **options)
+    return package.draw_faces(image, found), f"{len(found)} faces of {path.name}"
+
+
+def _contact_sheet(folder: pathlib.Path, limit: int) -> tuple[np.ndarray, str]:
+    from kerasface import faces as package
+    from kerasface import images
+    from kerasface.data import unlabeled_folder
+
+    paths = unlabeled_folder(folder).paths.tolist()
+    shown = paths[:: -(-len(paths) // max(limit, 1))]
+    pixels = package.contact_sheet(
+        [images.decode((folder / path).read_bytes()) for path in shown],
+        [" ".join(pathlib.PurePath(path).with_suffix("").parts[-2:]) for path in shown],
+    )
+    return pixels, f"{len(shown)} of {len(paths):,} images"
 
 
 def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], pathlib.Path]:

@@ -10,11 +10,15 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def replacing(
+    path: str | os.PathLike, *, folder: str | os.PathLike | None = None
+) -> Iterator[pathlib.Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     Args:
         path: The file to be written; its folder is made where it is missing.
+        folder: Where the temporary file lies instead, on the same file system: a kill leaves it,
+            and in a folder of their own such files are found again.
 
     Yields:
         The path to write to, with the same suffix. After an error it is removed and the old file
@@ -26,7 +30,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    place = path.parent if folder is None else pathlib.Path(folder)
+    part = place / f".{path.stem}.{os.getpid()}.part{path.suffix}"
     try:
         yield part
         os.replace(part, path)

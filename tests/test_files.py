@@ -74,6 +74,16 @@ def test_missing_folders_are_made(tmp_path):
     assert (tmp_path / "a" / "b" / "table.csv").read_text() == "new"
 
 
+def test_part_may_lie_in_a_folder_of_its_own(tmp_path):
+    (tmp_path / "parts").mkdir()
+    with replacing(tmp_path / "a" / "table.csv", folder=tmp_path / "parts") as part:
+        part.write_text("new")
+        assert names(tmp_path / "a") == []
+        assert names(tmp_path / "parts") == [part.name]
+    assert (tmp_path / "a" / "table.csv").read_text() == "new"
+    assert names(tmp_path / "parts") == []
+
+
 # Folders
 
 

@@ -269,3 +269,45 @@ def test_warning_filters_stay(monkeypatch):
     images.decode(encode(noise(), "PNG"))
     images.inspect(encode(noise(), "PNG"))
     assert during == [before, before]
+
+
+def smooth(seed=0, size=120):
+    """A picture of a few soft spots."""
+    small = noise(6, 6, seed=seed)
+    return np.asarray(Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC))
+
+
+def bits_apart(first, second):
+    pair = images.perceptual_hash(first), images.perceptual_hash(second)
+    return int(np.unpackbits(pair[0] ^ pair[1]).sum())
+
+
+def test_perceptual_hash_has_256_bits_half_of_them_set():
+    value = images.perceptual_hash(smooth())
+    assert (value.dtype, value.shape) == (np.uint8, (32,))
+    assert np.unpackbits(value).sum() == 128
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda a: images.decode(encode(a, "JPEG", quality=60)),
+        lambda a: np.asarray(Image.fromarray(a).resize((70, 70), Image.Resampling.BICUBIC)),
+        lambda a: np.asarray(Image.fromarray(a).convert("L").convert("RGB")),
+        lambda a: (a * 0.9).astype(np.uint8),
+    ],
+)
+def test_perceptual_hash_stays_when_a_picture_is_stored_anew(edit):
+    picture = noise(120, 120) // 2 + smooth() // 2
+    assert bits_apart(edit(picture), picture) <= 24
+
+
+def test_perceptual_hash_tells_pictures_apart():
+    assert min(bits_apart(smooth(seed), smooth(seed + 1)) for seed in range(10)) > 60
+    assert bits_apart(smooth(), smooth()[:, ::-1]) > 60
+
+
+def test_perceptual_hash_of_blank_pictures_is_one():
+    for value in (0, 90, 255):
+        for shape in ((5, 5, 3), (200, 31, 3)):
+            assert not images.perceptual_hash(np.full(shape, value, np.uint8)).any()

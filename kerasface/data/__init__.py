@@ -7,7 +7,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["synthetic"],
     submod_attrs={
         "celeba_files": ["CelebA", "celeba"],
+        "duplicates": ["near_duplicates"],
         "folders": ["identity_folder", "unlabeled_folder"],
+        "partition": ["split_folder"],
         "split": ["group_split", "stratified_split"],
         "synthetic": ["draw_face", "draw_scene", "drawn_faces"],
         "table": ["CheckReport", "FaceTable", "check"],

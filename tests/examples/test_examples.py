@@ -1,7 +1,9 @@
 """The example scripts, run as a user runs them."""
 
 import pathlib
+import re
 import runpy
+import subprocess
 import sys
 
 import pandas as pd
@@ -61,3 +63,23 @@ def test_cs405(tmp_path, drawn, monkeypatch, capsys):
     assert f"Test accuracy {judged['correct'].mean():.1%} (" in printed
     assert f"Page: {folder / 'report.html'}" in printed
     assert "Accuracy on test" in (folder / "report.html").read_text()
+
+
+def test_crop_and_train(tmp_path):
+    # In a process of its own, for it starts others, which import the script.
+    words = f"--out {tmp_path} --people 4 --pictures 12 --epochs 1".split()
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "crop_and_train.py", *words],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"test accuracy [\d.]+% of \d+ pictures", done.stdout)
+    table = pd.read_csv(tmp_path / "crops" / "crops.csv")
+    assert len(table) == 48
+    assert set(table["outcome"]) <= {"face", "centre"}
+    assert (table["outcome"] == "face").sum() >= 12
+    assert {path.name for path in (tmp_path / "data").iterdir()} >= {"train", "test"}
+    for name in ("boxes.png", "crops.png", "run/curves.png"):
+        assert (tmp_path / name).stat().st_size > 10_000

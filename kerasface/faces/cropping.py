@@ -1,0 +1,473 @@
+"""A folder of photographs to a folder of face crops."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from kerasface import images
+from kerasface.data.folders import unlabeled_folder
+from kerasface.faces import alignment
+from kerasface.faces.detection import Detector, detect, list_detectors, load_detector
+from kerasface.faces.face import LANDMARKS, Face
+from kerasface.faces.workers import spawned
+from kerasface.files import replacing
+from kerasface.names import suggest
+
+RULES = ("largest", "central", "best", "all")
+WITHOUT = ("skip", "centre", "copy")
+SUFFIXES = (".jpg", ".png")
+TABLE = "crops.csv"
+SETTINGS = "crops.json"
+WORK_FOLDER = ".crops"  # while cropping: what was done, and files that are not whole yet
+JOURNAL = "journal.jsonl"
+FORMAT = 1  # raised when crops change, so that old ones are not mixed with new ones
+BOX_MARGIN = 0.2
+JPEG_QUALITY = 95
+FILES_A_JOB = 8  # a kill loses at most so many a process
+FILES_A_PROCESS = 250  # with fewer, starting another process takes longer than it saves
+
+BOX_COLUMNS = ("left", "top", "width", "height")
+POINT_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
+NUMBERS = (*BOX_COLUMNS, "score", *POINT_COLUMNS)
+COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS)
+
+Row = dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """What is to be done with every file, for a process of its own."""
+
+    source: pathlib.Path
+    target: pathlib.Path
+    size: int
+    margin: float
+    align: bool
+    rule: str
+    without: str
+    suffix: str
+
+
+def crop(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    detector: str | Detector = "mtcnn",
+    options: Mapping | None = None,
+    size: int = 224,
+    margin: float | None = None,
+    align: bool = False,
+    rule: str = "largest",
+    without: str = "skip",
+    suffix: str = ".jpg",
+    processes: int | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Finds the faces of all photographs in a folder and cuts them out.
+
+    The crops lie in ``target`` as the photographs do in ``source``, under the same names (other
+    image formats get ``suffix`` added). ``crops.csv`` there tells what became of every file;
+    ``crops.json`` holds the settings. Files appear whole or not at all. A run that was stopped,
+    killed too, goes on where it was when it is called again, and leaves to the last bit what an
+    undisturbed one leaves; files that are new, or whose crop was deleted, are done then,
+    unreadable ones are tried again.
+
+    Args:
+        source: Folder of photographs, at any depth.
+        target: Folder to write; must be new, empty, or of an earlier run with the same settings.
+        detector: As for `detect`. A function gets up to 8 photographs at once, always the same
+            ones together.
+        options: Options of a detector that is named, as for `load_detector`.
+        size: Side of the crops in pixels.
+        margin: What is added at each side, as a share of the box's longer side, or with
+            ``align`` of the standard crop; None is 0.2, or with ``align`` 0, the standard.
+        align: Whether faces are turned upright by their landmarks (`kerasface.faces.align`), or
+            cut around their box as they are.
+        rule: Which face of several: ``"largest"``, ``"central"`` (nearest to the middle of the
+            photograph), ``"best"`` (score), or ``"all"``, numbered from 1 in the order of their
+            scores: ``name.1.jpg``.
+        without: What becomes of a photograph without a face: ``"skip"`` leaves it out,
+            ``"centre"`` keeps the square in its middle, ``"copy"`` the whole file.
+        suffix: ``".jpg"`` (quality 95) or ``".png"``.
+        processes: Processes of one thread each, started anew, which give the same crops
+            whatever their number; None for one a processor where there are files enough. 0
+            starts none, for scripts that do not call from under ``if __name__ == "__main__":``;
+            with other threads the last digit of a box may then differ. None is 0 for a function
+            that cannot be pickled.
+        progress: Whether a bar with rate and remaining time is shown, if standard error is a
+            terminal.
+
+    Returns:
+        What ``crops.csv`` holds, one row a crop or file left out, sorted: ``file``, ``face``
+        (its number) of ``faces``, ``outcome`` (``face``, ``centre``, ``copied``, ``skipped``,
+        ``unreadable``), ``reason``, ``crop`` (its path in ``target``), box and landmarks in
+        pixels of the photograph, to 0.1, and ``score``, to 0.0001.
+
+    Raises:
+        FileNotFoundError: If ``source`` is no folder.
+        ValueError: If an option is unknown or out of range, ``source`` has no image, or
+            ``target`` holds something else, crops of other settings, or lies in ``source``.
+
+    Example:
+        >>> table = crop("photographs", "crops", size=112, align=True)  # doctest: +SKIP
+        >>> table["outcome"].value_counts()  # doctest: +SKIP
+    """
+    _check_choice("rule", rule, RULES)
+    _check_choice("without", without, WITHOUT)
+    _check_choice("suffix", suffix, SUFFIXES)
+    if processes is not None and processes < 0:
+        raise ValueError(f"`processes` must be 0 or more. Received: processes={processes}.")
+    if isinstance(detector, str):
+        _check_choice("detector", detector, list_detectors())
+    elif options:
+        raise ValueError(
+            "Options are for a detector that is named. "
+            f"Received: {sorted(options)} with a function. Build them into the function."
+        )
+    margin = (0.0 if align else BOX_MARGIN) if margin is None else float(margin)
+    alignment.template(size, margin)  # refuses what is out of range before anything is done
+    source, target = pathlib.Path(source), pathlib.Path(target)
+    plan = _Plan(source, target, int(size), margin, align, rule, without, suffix)
+    names = unlabeled_folder(source).paths.tolist()
+    _check_outputs(names, plan)
+    _claim(plan, detector, options or {})
+
+    known = _known_rows(target)
+    done = {name for name in names if name in known and _is_done(known[name], target)}
+    # Cut from all files, so that the jobs of a run that goes on are those of an undisturbed one.
+    jobs = [names[start : start + FILES_A_JOB] for start in range(0, len(names), FILES_A_JOB)]
+    jobs = [[name for name in job if name not in done] for job in jobs]
+    jobs = [job for job in jobs if job]
+    work_folder = target / WORK_FOLDER
+    work_folder.mkdir(exist_ok=True)
+    with (
+        open(work_folder / JOURNAL, "a", encoding="utf-8") as journal,
+        tqdm(
+            total=len(names),
+            initial=len(done),
+            desc="cropping",
+            unit=" files",
+            disable=None if progress else True,  # None: where nobody looks
+        ) as bar,
+    ):
+        journal.write("\n")  # ends a line that a kill may have cut
+        for results in _results(plan, detector, dict(options or {}), jobs, processes):
+            for name, rows in results.items():
+                known[name] = rows
+            journal.writelines(json.dumps(rows) + "\n" for rows in results.values())
+            journal.flush()
+            bar.update(len(results))
+    table = _write_table(known, target)
+    shutil.rmtree(work_folder)
+    return table
+
+
+def read_crops(target: str | os.PathLike) -> pd.DataFrame:
+    """Reads the table that `crop` left.
+
+    Args:
+        target: The folder of crops.
+
+    Returns:
+        As `crop`.
+
+    Raises:
+        FileNotFoundError: If there is none.
+
+    Example:
+        >>> table = read_crops("crops")  # doctest: +SKIP
+        >>> table[table["outcome"] == "unreadable"]["reason"]  # doctest: +SKIP
+    """
+    path = pathlib.Path(target, TABLE)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"A folder of crops must hold {TABLE}, which is written when all is done. "
+            f"Received: {os.fspath(target)!r}, without it. Call `crop` again to go on."
+        )
+    return _typed(_read_rows(path))
+
+
+def _results(
+    plan: _Plan,
+    detector: str | Detector,
+    options: dict,
+    jobs: Sequence[list[str]],
+    processes: int | None,
+) -> Iterator[dict[str, list[Row]]]:
+    files = sum(len(job) for job in jobs)
+    if not files:
+        return
+    if processes is None:
+        processes = max(1, min(_processors(), files // FILES_A_PROCESS))
+        if not isinstance(detector, str) and (processes == 1 or not _is_portable(detector)):
+            processes = 0
+    if processes:
+        if detector == "retinaface":
+            options = {"threads": 1, **options, "weights": _weights(options)}
+        yield from spawned(_make_worker, (plan, detector, options), jobs, processes)
+    else:
+        yield from map(_make_cropper(plan, detector, options), jobs)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # those that this process may use, where that is known
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _weights(options: Mapping) -> str | os.PathLike:
+    """The path of RetinaFace's weights, found or downloaded once for all processes."""
+    from kerasface.faces.retinaface import cached_weights
+
+    return options.get("weights") or cached_weights()
+
+
+def _is_portable(detector: Detector) -> bool:
+    try:
+        pickle.dumps(detector)
+    except Exception:  # pickle raises several errors for what has no name in a module
+        return False
+    return True
+
+
+def _make_worker(plan: _Plan, detector: str | Detector, options: dict) -> Callable:
+    """What crops in a process of its own, with one thread and without a GPU."""
+    if detector == "mtcnn":  # its sums depend on the number of threads, in their last bits
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.set_visible_devices([], "GPU")  # every process would take all of its memory
+    return _make_cropper(plan, detector, options)
+
+
+def _make_cropper(plan: _Plan, detector: str | Detector, options: dict) -> Callable:
+    loaded = load_detector(detector, **options) if isinstance(detector, str) else detector
+
+    def crop_files(names: list[str]) -> dict[str, list[Row]]:
+        readable, results = {}, {}
+        for name in names:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
+                    readable[name] = images.decode((plan.source / name).read_bytes())
+            except (OSError, ValueError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                results[name] = [_row(name, "unreadable", reason)]
+        answers = detect(list(readable.values()), loaded) if readable else []
+        for (name, image), faces in zip(readable.items(), answers, strict=True):
+            results[name] = _crop_image(plan, name, image, [_rounded(face) for face in faces])
+        return {name: results[name] for name in names}
+
+    return crop_files
+
+
+def _crop_image(plan: _Plan, name: str, image: np.ndarray, faces: list[Face]) -> list[Row]:
+    rows = []
+    for number, face in _chosen(faces, plan.rule, image.shape):
+        if not plan.align:
+            pixels = alignment.cut(image, face.box, plan.size, margin=plan.margin)
+        elif face.landmarks is not None:
+            pixels = alignment.align(image, face.landmarks, plan.size, margin=plan.margin)
+        else:
+            raise ValueError(
+                "To align faces a detector must give their landmarks. "
+                f"Received: a face without, in {name}. Crop without `align`."
+            )
+        output = _output_name(name, plan, number if plan.rule == "all" else None)
+        _save(pixels, plan, output)
+        row = _row(name, "face", "", output) | {"face": str(number), "faces": str(len(faces))}
+        places = [*face.box, *(() if face.landmarks is None else face.landmarks.ravel())]
+        columns = (*BOX_COLUMNS, *POINT_COLUMNS)
+        row |= {column: f"{value:.1f}" for column, value in zip(columns, places, strict=False)}
+        rows.append(row | {"score": f"{face.score:.4f}"})
+    if rows:
+        return rows
+    reason = "no face found"
+    if plan.without == "skip":
+        return [_row(name, "skipped", reason)]
+    if plan.without == "copy":
+        with replacing(plan.target / name, folder=plan.target / WORK_FOLDER) as part:
+            shutil.copyfile(plan.source / name, part)
+        return [_row(name, "copied", reason, name)]
+    output = _output_name(name, plan, 0 if plan.rule == "all" else None)
+    _save(alignment.centre_square(image, plan.size), plan, output)
+    return [_row(name, "centre", reason, output)]
+
+
+def _rounded(face: Face) -> Face:
+    """As the table has it: crops are cut from these numbers, so that a table tells all."""
+    box = np.round(face.box, 1)
+    box[2:] = np.maximum(box[2:], 0.1)
+    landmarks = None if face.landmarks is None else np.round(face.landmarks, 1) + 0.0  # no -0.0
+    return Face(tuple((box + 0.0).tolist()), round(face.score, 4), landmarks)
+
+
+def _chosen(faces: list[Face], rule: str, shape: tuple[int, ...]) -> list[tuple[int, Face]]:
+    """Faces with their numbers from 1; at most one but for the rule "all"."""
+    numbered = list(enumerate(faces, start=1))
+    if rule == "all" or not faces:
+        return numbered
+    if rule == "largest":
+        return [max(numbered, key=lambda pair: (pair[1].box[2] * pair[1].box[3], -pair[0]))]
+    if rule == "central":
+
+        def distance(pair: tuple[int, Face]) -> tuple[float, int]:
+            left, top, width, height = pair[1].box
+            across, down = left + width / 2 - shape[1] / 2, top + height / 2 - shape[0] / 2
+            return across**2 + down**2, pair[0]
+
+        return [min(numbered, key=distance)]
+    return numbered[:1]
+
+
+def _row(name: str, outcome: str, reason: str, output: str = "") -> Row:
+    row = dict.fromkeys(COLUMNS, "")
+    return row | {"file": name, "outcome": outcome, "reason": reason, "crop": output}
+
+
+def _output_name(name: str, plan: _Plan, number: int | None) -> str:
+    stem, suffix = os.path.splitext(name)
+    alike = (".jpg", ".jpeg") if plan.suffix == ".jpg" else (plan.suffix,)
+    if suffix.lower() not in alike:
+        stem, suffix = name, plan.suffix
+    return f"{stem}{suffix}" if number is None else f"{stem}.{number}{suffix}"
+
+
+def _save(pixels: np.ndarray, plan: _Plan, output: str) -> None:
+    buffer = io.BytesIO()
+    if plan.suffix == ".jpg":
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    else:
+        Image.fromarray(pixels).save(buffer, "PNG")
+    with replacing(plan.target / output, folder=plan.target / WORK_FOLDER) as part:
+        part.write_bytes(buffer.getvalue())
+
+
+def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {list(known)}. Received: {name}={value!r}."
+            f"{suggest(str(value), known)}"
+        )
+
+
+def _check_outputs(names: list[str], plan: _Plan) -> None:
+    target, source = plan.target.resolve(), plan.source.resolve()
+    if target == source or source in target.parents or target in source.parents:
+        raise ValueError(
+            "Photographs and crops must lie in folders apart, for the one would be taken for the "
+            f"other. Received: source={str(plan.source)!r}, target={str(plan.target)!r}."
+        )
+    owners: dict[str, str] = {}
+    for name in names:
+        outputs = {_output_name(name, plan, None)}
+        if plan.without == "copy":
+            outputs.add(name)
+        for output in outputs:
+            if owners.setdefault(output, name) != name:
+                raise ValueError(
+                    "Every photograph must have a crop of its own name. Received: "
+                    f"{owners[output]!r} and {name!r}, both to {output!r}. Rename one of them."
+                )
+
+
+def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
+    """Takes a new or empty folder, or one of an earlier run with the same settings."""
+    name = detector if isinstance(detector, str) else _full_name(detector)
+    settings = {"format": FORMAT, "detector": name}
+    settings |= {f"options.{key}": options[key] for key in sorted(options)}
+    settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "rule")}
+    settings |= {key: getattr(plan, key) for key in ("without", "suffix")}
+    text = json.dumps(settings, indent=1, default=str)
+    path, work_folder = plan.target / SETTINGS, plan.target / WORK_FOLDER
+    if plan.target.exists() and not plan.target.is_dir():
+        raise ValueError(f"Crops must go to a folder. Received: a file, {plan.target}.")
+    plan.target.mkdir(parents=True, exist_ok=True)
+    begun = any(entry.name not in (SETTINGS, WORK_FOLDER) for entry in os.scandir(plan.target))
+    if path.is_file():
+        found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
+        changed = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
+        if not changed:
+            return
+        if begun:
+            now, then = (
+                ", ".join(f"{key}={values.get(key)!r}" for key in changed)
+                for values in (wanted, found)
+            )
+            raise ValueError(
+                "Crops of other settings are not mixed. "
+                f"Received: {now}, where {plan.target} was begun with {then}. Name a new folder "
+                "or delete that one."
+            )
+    elif begun:
+        raise ValueError(
+            "Crops must go to a folder that is new, empty or of an earlier run. "
+            f"Received: {plan.target}, which holds other files. Name a new folder."
+        )
+    # Nothing was made with other settings yet, if there were any.
+    shutil.rmtree(work_folder, ignore_errors=True)
+    with replacing(path, folder=work_folder) as part:
+        part.parent.mkdir()
+        part.write_text(text, encoding="utf-8")
+
+
+def _full_name(function: Callable) -> str:
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _known_rows(target: pathlib.Path) -> dict[str, list[Row]]:
+    known: dict[str, list[Row]] = {}
+    if (target / TABLE).is_file():
+        for row in _read_rows(target / TABLE):
+            known.setdefault(row["file"], []).append(row)
+    journal = target / WORK_FOLDER / JOURNAL
+    if journal.is_file():
+        for line in journal.read_text(encoding="utf-8").split("\n"):
+            try:
+                rows = json.loads(line)
+            except ValueError:  # a line that a kill has cut: its files are done again
+                continue
+            known[rows[0]["file"]] = rows
+    return known
+
+
+def _is_done(rows: list[Row], target: pathlib.Path) -> bool:
+    if rows[0]["outcome"] == "unreadable":
+        return False
+    return all((target / row["crop"]).is_file() for row in rows if row["crop"])
+
+
+def _read_rows(path: pathlib.Path) -> list[Row]:
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _write_table(known: Mapping[str, list[Row]], target: pathlib.Path) -> pd.DataFrame:
+    # Within a file the faces already come in their order.
+    rows = [row for name in sorted(known) for row in known[name]]
+    with replacing(target / TABLE, folder=target / WORK_FOLDER) as part:
+        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(
+            part, index=False, lineterminator="\n", errors="surrogateescape"
+        )
+    return _typed(rows)
+
+
+def _typed(rows: list[Row]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = frame[["face", "faces", *NUMBERS]].apply(pd.to_numeric)
+    return frame.assign(**numbers)

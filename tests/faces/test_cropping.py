@@ -1,0 +1,435 @@
+"""Tests of cropping whole folders, mostly with a detector that finds coloured blocks."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kerasface.data import draw_scene
+from kerasface.faces import Face, align, crop, cut, read_crops
+from kerasface.faces import cropping as module
+from kerasface.faces.alignment import centre_square
+from kerasface.faces.cropping import JOURNAL, NUMBERS, WORK_FOLDER
+
+SIZE = 24
+POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+# Red of a block to the score of its face.
+BLOCKS = {"one": [(30, 20, 24, 24, 250)], "two": [(4, 4, 12, 12, 250), (40, 20, 40, 30, 220)]}
+
+
+def blocks(images):
+    """A detector: every block of one red over 200 is a face, its score the red."""
+    answers = []
+    for image in images:
+        faces = []
+        for red in np.unique(image[..., 0][image[..., 0] > 200]):
+            rows, columns = np.nonzero(image[..., 0] == red)
+            low = np.array([columns.min(), rows.min()])
+            sides = np.array([columns.max(), rows.max()]) + 1 - low
+            box = (*(low + 0.04), *sides)
+            faces.append(Face(box, red / 255, low + POINTS * sides))
+        answers.append(faces)
+    return answers
+
+
+def photograph(places=(), height=60, width=100):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 1], image[..., 2] = np.arange(width), np.arange(height)[:, None]
+    for left, top, across, down, red in places:
+        image[top : top + down, left : left + across, 0] = red
+    return image
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Two people's photographs, one without a face, one broken, of several formats."""
+    folder = tmp_path / "photographs"
+    for path, places in {
+        "ann/one.png": BLOCKS["one"],
+        "ann/two.bmp": BLOCKS["two"],
+        "bob/deep/one.png": BLOCKS["one"],
+        "bob/none.png": (),
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photograph(places)).save(folder / path)
+    (folder / "bob" / "broken.png").write_bytes((folder / "bob" / "none.png").read_bytes()[:90])
+    (folder / "ann" / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def crops(photographs, tmp_path):
+    """Calls `crop` with what is the same in most tests."""
+
+    def call(target=tmp_path / "crops", source=photographs, **options):
+        options = {"detector": blocks, "size": SIZE, "suffix": ".png", "processes": 0} | options
+        return crop(source, target, **options)
+
+    call.target = tmp_path / "crops"
+    return call
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(pathlib.Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def test_folders_names_and_table(crops):
+    table = crops()
+    assert set(files(crops.target)) == {
+        "ann/one.png", "ann/two.bmp.png", "bob/deep/one.png", "crops.csv", "crops.json",
+    }  # fmt: skip
+    assert table["file"].tolist() == [
+        "ann/one.png", "ann/two.bmp", "bob/broken.png", "bob/deep/one.png", "bob/none.png",
+    ]  # fmt: skip
+    assert table["outcome"].tolist() == ["face", "face", "unreadable", "face", "skipped"]
+    assert table["crop"].tolist() == ["ann/one.png", "ann/two.bmp.png", "", "bob/deep/one.png", ""]
+    assert table["faces"].tolist()[:2] == [1, 2]
+    assert table["reason"].tolist()[4] == "no face found"
+    assert "readable image" in table["reason"].tolist()[2]
+    row = table.iloc[0]
+    assert row[["left", "top", "width", "height"]].tolist() == [30.0, 20.0, 24.0, 24.0]
+    assert row["score"] == 0.9804  # 250 / 255, rounded
+    assert row["right_eye_x"] == 46.8 and row["nose_y"] == 34.4
+    assert table[list(NUMBERS)].iloc[4].isna().all()
+
+
+def test_table_on_disk_is_what_was_given_back(crops):
+    table = crops()
+    pd.testing.assert_frame_equal(read_crops(crops.target), table)
+    # To 0.1 pixel and 0.0001, so that it can be compared as text.
+    line = (crops.target / "crops.csv").read_text().splitlines()[1]
+    assert line.startswith("ann/one.png,1,1,face,,ann/one.png,30.0,20.0,24.0,24.0,0.9804,37.2,")
+
+
+def test_pixels_are_cut_from_the_numbers_of_the_table(crops, photographs):
+    row = crops(margin=0.3).iloc[0]
+    box = row[["left", "top", "width", "height"]].tolist()
+    expected = cut(pixels(photographs / row["file"]), box, SIZE, margin=0.3)
+    np.testing.assert_array_equal(pixels(crops.target / row["crop"]), expected)
+
+
+@pytest.mark.parametrize("margin", [None, 0.25])
+def test_aligned_pixels(crops, photographs, margin):
+    row = crops(align=True, margin=margin).iloc[0]
+    landmarks = row[list(NUMBERS[5:])].to_numpy(float).reshape(5, 2)
+    image = pixels(photographs / row["file"])
+    expected = align(image, landmarks, SIZE, margin=margin or 0.0)
+    np.testing.assert_array_equal(pixels(crops.target / row["crop"]), expected)
+
+
+def test_default_margin_is_a_fifth(crops):
+    table = crops()
+    assert json.loads((crops.target / "crops.json").read_text())["margin"] == 0.2
+    assert len(table) == 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"), [("largest", 40.0), ("central", 40.0), ("best", 4.0), ("all", 4.0)]
+)
+def test_rule_chooses_the_face(crops, rule, left):
+    table = crops(rule=rule)
+    rows = table[table["file"] == "ann/two.bmp"]
+    assert rows["left"].iloc[0] == left
+    assert (rows["faces"] == 2).all()
+    # Numbers are those of the scores' order, whichever was chosen.
+    assert rows["face"].tolist() == {4.0: [1], 40.0: [2]}[left] if rule != "all" else [1, 2]
+    if rule == "all":
+        assert rows["crop"].tolist() == ["ann/two.bmp.1.png", "ann/two.bmp.2.png"]
+        assert (crops.target / "ann/two.bmp.2.png").is_file()
+        assert table["crop"].tolist()[0] == "ann/one.1.png"
+
+
+def test_central_is_nearest_to_the_middle(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    places = [(2, 2, 40, 40, 250), (46, 26, 8, 8, 230)]
+    Image.fromarray(photograph(places)).save(folder / "a.png")
+    for rule, left in (("central", 46.0), ("largest", 2.0)):
+        table = crop(folder, tmp_path / rule, detector=blocks, rule=rule, processes=0)
+        assert table["left"].tolist() == [left]
+
+
+def test_without_a_face_the_centre_is_kept(crops, photographs):
+    table = crops(without="centre").set_index("file")
+    assert table.loc["bob/none.png", ["outcome", "crop"]].tolist() == ["centre", "bob/none.png"]
+    expected = centre_square(pixels(photographs / "bob/none.png"), SIZE)
+    np.testing.assert_array_equal(pixels(crops.target / "bob/none.png"), expected)
+
+
+def test_without_a_face_the_file_is_copied(crops, photographs):
+    table = crops(without="copy").set_index("file")
+    assert table.loc["bob/none.png", ["outcome", "crop"]].tolist() == ["copied", "bob/none.png"]
+    assert files(crops.target)["bob/none.png"] == (photographs / "bob/none.png").read_bytes()
+
+
+def test_jpeg(crops, photographs):
+    table = crops(suffix=".jpg")
+    assert table["crop"].iloc[0] == "ann/one.png.jpg"
+    assert Image.open(crops.target / "ann/one.png.jpg").format == "JPEG"
+
+
+def test_names_of_jpegs_stay(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name in ("a.JPG", "b.jpeg", "NA.jpg"):
+        Image.fromarray(photograph(BLOCKS["one"])).save(folder / name, quality=100)
+    table = crop(folder, tmp_path / "crops", detector=whole, processes=0)
+    assert table["crop"].tolist() == ["NA.jpg", "a.JPG", "b.jpeg"]
+    assert read_crops(tmp_path / "crops")["file"].tolist() == ["NA.jpg", "a.JPG", "b.jpeg"]
+
+
+def whole(images):
+    return [[Face((0, 0, *image.shape[1::-1]), 1.0)] for image in images]
+
+
+def test_orientation_of_a_photograph_is_applied(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    Image.fromarray(photograph(BLOCKS["one"])).save(folder / "a.png", exif=exif)
+    table = crop(folder, tmp_path / "crops", detector=blocks, processes=0)
+    # 60 rows turned to the right: left is 60 - 20 - 24.
+    assert table[["left", "top"]].iloc[0].tolist() == [16.0, 30.0]
+
+
+def test_second_start_does_nothing(crops):
+    crops()
+    before = files(crops.target)
+    times = [(path, path.stat().st_mtime_ns) for path in crops.target.rglob("*.png")]
+    crops(detector=must_not_run())
+    assert files(crops.target) == before
+    assert [(path, path.stat().st_mtime_ns) for path in crops.target.rglob("*.png")] == times
+
+
+def must_not_run():
+    def named(images):
+        raise AssertionError("nothing is left to be done")
+
+    named.__module__, named.__qualname__ = blocks.__module__, blocks.__qualname__
+    return named
+
+
+def counted(seen):
+    def named(images):
+        seen.append(len(images))
+        return blocks(images)
+
+    named.__module__, named.__qualname__ = blocks.__module__, blocks.__qualname__
+    return named
+
+
+def test_only_what_is_missing_is_done(crops, photographs):
+    crops()
+    before = files(crops.target)
+    (crops.target / "ann" / "one.png").unlink()
+    Image.fromarray(photograph(BLOCKS["two"])).save(photographs / "bob" / "new.png")
+    seen = []
+    table = crops(detector=counted(seen))
+    assert sum(seen) == 2
+    assert "bob/new.png" in table["crop"].tolist()
+    after = files(crops.target)
+    assert after.pop("bob/new.png")
+    assert {**after, "crops.csv": b""} == {**before, "crops.csv": b""}
+
+
+def test_mended_file_is_tried_again(crops, photographs):
+    assert "unreadable" in crops()["outcome"].tolist()
+    Image.fromarray(photograph(BLOCKS["one"])).save(photographs / "bob" / "broken.png")
+    assert crops()["outcome"].tolist().count("face") == 4
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
+def test_stopped_run_goes_on_and_leaves_the_same(crops, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(module, "FILES_A_JOB", 2)
+    crops(tmp_path / "undisturbed")
+    calls = []
+
+    def stopping(images):
+        calls.append(len(images))
+        if len(calls) == 2:
+            raise stop("stop")
+        return blocks(images)
+
+    stopping.__module__, stopping.__qualname__ = blocks.__module__, blocks.__qualname__
+    with pytest.raises(stop):
+        crops(detector=stopping)
+    assert not (crops.target / "crops.csv").exists()
+    with pytest.raises(FileNotFoundError, match="Call `crop` again"):
+        read_crops(crops.target)
+    # As a kill may leave it: the last line of the journal cut, a crop of which it does not know.
+    with open(crops.target / WORK_FOLDER / JOURNAL, "a") as journal:
+        journal.write('[{"file": "bob/dee')
+    (crops.target / WORK_FOLDER / ".one.123.part.png").write_bytes(b"half")
+    seen = []
+    crops(detector=counted(seen))
+    assert sum(seen) == 2  # of four readable ones
+    assert files(crops.target) == files(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"size": 32}, "size=32, where .* was begun with size=24"),
+        ({"align": True}, "margin=0.0, align=True, where .* with margin=0.2, align=False"),
+        ({"rule": "best"}, "rule='best'"),
+        ({"without": "copy"}, "without='copy'"),
+        ({"suffix": ".jpg"}, r"suffix='\.jpg'"),
+        ({"margin": 0.5}, "margin=0.5"),
+        ({"detector": whole}, r"detector='.*whole', where .*blocks'"),
+        ({"detector": "mtcnn"}, "detector='mtcnn'"),
+        ({"detector": "mtcnn", "options": {"min_face": 30}}, r"options\.min_face=30"),
+    ],
+)
+def test_changed_settings_are_not_mixed(crops, change, words):
+    crops()
+    before = files(crops.target)
+    with pytest.raises(ValueError, match=f"not mixed. Received: .*{words}"):
+        crops(**change)
+    assert files(crops.target) == before
+
+
+def test_mistaken_settings_that_made_nothing_do_not_stay(crops):
+    with pytest.raises(ValueError, match="options of 'retinaface'"):
+        crops(detector="retinaface", options={"treshold": 0.5})
+    assert len(crops()) == 5
+
+
+@pytest.mark.parametrize("entry", ["notes.txt", "ann/one.png", ".hidden"])
+def test_folder_with_something_else_is_refused(crops, entry):
+    (crops.target / entry).parent.mkdir(parents=True)
+    (crops.target / entry).write_bytes(b"mine")
+    with pytest.raises(ValueError, match="holds other files"):
+        crops()
+    assert files(crops.target) == {entry: b"mine"}
+
+
+def test_folders_must_lie_apart(crops, photographs):
+    for target in (photographs, photographs / "crops", photographs.parent):
+        with pytest.raises(ValueError, match="in folders apart"):
+            crops(target)
+
+
+def test_missing_source(crops, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing at that path"):
+        crops(source=tmp_path / "nowhere")
+
+
+def test_two_photographs_of_one_crop_are_refused(crops, photographs):
+    image = Image.open(photographs / "ann" / "one.png")
+    image.save(photographs / "ann" / "two.bmp.png")
+    with pytest.raises(ValueError, match=r"'ann/two\.bmp' and 'ann/two\.bmp\.png', both to"):
+        crops()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "biggest"}, r"`rule` must be one of .*Received: rule='biggest'"),
+        ({"without": "center"}, r"Did you mean 'centre'\?"),
+        ({"suffix": ".gif"}, r"`suffix` must be one of"),
+        ({"detector": "mtcn"}, r"Did you mean 'mtcnn'\?"),
+        ({"size": 0}, "`size`"),
+        ({"margin": -1}, "`margin`"),
+        ({"processes": -1}, "`processes`"),
+        ({"options": {"threshold": 0.5}}, "with a function"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_is_written(crops, options, message):
+    with pytest.raises(ValueError, match=message):
+        crops(**options)
+    assert not crops.target.exists()
+
+
+def test_aligning_needs_landmarks(crops):
+    with pytest.raises(ValueError, match="must give their landmarks"):
+        crops(detector=whole, align=True)
+
+
+def test_face_over_the_border_is_padded(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    Image.fromarray(photograph() + np.uint8(50)).save(folder / "a.png")
+    over = [[Face((-20, -20, 40, 40), 0.5)]]
+    crop(folder, tmp_path / "crops", detector=lambda _: over, size=40, margin=0, suffix=".png",
+         processes=0)  # fmt: skip
+    picture = pixels(tmp_path / "crops" / "a.png")
+    assert not picture[:19].any() and not picture[:, :19].any()
+    assert (picture[22:, 22:] >= 50).all()
+
+
+SCRIPT = """
+import sys, time
+import numpy as np
+from kerasface.faces import Face, crop
+
+def slow(images):
+    time.sleep(0.2)
+    return [[Face((5, 5, 20 + image[0, 0, 0] / 7, 20), 0.5)] for image in images]
+
+if __name__ == "__main__":
+    crop(sys.argv[1], sys.argv[2], detector=slow, size=16, suffix=".png",
+         processes=int(sys.argv[3]))
+"""
+
+
+def test_killed_run_of_several_processes_leaves_the_same(tmp_path):
+    source, script = tmp_path / "photographs", tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    for number in range(90):
+        path = source / str(number % 3) / f"{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((40, 40, 3), number, np.uint8)).save(path)
+
+    def start(target, processes):
+        words = [sys.executable, script, source, target, str(processes)]
+        return subprocess.Popen(words, start_new_session=True)
+
+    assert start(tmp_path / "whole", 0).wait(timeout=120) == 0
+    killed = tmp_path / "killed"
+    with start(killed, 2) as process:
+        end = time.monotonic() + 60
+        while len(list(killed.glob("*/*.png"))) < 12 and time.monotonic() < end:
+            time.sleep(0.02)
+        # All of them, so that none makes crops after they were counted.
+        os.killpg(process.pid, signal.SIGKILL)
+    assert 0 < len(list(killed.glob("*/*.png"))) < 90
+    for path in killed.glob("*/*.png"):
+        assert Image.open(path).size == (16, 16)  # whole
+    assert start(killed, 2).wait(timeout=120) == 0
+    assert files(killed) == files(tmp_path / "whole")
+    assert len(read_crops(killed)) == 90
+
+
+def test_real_detector_gives_the_same_in_any_number_of_processes(tmp_path):
+    source = tmp_path / "photographs"
+    source.mkdir()
+    for seed in range(10):
+        scene = draw_scene(faces=2, width=220, height=180, face_size=(50, 90), seed=seed)
+        Image.fromarray(scene.image).save(source / f"{seed}.png")
+    options = {"detector": "mtcnn", "rule": "all", "size": 32, "align": True}
+    tables = [
+        crop(source, tmp_path / str(number), processes=number, **options) for number in (1, 2)
+    ]
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    assert (tables[0]["outcome"] == "face").sum() >= 8
+    # In this process other threads may move the last digit of a place, and no more.
+    here = crop(source, tmp_path / "0", processes=0, **options)
+    assert here["crop"].tolist() == tables[0]["crop"].tolist()
+    np.testing.assert_allclose(here[list(NUMBERS)], tables[0][list(NUMBERS)], atol=0.11)

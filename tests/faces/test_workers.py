@@ -1,0 +1,156 @@
+"""Tests of the shared-out jobs: real processes, which import nothing heavy."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PREAMBLE = """
+import os, signal, sys, time
+from kerasface.faces.workers import spawned
+
+def doubler(log):
+    open(log, "a").write(f"{os.getpid()}\\n")
+    return lambda job: job * 2
+
+def sleeper(log):
+    open(log, "a").write(f"{os.getpid()}\\n")
+    return lambda job: time.sleep(job)
+
+def failing(log):
+    def work(job):
+        raise ValueError(f"job {job} is not wanted")
+    return work
+
+def dying(log):
+    return lambda job: os._exit(7)
+"""
+
+
+def script(tmp_path, body, **options):
+    path = tmp_path / "script.py"
+    path.write_text(f"{PREAMBLE}\n{body}")
+    return subprocess.Popen(
+        [sys.executable, path, tmp_path / "log"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def finished(tmp_path, body):
+    with script(tmp_path, body) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie has ended; only nobody has asked yet.
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def started(tmp_path, count):
+    log = tmp_path / "log"
+    wait_for(lambda: log.exists() and len(log.read_text().split()) == count)
+    return [int(word) for word in log.read_text().split()]
+
+
+def test_all_jobs_are_done_in_other_processes(tmp_path):
+    code, out, err = finished(
+        tmp_path,
+        "if __name__ == '__main__':\n"
+        "    print(sorted(spawned(doubler, (sys.argv[1],), list(range(9)), 2)), os.getpid())",
+    )
+    assert (code, err) == (0, "")
+    *numbers, pid = out.replace("[", "").replace("]", "").replace(",", "").split()
+    assert [int(number) for number in numbers] == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    workers = (tmp_path / "log").read_text().split()
+    assert len(set(workers)) == 2
+    assert pid not in workers
+
+
+def test_no_more_processes_than_jobs_and_none_without(tmp_path):
+    code, out, err = finished(
+        tmp_path,
+        "if __name__ == '__main__':\n"
+        "    print(list(spawned(doubler, (sys.argv[1],), [], 3)))\n"
+        "    print(list(spawned(doubler, (sys.argv[1],), [4], 3)))",
+    )
+    assert (code, out.split(), err) == (0, ["[]", "[8]"], "")
+    assert len((tmp_path / "log").read_text().split()) == 1
+
+
+def test_what_a_job_raises_is_raised_here(tmp_path):
+    code, out, err = finished(
+        tmp_path,
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        list(spawned(failing, (sys.argv[1],), [3], 1))\n"
+        "    except ValueError as error:\n"
+        "        print(error)",
+    )
+    assert (code, out, err) == (0, "job 3 is not wanted\n", "")
+
+
+def test_process_that_dies_is_told(tmp_path):
+    code, out, _ = finished(
+        tmp_path,
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        list(spawned(dying, (sys.argv[1],), [3, 4], 1))\n"
+        "    except RuntimeError as error:\n"
+        "        print(error)",
+    )
+    assert code == 0
+    assert "exit code 7" in out and "fewer processes" in out
+
+
+def test_script_without_its_guard_is_told(tmp_path):
+    code, _, err = finished(tmp_path, "list(spawned(doubler, (sys.argv[1],), [3], 1))")
+    assert code == 1
+    assert "`if __name__ == '__main__':`" in err.strip().splitlines()[-1]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_processes_end_with_the_first_one(tmp_path, number):
+    body = "if __name__ == '__main__':\n    list(spawned(sleeper, (sys.argv[1],), [1.5] * 20, 2))"
+    with script(tmp_path, body, start_new_session=True) as process:
+        pids = started(tmp_path, 2)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: to all of them
+        else:
+            process.kill()
+        _, err = process.communicate(timeout=60)
+    wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    # One traceback at most, that of the first process.
+    assert err.count("KeyboardInterrupt") == (number == signal.SIGINT)
+
+
+def test_caller_that_stops_early_ends_them(tmp_path):
+    code, out, err = finished(
+        tmp_path,
+        "if __name__ == '__main__':\n"
+        "    start = time.monotonic()\n"
+        "    for result in spawned(sleeper, (sys.argv[1],), [0] + [600] * 3, 1):\n"
+        "        break\n"
+        "    del result\n"
+        "    print('stopped')",
+    )
+    assert (code, out, err) == (0, "stopped\n", "")
