@@ -3,7 +3,7 @@
     python examples/cs405.py --data data/cs405 --out runs/cs405
     python examples/cs405.py --data data/cs405 --model efficientnet_b0
 
-Without ``--data`` faces are drawn, and a small random backbone shows the way.
+Without ``--data`` faces are drawn, and a small network without weights shows the way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     changes: dict = {"weights": options.weights}
     if data is None:
         data = kerasface.data.drawn_faces(options.out / "faces", identities=6, train=12) / "train"
-        model = "mobilenet_v3_small"
+        model = "convnext_nano"
         phases = {0: {"epochs": 1}, 1: {"epochs": 1}}
         changes = {"weights": None, "image_size": 64, "phases": phases}
 

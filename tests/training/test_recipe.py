@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from kerasface import training
 from kerasface.data import FaceTable
+from kerasface.pipeline import stream
 from kerasface.pipeline.augment import augmentation
 from kerasface.training.assemble import build_model
+from kerasface.training.features import HeadTraining
 from kerasface.training.recipe import Recipe, parse_changes
 
 TINY = Recipe(
@@ -91,6 +93,30 @@ class CannedFit:
 
     def __init__(self):
         self.notes = {}
+        self.streams = {}
+        self.pictures = {}
+        self.kept = []
+
+    def stream(self, table, *, on_unreadable, **options):
+        """The real one, which is made once for the same arguments: that takes most of the time."""
+        key = (len(table), json.dumps(options))
+        if key not in self.streams:
+            self.streams[key] = stream(table, **options)
+        return self.streams[key]
+
+    def look_at(self, batches, steps):
+        """What a stream holds: its first batch and that of the second epoch."""
+        if id(batches) not in self.pictures:
+            images, labels, _ = next(iter(batches))
+            self.kept.append(batches)  # so that no other one gets its number
+            self.pictures[id(batches)] = {
+                "images": images.numpy().tobytes(),
+                "labels": labels.numpy().tobytes(),
+                "later images": [
+                    later.numpy().tobytes() for later, _, _ in batches.skip(steps).take(1)
+                ],
+            }
+        return self.pictures[id(batches)]
 
     def __call__(
         self,
@@ -106,17 +132,13 @@ class CannedFit:
     ):
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         optimizer.build(model.trainable_variables)
-        images, labels, _ = next(iter(batches))
+        parts = [model.backbone, model.head] if isinstance(model, HeadTraining) else [model]
         self.notes = {
-            "network": model.to_json(),
+            "network": [part.to_json() for part in parts],
             "weights": [float(np.sum(np.abs(value))) for value in model.get_weights()],
             "optimizer": type(optimizer).__name__ + json.dumps(optimizer.get_config(), default=str),
             "loss": model.loss.get_config(),
-            "images": images.numpy().tobytes(),
-            "later images": [
-                later.numpy().tobytes() for later, _, _ in batches.skip(steps_per_epoch).take(1)
-            ],
-            "labels": labels.numpy().tobytes(),
+            **self.look_at(batches, steps_per_epoch),
             "judged": validation_data is not None,
             "saved": [],
         }
@@ -149,6 +171,7 @@ def noted(tmp_path, tables, monkeypatch):
     monkeypatch.setattr(
         keras.Model, "fit", lambda model, *args, **kwargs: canned(model, *args, **kwargs)
     )
+    monkeypatch.setattr("kerasface.training.fit.stream", canned.stream)
     # Pictures of curves would take most of the time, and no key decides them.
     monkeypatch.setattr("kerasface.evaluation.plots.training_curves", lambda *_, **__: Figure())
 
