@@ -49,6 +49,12 @@ AS_RUN = (
 )
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """What the command line sets for TensorFlow does not reach the processes of later tests."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
 @pytest.fixture
 def shell(capsys):
     """Runs the command line; gives ``(exit code, standard output, standard error)``."""

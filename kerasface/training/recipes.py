@@ -129,7 +129,7 @@ def identity_small() -> Recipe:
         warmup_learning_rate=1e-4,
         final_learning_rate=1e-6,
         label_smoothing=0.1,
-        augment=("crop:0.8", "flip", "rotation:10", "color_jitter:0.2"),
+        augment=("flip", "rotation:10", "color_jitter:0.2"),
         ema=0.99,
         keep="last",
     )
