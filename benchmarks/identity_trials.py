@@ -1,11 +1,12 @@
 """The runs behind the recipe ``identity_small``: one change a run, judged on a part of *train*.
 
     python benchmarks/identity_trials.py --data data/train --out runs/trials
-    python benchmarks/identity_trials.py --data data/train --out runs/trials --only base 'mixup 0.2'
+    python benchmarks/identity_trials.py --data data/train --out runs/trials --only base 'cosine 16'
 
 Every trial trains on 85% of each person's pictures and is judged on the other 15% (stratified,
 seed 0), by the last epoch's weights, or their moving average where the trial keeps one. The dev
-folder is not read. Finished trials are not run again; ``trials.csv`` holds a row each.
+folder is not read. Finished trials are not run again, and one that was stopped goes on;
+``trials.csv`` holds a row each.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def main() -> None:
             train=train,
             validation=validation,
             out=folder,
-            overwrite=folder.exists(),
+            resume=True,
             verbose=2,
         )
     rows = [row(name, options.out / name) for name in TRIALS]
