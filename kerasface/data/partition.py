@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -12,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from kerasface import images
 from kerasface.data.duplicates import NEAR_DUPLICATE, near_duplicates
 from kerasface.data.folders import identity_folder
+from kerasface.data.reading import read_files
 from kerasface.data.table import FaceTable
 from kerasface.names import suggest
 
@@ -150,18 +149,9 @@ def _groups(
     table: FaceTable, distance: int | None, *, progress: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which files can be read, and the number of each file's group."""
-    with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor() as pool:
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
-        hashes = list(
-            tqdm(
-                pool.map(_hash, table.full_paths()),
-                total=len(table),
-                desc="comparing images",
-                unit=" files",
-                disable=None if progress else True,  # None: where nobody looks
-                leave=False,
-            )
-        )
+    hashes = read_files(
+        _hash, table.full_paths(), description="comparing images", progress=progress
+    )
     readable = np.array([value is not None for value in hashes])
     group = np.arange(len(table))
     if distance is not None and readable.any():

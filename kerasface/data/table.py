@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import os
 import pathlib
-import warnings
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from kerasface import images
+from kerasface.data.reading import read_files
 from kerasface.data.split import stratified_split
 
 UNKNOWN_FORMAT = -1
@@ -204,19 +202,13 @@ def check(
             "`max_unreadable` must be in [0, 1], a share of the files. "
             f"Received: max_unreadable={max_unreadable}."
         )
-    workers = workers or 2 * (os.cpu_count() or 1)
-    with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
-        outcomes = list(
-            tqdm(
-                pool.map(_check_file, table.full_paths()),
-                total=len(table),
-                desc="checking images",
-                unit=" files",
-                disable=None if progress else True,  # None: where nobody looks
-                leave=False,
-            )
-        )
+    outcomes = read_files(
+        _check_file,
+        table.full_paths(),
+        description="checking images",
+        workers=workers,
+        progress=progress,
+    )
     readable = np.array([reason is None for _, reason in outcomes], dtype=bool)
     formats = np.array([code for code, _ in outcomes], dtype=np.int8)
     unreadable = pd.DataFrame(

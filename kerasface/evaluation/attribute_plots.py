@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
@@ -28,6 +29,7 @@ from kerasface.evaluation.style import (
     plain_axis,
     set_title,
     short,
+    square_matrix,
 )
 
 COUNTED_ATTRIBUTES = 20  # with more, numbers in the cells of a matrix are too small to read
@@ -235,40 +237,22 @@ def co_occurrence_matrix(
     """
     shares = co_occurrence(labels, names).to_numpy()
     attributes = len(shares)
-    counted = attributes <= COUNTED_ATTRIBUTES
     cell = float(np.interp(attributes, [5, 20, 40], [0.56, 0.38, 0.2]))
     font = float(np.interp(attributes, [5, 20, 40], [10, 8.5, 7.5]))
-    spelled = [short(name, 28) for name in names]
-    # Constrained layout gives the names their room out of the figure, so it has to be there.
-    room = 0.0085 * font * max(map(len, spelled))
-    side = max(cell * attributes, 2.2)
-    figure = Figure(figsize=(side + room + 1.6, side + room + 0.8), layout="constrained", dpi=120)
-    axis = figure.subplots()
-    picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axis.set_xticks(range(attributes), spelled, rotation=90, fontsize=font)
-    axis.set_yticks(range(attributes), spelled, fontsize=font)
-    axis.tick_params(length=2 if counted else 0)
+    cells = {
+        (row, column): f"{100 * shares[row, column]:.0f}"
+        for row, column in np.argwhere(np.isfinite(shares))
+    }
+    figure, axis = square_matrix(
+        shares,
+        names,
+        cells if attributes <= COUNTED_ATTRIBUTES else None,
+        side=max(cell * attributes, 2.2),
+        fontsize=font,
+        norm=Normalize(0, 1),
+        label="share of the row's images",
+    )
     axis.set_xlabel("\u2026 have this too")
     axis.set_ylabel("of the images with this \u2026")
-    axis.spines[:].set_visible(False)
-    edges = np.arange(1, attributes) - 0.5
-    axis.hlines(edges, -0.5, attributes - 0.5, color="#dddddd", linewidth=0.4)
-    axis.vlines(edges, -0.5, attributes - 0.5, color="#dddddd", linewidth=0.4)
-    if counted:
-        for row, column in np.argwhere(np.isfinite(shares)):
-            axis.text(
-                column,
-                row,
-                f"{100 * shares[row, column]:.0f}",
-                ha="center",
-                va="center",
-                fontsize=font,
-                color="white" if shares[row, column] > 0.5 else "#333333",
-                in_layout=False,
-            )
-    bar = figure.colorbar(picture, ax=axis, shrink=0.6, aspect=25, pad=0.02)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bar.set_label("share of the row's images")
-    bar.outline.set_visible(False)
     set_title(figure, title)
     return figure

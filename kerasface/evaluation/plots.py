@@ -31,6 +31,7 @@ from kerasface.evaluation.style import (
     plain_axis,
     set_title,
     short,
+    square_matrix,
 )
 
 COUNTED_CLASSES = 30  # with more, counts in the cells of a matrix are too small to read
@@ -130,41 +131,21 @@ def confusion_matrix(
 
     cell = float(np.interp(classes, [5, 30, 100], [0.62, 0.36, 0.145]))
     font = float(np.interp(classes, [5, 30, 100], [10, 8, 6.5]))
-    spelled = [short(name, 28) for name in names]
-    # Constrained layout gives the names their room out of the figure, so it has to be there.
-    room = 0.0085 * font * max(map(len, spelled))
-    side = max(cell * classes, 2.6)
-    figure = Figure(figsize=(side + room + 1.6, side + room + 0.8), layout="constrained", dpi=120)
-    axis = figure.subplots()
     counted = classes <= COUNTED_CLASSES
-    # Without a number in it a cell of a few per cent has to be seen by its colour alone.
-    scale = PowerNorm(1.0 if counted else 0.5, vmin=0, vmax=1)
-    picture = axis.imshow(shares, cmap="Blues", norm=scale)
-    axis.set_xticks(range(classes), spelled, rotation=90, fontsize=font)
-    axis.set_yticks(range(classes), spelled, fontsize=font)
-    axis.tick_params(length=2 if counted else 0)
+    places = zip(*np.nonzero(counts), strict=True)
+    cells = {(row, column): brief(counts[row, column]) for row, column in places}
+    figure, axis = square_matrix(
+        shares,
+        names,
+        cells if counted else None,
+        side=max(cell * classes, 2.6),
+        fontsize=font,
+        # Without a number in it a cell of a few per cent has to be seen by its colour alone.
+        norm=PowerNorm(1.0 if counted else 0.5, vmin=0, vmax=1),
+        label=f"share of the true class{'' if counted else ' (root scale)'}",
+    )
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    axis.spines[:].set_visible(False)
-    edges = np.arange(1, classes) - 0.5
-    axis.hlines(edges, -0.5, classes - 0.5, color="#dddddd", linewidth=0.4)
-    axis.vlines(edges, -0.5, classes - 0.5, color="#dddddd", linewidth=0.4)
-    if counted:
-        for row, column in zip(*np.nonzero(counts), strict=True):
-            axis.text(
-                column,
-                row,
-                brief(counts[row, column]),
-                ha="center",
-                va="center",
-                fontsize=font,
-                color="white" if shares[row, column] > 0.5 else "#333333",
-                in_layout=False,
-            )
-    bar = figure.colorbar(picture, ax=axis, shrink=0.6, aspect=25, pad=0.02)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bar.set_label(f"share of the true class{'' if counted else ' (root scale)'}")
-    bar.outline.set_visible(False)
     set_title(figure, title)
     return figure
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 TRAIN_COLOR = "#4c78a8"
 VALIDATION_COLOR = "#e45756"
@@ -40,3 +45,59 @@ def brief(count: float) -> str:
     if count >= 999_500:
         return f"{count / 1e6:.3g}M"
     return f"{count / 1e3:.3g}k" if count >= 1000 else f"{count:.0f}"
+
+
+def square_matrix(
+    shares: np.ndarray,
+    names: Sequence[str],
+    cells: Mapping[tuple[int, int], str] | None,
+    *,
+    side: float,
+    fontsize: float,
+    norm: Normalize,
+    label: str,
+) -> tuple[Figure, Axes]:
+    """A square table of shares as colours, the same names along both sides.
+
+    Args:
+        shares: float ``[N, N]`` in [0, 1]; NaN is left empty.
+        names: ``[N]``.
+        cells: ``(row, column)`` to the words in a cell; None where there is no room for any.
+        side: Side of the matrix in inches.
+        fontsize: Of names and cells, in points.
+        norm: How shares become colours.
+        label: What a share is of, beside the scale of the colours.
+
+    Returns:
+        ``(figure, axis)``.
+    """
+    count = len(names)
+    spelled = [short(name, 28) for name in names]
+    # Constrained layout gives the names their room out of the figure, so it has to be there.
+    room = 0.0085 * fontsize * max(map(len, spelled))
+    figure = Figure(figsize=(side + room + 1.6, side + room + 0.8), layout="constrained", dpi=120)
+    axis = figure.subplots()
+    picture = axis.imshow(shares, cmap="Blues", norm=norm)
+    axis.set_xticks(range(count), spelled, rotation=90, fontsize=fontsize)
+    axis.set_yticks(range(count), spelled, fontsize=fontsize)
+    axis.tick_params(length=0 if cells is None else 2)
+    axis.spines[:].set_visible(False)
+    edges = np.arange(1, count) - 0.5
+    axis.hlines(edges, -0.5, count - 0.5, color="#dddddd", linewidth=0.4)
+    axis.vlines(edges, -0.5, count - 0.5, color="#dddddd", linewidth=0.4)
+    for (row, column), words in (cells or {}).items():
+        axis.text(
+            column,
+            row,
+            words,
+            ha="center",
+            va="center",
+            fontsize=fontsize,
+            color="white" if shares[row, column] > 0.5 else "#333333",
+            in_layout=False,
+        )
+    bar = figure.colorbar(picture, ax=axis, shrink=0.6, aspect=25, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+    return figure, axis
