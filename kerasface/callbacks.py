@@ -14,7 +14,8 @@ import pandas as pd
 
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
-from kerasface.evaluation import plots
+from kerasface.evaluation import attribute_plots, plots
+from kerasface.evaluation.attributes import THRESHOLD, check_thresholds, evaluate
 from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
 from kerasface.files import replacing
 from kerasface.pipeline.predict import predict_table
@@ -173,6 +174,80 @@ class RocCurves(_Drawing):
 
     def figure(self, labels, outputs, title):
         return plots.roc_curves(labels, outputs, self.table.names, title=title)
+
+
+class AttributeReport(keras.callbacks.Callback):
+    """Judges the attributes of a table at the end of the training, or every few epochs.
+
+    Args:
+        table: Images and attributes, in the order of the model's outputs.
+        folder: Takes ``per_attribute.csv``, ``gain.png`` (over the majority guess),
+            ``precision_recall.png``, ``labels.png`` and, of several, ``co_occurrence.png``.
+        thresholds: From which probability on an attribute is said, one for all or one each.
+        every: Epochs between two reports; 0 reports at the end of the training alone.
+        crop: As in `kerasface.pipeline.stream`, ``"center_square"`` for a model that is trained
+            on squares.
+        batch_size: Images a step.
+
+    Raises:
+        ValueError: If the table has no attributes or the thresholds do not fit.
+
+    Example:
+        >>> callback = AttributeReport(validation, "attributes")  # doctest: +SKIP
+        >>> model.fit(ds, epochs=10, callbacks=[callback])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        table: FaceTable,
+        folder: str | os.PathLike = "attributes",
+        *,
+        thresholds: float | Sequence[float] | np.ndarray = THRESHOLD,
+        every: int = 0,
+        crop: str | None = None,
+        batch_size: int = 64,
+    ):
+        super().__init__()
+        if not table.multi_label:
+            raise ValueError(
+                f"A report of attributes needs a table with some. Received: {table.summary()}."
+            )
+        self.table = table
+        self.folder = pathlib.Path(folder)
+        self.thresholds = check_thresholds(thresholds, len(table.names))
+        self.every = every
+        self.crop = crop
+        self.batch_size = batch_size
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.every and (epoch + 1) % self.every == 0:
+            self.report(f"epoch {epoch + 1}")
+
+    def on_train_end(self, logs=None):
+        self.report(None)
+
+    def report(self, title: str | None) -> None:
+        """Predicts with the model's weights as they are and writes the files."""
+        probabilities = predict_table(
+            self.model, self.table, batch_size=self.batch_size, crop=self.crop
+        )
+        labels, names = np.asarray(self.table.labels), self.table.names
+        limits = self.thresholds
+        frame = evaluate(labels, probabilities, names, thresholds=limits).per_attribute
+        figures = {
+            "gain": attribute_plots.gain_bars(frame, title=title),
+            "precision_recall": attribute_plots.precision_recall_curves(
+                labels, probabilities, names, thresholds=limits, title=title
+            ),
+            "labels": attribute_plots.label_distribution(labels, names),
+        }
+        if len(names) > 1:
+            figures["co_occurrence"] = attribute_plots.co_occurrence_matrix(labels, names)
+        with replacing(self.folder / "per_attribute.csv") as part:
+            frame.to_csv(part, index=False)
+        for name, figure in figures.items():
+            with replacing(self.folder / f"{name}.png") as part:
+                figure.savefig(part)
 
 
 class Submission(keras.callbacks.Callback):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +39,8 @@ Data = Annotated[
     pathlib.Path,
     typer.Option(
         help="Folder with train/ (one subfolder of images a person) and, if there is one, dev/ "
-        "or val/; or directly a folder with one subfolder a person."
+        "or val/; or directly a folder with one subfolder a person; or a folder of CelebA, with "
+        "list_attr_celeba."
     ),
 ]
 Out = Annotated[pathlib.Path, typer.Option(help="Run folder to make.")]
@@ -213,8 +216,7 @@ def split(
     """Split every person's images into train/, validation/ and test/."""
     from kerasface.data import split_folder
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with _told_warnings():
         table = split_folder(
             source,
             target,
@@ -227,8 +229,6 @@ def split(
             distance=None if distance == -1 else distance,
             progress=True,
         )
-    for warning in caught:
-        print(f"Warning: {warning.message}", file=sys.stderr)
     counts = table["side"].value_counts()
     words = ", ".join(f"{count:,} {side}" for side, count in counts.items())
     doubles = len(table) - table["group"].nunique()
@@ -293,6 +293,9 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     features: Features = None,
+    first: Annotated[
+        int | None, typer.Option(help="Of CelebA: only so many images of the training part.")
+    ] = None,
 ) -> None:
     """Train a classifier and leave a run folder: model, curves, metrics."""
     try:
@@ -305,11 +308,15 @@ def train(
             overwrite=overwrite,
             split=split,
             features=features,
+            first=first,
         )
     except KeyboardInterrupt:
         print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     _print_summary(run)
+    if run.multi_label:
+        print(f"\nNext: kerasface evaluate {out} --data {data}, kerasface predict {out} PHOTO ...")
+        return
     print(f"\nNext: kerasface submit {out} TEST_FOLDER --out submission.csv --sample SAMPLE.csv")
 
 
@@ -317,7 +324,11 @@ def train(
 def evaluate(
     run: Annotated[pathlib.Path, typer.Argument(metavar="RUN", help="Run folder.")],
     data: Annotated[
-        pathlib.Path, typer.Option(help="Folder with one subfolder of images a person.")
+        pathlib.Path,
+        typer.Option(
+            help="Folder with one subfolder of images a person; or of CelebA, whose test part is "
+            "taken."
+        ),
     ],
     out: Annotated[
         pathlib.Path | None,
@@ -363,23 +374,61 @@ def compare(
 
 @app.command()
 def predict(
-    runs_and_images: RunsAndImages,
+    paths: Annotated[
+        list[pathlib.Path],
+        typer.Argument(
+            metavar="RUN... IMAGES...",
+            help="One or more run folders, whose probabilities are averaged, then image files and "
+            "folders of them.",
+        ),
+    ],
     out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (
         pathlib.Path("predictions.csv")
     ),
+    crop: Annotated[
+        str | None,
+        typer.Option(metavar="DETECTOR", help="Find and cut out the faces first, with mtcnn ..."),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(help="What --crop leaves around a face, as a share of it.")
+    ] = 0.2,
+    pictures: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder for a picture of each image and what is said of it."),
+    ] = None,
     flip: Flip = False,
     batch_size: BatchSize = 64,
 ) -> None:
-    """Write the probabilities of every class for every image."""
+    """Write the probabilities of every class or attribute for every image."""
     from kerasface.files import replacing
     from kerasface.inference import predict as predict_images
+    from kerasface.training.run import RECIPE
 
-    runs, images = _split_paths(runs_and_images)
-    frame = predict_images(runs, images, flip=flip, batch_size=batch_size, verbose=_verbose())
+    runs = [path for path in paths if (path / RECIPE).is_file()]
+    images = [path for path in paths if path not in runs]
+    if not runs or not images:
+        raise ValueError(
+            "One or more run folders and then images or folders of them are needed. Received: "
+            f"{len(runs)} run folders and {len(images)} others, {[str(path) for path in paths]}."
+        )
+    with _told_warnings():
+        frame = predict_images(
+            runs,
+            images[0] if len(images) == 1 else images,
+            detector=crop,
+            margin=margin,
+            pictures=pictures,
+            flip=flip,
+            batch_size=batch_size,
+            verbose=_verbose(),
+        )
     with replacing(out) as part:
         frame.to_csv(part, index=False)
-    print(frame[["path", "prediction", "probability"]].head(10).to_string(index=False))
+    told = [name for name in ("path", "face", "prediction", "probability") if name in frame]
+    print(frame[told].head(10).to_string(index=False))
     print(f"Wrote {len(frame):,} rows: {out}")
+    if pictures is not None:
+        print(f"Drew {len(frame):,} pictures: {pictures}")
 
 
 @app.command()
@@ -450,11 +499,14 @@ def _spread_set(words: list[str]) -> list[str]:
     return spread
 
 
-def _train(recipe, data, out, changes, *, resume, overwrite, split=0.1, features=None) -> Run:
+def _train(
+    recipe, data, out, changes, *, resume, overwrite, split=0.1, features=None, first=None
+) -> Run:
     from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
 
-    table, validation = _tables(data, split)
+    with _told_warnings():
+        table, validation = _tables(data, split, first)
     print(f"train       {table.summary()}")
     if validation is not None:
         print(f"validation  {validation.summary()}")
@@ -484,9 +536,19 @@ def _chosen_recipe(table: FaceTable, out: pathlib.Path, resume: bool) -> Recipe:
     return recommendation.recipe
 
 
-def _tables(data: pathlib.Path, split: float) -> tuple[FaceTable, FaceTable | None]:
-    from kerasface.data import identity_folder
+def _tables(
+    data: pathlib.Path, split: float, first: int | None
+) -> tuple[FaceTable, FaceTable | None]:
+    from kerasface.data import celeba, identity_folder
+    from kerasface.data.celeba_files import is_celeba
 
+    if is_celeba(data):
+        return celeba(data, first=first)[:2]
+    if first is not None:
+        raise ValueError(
+            "`--first` is for a folder of CelebA, with list_attr_celeba. "
+            f"Received: first={first} for {str(data)!r}, which has no such file."
+        )
     if not (data / "train").is_dir():
         table = identity_folder(data)
         return table.split(split) if split else (table, None)
@@ -536,6 +598,16 @@ def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], pathlib
             f"Received: {images} alone."
         )
     return runs, images
+
+
+@contextlib.contextmanager
+def _told_warnings() -> Iterator[None]:
+    """Warnings for the user as one line each, without the place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"Warning: {warning.message}", file=sys.stderr)
 
 
 def _verbose() -> int:

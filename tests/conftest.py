@@ -26,6 +26,30 @@ def tables(faces):
 
 
 @pytest.fixture(scope="session")
+def celeba_folder(tmp_path_factory):
+    """A folder like CelebA's: 40, 16 and 16 images of 36 x 44 px of 18 drawn people."""
+    folder = tmp_path_factory.mktemp("data") / "celeba"
+    return kerasface.data.drawn_celeba(folder, people=(10, 4, 4), images=4, height=44)
+
+
+@pytest.fixture(scope="session")
+def attribute_run(celeba_folder, tmp_path_factory):
+    """A finished run of two epochs on three attributes; tests that write into it copy it first."""
+    train, validation, _ = kerasface.data.celeba(celeba_folder)
+    return kerasface.train(
+        "smiling",
+        train=train,
+        validation=validation,
+        out=tmp_path_factory.mktemp("runs") / "attributes",
+        verbose=0,
+        architecture={"channels": [8, 16], "block_dropout": 0.0},
+        attributes=("Smiling", "Beard", "Wearing_Hat"),
+        image_size=16,
+        epochs=2,
+    )
+
+
+@pytest.fixture(scope="session")
 def run(tables, tmp_path_factory):
     """A finished run of two epochs; tests that write into it copy it first."""
     train, validation = tables

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "partition": ["split_folder"],
         "split": ["group_split", "stratified_split"],
         "synthetic": ["draw_face", "draw_scene", "drawn_faces"],
+        "synthetic_celeba": ["drawn_celeba"],
         "table": ["CheckReport", "FaceTable", "check"],
     },
 )

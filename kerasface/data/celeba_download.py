@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -82,11 +83,32 @@ def _write(builder, folder: pathlib.Path) -> None:
             parts.append(index)
             if has_people:
                 people.append(int(example["identity"]["Identity_No"]))
+    write_label_files(folder, names, attributes, labels, parts, people)
+
+
+def write_label_files(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    attributes: Sequence[str],
+    labels: Sequence[Sequence[bool]],
+    parts: Sequence[int],
+    people: Sequence[int] = (),
+) -> None:
+    """Writes CelebA's label files in its original dialect.
+
+    Args:
+        folder: Where they are written.
+        names: File names, ``[N]``.
+        attributes: Attribute names, ``[A]``.
+        labels: Whether each image has each attribute, ``[N, A]``.
+        parts: 0, 1 or 2 for train, validation and test, ``[N]``.
+        people: Numbers of the people, ``[N]``; without any the file of theirs is left out.
+    """
     signs = np.where(np.array(labels), " 1", "-1")
     rows = [f"{name} {' '.join(row)}" for name, row in zip(names, signs, strict=True)]
     _write_lines(folder / f"{LABELS}.txt", [str(len(rows)), " ".join(attributes), *rows])
     for stem, values in ((PARTITION, parts), (PEOPLE, people)):
-        if values:
+        if len(values):
             rows = [f"{name} {value}" for name, value in zip(names, values, strict=True)]
             _write_lines(folder / f"{stem}.txt", rows)
 

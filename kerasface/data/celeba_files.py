@@ -17,7 +17,7 @@ import pandas as pd
 from kerasface import images
 from kerasface.data.celeba_download import LABELS, PARTITION, PEOPLE, downloaded_celeba
 from kerasface.data.split import group_split
-from kerasface.data.table import FaceTable
+from kerasface.data.table import FaceTable, attribute_columns
 from kerasface.names import suggest
 
 SUFFIXES = (".txt", ".csv")
@@ -108,7 +108,9 @@ def celeba(
             "Leave the path out to download CelebA through tensorflow-datasets."
         )
     table = _label_rows(_needed(root, LABELS))
-    columns = _columns(attributes, table.columns)
+    columns = list(range(len(table.columns)))
+    if attributes is not None:
+        columns = attribute_columns(attributes, table.columns)
     folder, present = _image_folder(root, table)
 
     part_file = _needed(root, PARTITION if split == "official" else PEOPLE)
@@ -136,6 +138,11 @@ def celeba(
     rows = [kept[part == index] for index in range(3)]
     rows[0] = rows[0][:first]
     return CelebA(*(FaceTable(folder, table.names[row], labels[row], names) for row in rows))
+
+
+def is_celeba(folder: str | os.PathLike) -> bool:
+    """Whether a folder has CelebA's attribute labels where `celeba` looks for them."""
+    return _find(pathlib.Path(folder), LABELS) is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,12 +198,19 @@ def _check_arguments(path, split, validation, test, first, data_dir) -> None:
         )
 
 
-def _needed(root: pathlib.Path, stem: str) -> pathlib.Path:
+def _find(root: pathlib.Path, stem: str) -> pathlib.Path | None:
     for suffix in SUFFIXES:
         for folder in LABEL_FOLDERS:
             file = root / folder / f"{stem}{suffix}"
             if file.is_file():
                 return file
+    return None
+
+
+def _needed(root: pathlib.Path, stem: str) -> pathlib.Path:
+    file = _find(root, stem)
+    if file is not None:
+        return file
     remedy = {
         LABELS: "Give the folder that holds it and the images.",
         PARTITION: "Copy it there, or say split='identity' where identity_CelebA.txt is there.",
@@ -296,23 +310,6 @@ def _first_fault(text: str, skipped: int, separator: str | None, width: int) -> 
             if not _is_number(field):
                 return f"{field!r} in line {number}"
     return ""
-
-
-def _columns(attributes: str | Sequence[str] | None, known: tuple[str, ...]) -> list[int]:
-    if attributes is None:
-        return list(range(len(known)))
-    wanted = [attributes] if isinstance(attributes, str) else list(attributes)
-    for name in wanted:
-        if name not in known:
-            raise ValueError(
-                f"`attributes` must be among the {len(known)} of the label file. "
-                f"Received: {name!r}.{suggest(name, known) or f' They are {list(known)}.'}"
-            )
-    if not wanted or len(set(wanted)) < len(wanted):
-        raise ValueError(
-            f"`attributes` must be one or more different names. Received: attributes={wanted}."
-        )
-    return [known.index(name) for name in wanted]
 
 
 def _image_folder(root: pathlib.Path, table: _Rows) -> tuple[pathlib.Path, set[str]]:

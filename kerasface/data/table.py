@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from kerasface import images
 from kerasface.data.reading import read_files
 from kerasface.data.split import stratified_split
+from kerasface.names import suggest
 
 UNKNOWN_FORMAT = -1
 DECODE_WITH_PILLOW = 0
@@ -102,6 +104,30 @@ class FaceTable:
             formats=None if self.formats is None else self.formats[rows],
         )
 
+    def with_attributes(self, names: str | Sequence[str]) -> FaceTable:
+        """The same images with some of their attributes, in the order wanted.
+
+        Args:
+            names: Attribute names, each once, or one name.
+
+        Raises:
+            ValueError: If the table has no attributes, or not these.
+
+        Example:
+            >>> table = FaceTable("faces", ["1.jpg"], [[0, 1]], ["Bald", "Young"])
+            >>> table.with_attributes(["Young"]).labels.tolist()
+            [[1]]
+        """
+        if not self.multi_label:
+            raise ValueError(
+                "Only a table with attributes has some to choose. "
+                f"Received: names={names!r} for {self.summary()}."
+            )
+        assert self.labels is not None
+        columns = attribute_columns(names, self.names)
+        chosen = tuple(self.names[column] for column in columns)
+        return dataclasses.replace(self, labels=self.labels[:, columns], names=chosen)
+
     def split(self, validation: float = 0.1, seed: int = 0) -> tuple[FaceTable, FaceTable]:
         """Splits at random, each class by the same share.
 
@@ -160,6 +186,30 @@ class FaceTable:
             return pd.concat([frame, attributes], axis=1)
         names = np.asarray(self.names, dtype=object)
         return frame.assign(label=self.labels, name=names[self.labels])
+
+
+def attribute_columns(attributes: str | Sequence[str], known: Sequence[str]) -> list[int]:
+    """Where the attributes wanted stand among those known.
+
+    Args:
+        attributes: Names, each once, or one name.
+        known: All names.
+
+    Raises:
+        ValueError: If a name is unknown (with near names) or comes twice, or there is none.
+    """
+    wanted = [attributes] if isinstance(attributes, str) else list(attributes)
+    for name in wanted:
+        if name not in known:
+            raise ValueError(
+                f"`attributes` must be among the {len(known)} that the images are labelled with. "
+                f"Received: {name!r}.{suggest(name, known) or f' They are {list(known)}.'}"
+            )
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(
+            f"`attributes` must be one or more different names. Received: attributes={wanted}."
+        )
+    return [list(known).index(name) for name in wanted]
 
 
 @dataclasses.dataclass(frozen=True)

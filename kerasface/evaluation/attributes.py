@@ -89,10 +89,7 @@ def evaluate(
     images, attributes = hits.shape
     check_attribute_names(names, attributes)
     limits = check_thresholds(thresholds, attributes)
-    if bootstrap < 1:
-        raise ValueError(
-            f"An interval needs at least one resample. Received: bootstrap={bootstrap}."
-        )
+    _check_bootstrap(bootstrap)
     predictions = probabilities >= limits
     correct = predictions == hits
     positives, predicted = hits.sum(axis=0), predictions.sum(axis=0)
@@ -256,6 +253,46 @@ def best_thresholds(
     return thresholds
 
 
+def accuracy_difference(
+    correct_a: np.ndarray, correct_b: np.ndarray, *, bootstrap: int = 1000, seed: int = 0
+) -> dict[str, float | int]:
+    """How far two models differ in mean accuracy on the same images.
+
+    Args:
+        correct_a: Which attributes of which images the first model had right, bool ``[N, A]``.
+        correct_b: The same of the second model.
+        bootstrap: Resamples of the images for the interval.
+        seed: Seed of the resamples.
+
+    Returns:
+        ``images``; ``difference`` of the mean accuracies, a - b, with its 95 % paired percentile
+        bootstrap interval, ``difference_low`` and ``difference_high``.
+
+    Raises:
+        ValueError: If they are not bool ``[N, A]`` of one shape, or ``bootstrap`` is below 1.
+
+    Example:
+        >>> accuracy_difference([[True, True]] * 4, [[True, False]] * 4)["difference_low"]
+        0.5
+    """
+    first, second = _zeros_and_ones("correct_a", correct_a), _zeros_and_ones("correct_b", correct_b)
+    _check_same_shape("correct_a", first, "correct_b", second)
+    _check_bootstrap(bootstrap)
+    images, attributes = first.shape
+    # Of an image only the difference of two numbers of right attributes counts, so resampled
+    # images are exactly a multinomial draw of these differences.
+    gaps = first.sum(axis=1) - second.sum(axis=1)
+    values, counts = np.unique(gaps, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(images, counts / images, bootstrap)
+    low, high = np.percentile(draws @ values / (images * attributes), INTERVAL)
+    return {
+        "images": images,
+        "difference": float(gaps.mean() / attributes),
+        "difference_low": float(low),
+        "difference_high": float(high),
+    }
+
+
 def co_occurrence(labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """How often an attribute comes with another.
 
@@ -355,6 +392,13 @@ def check_thresholds(
             f"Received: thresholds={np.asarray(thresholds).tolist()} for {attributes} attributes."
         )
     return np.broadcast_to(limits, (attributes,))
+
+
+def _check_bootstrap(bootstrap: int) -> None:
+    if bootstrap < 1:
+        raise ValueError(
+            f"An interval needs at least one resample. Received: bootstrap={bootstrap}."
+        )
 
 
 def _zeros_and_ones(key: str, values: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -40,6 +41,7 @@ DRAWN_CURVES = 30
 NAMED_CURVES = 10  # as many colours can be told apart
 LISTED_PAIRS = 25
 CURVE_POINTS = 1000
+SHOWN_CLASSES, SHOWN_ATTRIBUTES = 5, 20
 
 
 def check_format(path: str | os.PathLike) -> None:
@@ -376,6 +378,75 @@ def mistakes_gallery(
         axis.set_title(text, fontsize=8, loc="left", pad=3)
     if not len(images):
         axes[0].text(0.5, 0.5, "no mistakes", ha="center", va="center")
+    set_title(figure, title)
+    return figure
+
+
+def prediction_picture(
+    image: np.ndarray,
+    names: Sequence[str],
+    probabilities: np.ndarray,
+    *,
+    thresholds: np.ndarray | None = None,
+    title: str | None = None,
+    caption: str | None = None,
+) -> Figure:
+    """An image beside what a model says of it.
+
+    Args:
+        image: uint8 RGB ``[height, width, 3]``.
+        names: Class or attribute names.
+        probabilities: float ``[len(names)]``.
+        thresholds: Of attributes, ``[len(names)]``: a mark on each bar, and bars below theirs
+            are grey. None for classes.
+        title: Title of the figure.
+        caption: What is said, in words.
+
+    Returns:
+        The image and a bar for each of the most probable, at most 5 classes or 20 attributes.
+
+    Raises:
+        ValueError: If the numbers of names, probabilities and thresholds differ.
+    """
+    probabilities = np.asarray(probabilities, float)
+    limits = np.zeros(len(names)) if thresholds is None else np.asarray(thresholds, float)
+    if probabilities.shape != (len(names),) or limits.shape != (len(names),):
+        raise ValueError(
+            "There must be one probability, and of attributes one threshold, a name. Received: "
+            f"{probabilities.shape} and {limits.shape} for {len(names)} names."
+        )
+    count = SHOWN_CLASSES if thresholds is None else SHOWN_ATTRIBUTES
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    height = max(3.0, 1.3 + 0.24 * len(order))
+    figure = Figure(figsize=(8.2, height), layout="constrained", dpi=120)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
+    left.imshow(image)
+    left.set_axis_off()
+    if caption:
+        left.set_title(
+            textwrap.fill(short(caption, 240), 38), fontsize=9, loc="left", y=-0.03, va="top"
+        )
+    places = np.arange(len(order))
+    values, marks = probabilities[order], limits[order]
+    colors = [TRAIN_COLOR if hit else "#d0cdca" for hit in values >= marks]
+    bars = right.barh(places, values, color=colors)
+    right.bar_label(bars, [f"{value:.0%}" for value in values], fontsize=8, padding=3)
+    if thresholds is not None:
+        right.vlines(
+            marks, places - 0.4, places + 0.4, color=VALIDATION_COLOR, linewidth=1.5, zorder=5
+        )
+        right.set_xlabel("probability (red: from where on it is said)", fontsize=8)
+    else:
+        right.set_xlabel("probability", fontsize=8)
+    right.set_yticks(places, [short(names[index], 24) for index in order], fontsize=8)
+    right.set_ylim(len(order) - 0.4, -0.6)
+    right.set_xlim(0, 1.12)
+    right.set_xticks(np.linspace(0, 1, 5))
+    right.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    right.tick_params(labelsize=8)
+    right.tick_params(axis="y", length=0)
+    plain_axis(right)
+    right.grid(visible=False, axis="y")
     set_title(figure, title)
     return figure
 

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from kerasface.data.celeba_files import celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable, check
 from kerasface.evaluation import plots
+from kerasface.evaluation.attributes import THRESHOLD, AttributeFigures, accuracy_difference
 from kerasface.evaluation.classification import Classification, mcnemar
 from kerasface.evaluation.report import (
     facts_section,
@@ -24,8 +26,9 @@ from kerasface.evaluation.report import (
 )
 from kerasface.files import replacing
 from kerasface.training import run as run_files
+from kerasface.training.judgement import PLAIN, judge
 from kerasface.training.record import ROOTS, read_images
-from kerasface.training.report import judge, write_report
+from kerasface.training.report import write_report
 from kerasface.training.run import Run
 
 PREDICTIONS = "predictions.csv"
@@ -45,15 +48,19 @@ def evaluate(
     batch_size: int = 64,
     allow_seen: bool = False,
     verbose: int = 0,
-) -> Classification:
+) -> Classification | AttributeFigures:
     """Judges a run on labelled images and writes figures, pictures and a page.
+
+    Of attributes the thresholds are the run's own, chosen on its validation images; the figures
+    whose name ends in ``_at_half`` are those at 0.5.
 
     Args:
         run: A run or its folder.
-        data: A folder with one subfolder a class, or a table; of the run's classes.
-        out: Folder to write to: ``metrics.json``, ``per_class.csv``, ``predictions.csv``,
-            pictures and ``report.html``, which tells the folder's name. None is a folder in the
-            run, named like the data.
+        data: A folder with one subfolder a class, or for a run of attributes a folder of CelebA,
+            whose test part is taken; or a table. Of the run's classes or attributes.
+        out: Folder to write to: ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
+            ``predictions.csv``, pictures and ``report.html``, which tells the folder's name. None
+            is a folder in the run, named like the data.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
         allow_seen: Whether images that the run was trained on are put up with; a warning says
@@ -70,12 +77,14 @@ def evaluate(
         >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run(run)
-    table = data if isinstance(data, FaceTable) else identity_folder(data, names=run.names)
-    if table.labels is None or table.multi_label or table.names != run.names:
+    table = data if isinstance(data, FaceTable) else _labelled(run, data)
+    if run.multi_label and table.multi_label:
+        table = table.with_attributes(run.names)
+    if table.labels is None or table.multi_label != run.multi_label or table.names != run.names:
         raise ValueError(
-            "An evaluation needs one of the run's classes an image. "
-            f"Received: {table.summary()}, for a run of {len(run.names)} classes. "
-            "Read the folder with names=run.names."
+            f"An evaluation needs {'the attributes' if run.multi_label else 'one of the classes'} "
+            f"of the run for each image. Received: {table.summary()}, for a run of "
+            f"{len(run.names)}. Read the folder with names=run.names."
         )
     table = check(table, max_unreadable=run.recipe.max_unreadable).table
     seen = seen_images(run, table)
@@ -96,7 +105,13 @@ def evaluate(
     judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
     words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
     write_report(run, folder / run_files.REPORT, judgement, on=words)
-    return judgement.classification
+    return judgement.result
+
+
+def _labelled(run: Run, data: str | os.PathLike) -> FaceTable:
+    if run.multi_label:
+        return celeba(data, attributes=run.names).test
+    return identity_folder(data, names=run.names)
 
 
 def seen_images(run: Run, table: FaceTable) -> list[str]:
@@ -149,13 +164,15 @@ def compare(
     Args:
         runs: Two or more finished runs with a validation, or their folders.
         out: The HTML page to write: a table, all curves in one picture and, where the best two
-            were judged on the same images, McNemar's test between them.
+            were judged on the same images, McNemar's test between them (of attributes the
+            bootstrap interval of the difference of their mean accuracies).
 
     Returns:
         One row a run, best first: ``run``, ``model``, ``head``, ``accuracy``, ``accuracy_low``,
-        ``accuracy_high`` (95% interval), ``auc_macro``, ``parameters`` (trainable), ``epochs``,
-        ``cached_epochs`` (those of them that trained on cached features, which leave the backbone
-        out), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
+        ``accuracy_high`` (95% interval; of attributes their mean at threshold 0.5), of attributes
+        ``f1_macro`` (at the thresholds of each run), ``auc_macro``, ``parameters`` (trainable),
+        ``epochs``, ``cached_epochs`` (those of them that trained on cached features, which leave
+        the backbone out), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
 
     Raises:
         ValueError: If there are fewer than two runs, or one has no validation figures.
@@ -166,6 +183,14 @@ def compare(
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     if len(opened) < 2:
         raise ValueError(f"A comparison needs at least two runs. Received: {len(opened)}.")
+    if len({run.multi_label for run in opened}) > 1:
+        kinds = [
+            f"{run.folder} of {'attributes' if run.multi_label else 'classes'}" for run in opened
+        ]
+        raise ValueError(
+            "Runs of classes and runs of attributes cannot be compared. "
+            f"Received: {', '.join(kinds)}."
+        )
     names = _distinct_names(opened)
     rows = [_row(name, run) for name, run in zip(names, opened, strict=True)]
     frame = pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable")
@@ -192,12 +217,15 @@ def _row(name: str, run: Run) -> dict:
             f"{run_files.VALIDATION}/. Train it with a validation table."
         )
     judged = json.loads(path.read_text(encoding="utf-8"))
-    keys = ("accuracy", "accuracy_low", "accuracy_high", "auc_macro")
+    keys = ("accuracy", "accuracy_low", "accuracy_high")
+    names = [f"mean_{key}{PLAIN}" for key in keys] if run.multi_label else keys
     return {
         "run": name,
         "model": run.recipe.model,
         "head": run.recipe.head or "own",
-        **{key: judged[key] for key in keys},
+        **{key: judged[name] for key, name in zip(keys, names, strict=True)},
+        **({"f1_macro": judged["f1_macro"]} if run.multi_label else {}),
+        "auc_macro": judged["auc_macro"],
         "parameters": run.metrics["trainable_parameters"],
         "epochs": len(run.history),
         "cached_epochs": _cached_epochs(run),
@@ -227,9 +255,15 @@ def _paired_section(best: Run, second: Run, names: list[str]):
         )
         for run in (best, second)
     ]
+    # What was to be said of which image: both runs must have been asked the same.
     columns = ["path", "label"]
-    if not frames[0][columns].equals(frames[1][columns]):
+    if best.multi_label:
+        columns = ["path", *(f"true:{name}" for name in best.names)]
+    asked = [frame.reindex(columns=columns) for frame in frames]
+    if not asked[0].equals(asked[1]):
         return facts_section(title, {}, "They were judged on different images: no paired test.")
+    if best.multi_label:
+        return _paired_attributes(title, best.names, frames)
     correct = [frame["correct"].to_numpy(bool) for frame in frames]
     test = mcnemar(*correct)
     facts = {
@@ -242,6 +276,19 @@ def _paired_section(best: Run, second: Run, names: list[str]):
         "p value": test["p_value"],
     }
     return facts_section(title, facts, "McNemar's exact test on the same images.")
+
+
+def _paired_attributes(title: str, names: Sequence[str], frames: list[pd.DataFrame]):
+    labels = frames[0][[f"true:{name}" for name in names]].to_numpy(bool)
+    said = [frame[[f"p:{name}" for name in names]].to_numpy() >= THRESHOLD for frame in frames]
+    test = accuracy_difference(*(each == labels for each in said))
+    facts = {
+        "images": test["images"],
+        "difference of the mean accuracies": test["difference"],
+        "95% interval of it, from": test["difference_low"],
+        "to": test["difference_high"],
+    }
+    return facts_section(title, facts, "At threshold 0.5, bootstrap over the same images.")
 
 
 def _distinct_names(runs: Sequence[Run]) -> list[str]:

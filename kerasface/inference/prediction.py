@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,49 +13,99 @@ import pandas as pd
 
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable, check
+from kerasface.evaluation.attribute_words import decide, describe
 from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
+from kerasface.faces.detection import Detector
+from kerasface.inference.photographs import cut_faces, draw_predictions, photographs
 from kerasface.training.run import Run
 
 Runs = str | os.PathLike | Run | Sequence[str | os.PathLike | Run]
-Images = str | os.PathLike | FaceTable
+Images = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
 
 
 def predict(
-    runs: Runs, images: Images, *, flip: bool = False, batch_size: int = 64, verbose: int = 0
+    runs: Runs,
+    images: Images,
+    *,
+    detector: str | Detector | None = None,
+    margin: float = 0.2,
+    pictures: str | os.PathLike | None = None,
+    flip: bool = False,
+    batch_size: int = 64,
+    verbose: int = 0,
 ) -> pd.DataFrame:
-    """Class probabilities of images by one run, or the mean of several.
+    """Probabilities of images by one run, or the mean of several.
 
     Args:
-        runs: A run or its folder, or several, of the same classes.
-        images: A folder or a table; labels are not looked at.
+        runs: A run or its folder, or several, of the same classes or attributes.
+        images: A folder, an image file, several of both, or a table; labels are not looked at.
+        detector: A detector as in `kerasface.faces.detect`: every face that it finds is predicted,
+            cut out upright; a photograph without one as a whole, with a warning. None predicts
+            the images as they are.
+        margin: What a cut leaves around the face, as in `kerasface.faces.align`. The default is
+            about what CelebA's squares have; a run of other crops wants theirs.
+        pictures: Folder for a picture of each image (or face) and what is said of it.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
         verbose: 1 shows a progress bar.
 
     Returns:
-        One row an image: ``path`` (relative), ``prediction`` (class name), ``probability`` of
-        it, and then a column a class with its probability, named ``p:NAME``.
+        One row an image, or with a detector a face: ``path`` (relative); with a detector ``face``
+        (from 1, the best score first; 0 is the whole photograph); ``prediction``; and a
+        column a class or attribute with its probability, named ``p:NAME``.
+
+        Of classes ``prediction`` is the most probable, followed by ``probability``. Of attributes
+        it is what `kerasface.evaluation.attribute_words` makes of those that reach their
+        threshold, followed by a column of 0 and 1 an attribute; the thresholds are the mean of
+        the runs'.
 
     Raises:
         ValueError: If the runs know different classes, or an image cannot be read.
+        FileNotFoundError: If a path does not exist.
 
     Example:
         >>> frame = predict("runs/hw2p2", "data/test", flip=True)  # doctest: +SKIP
+        >>> predict("runs/smiling", ["me.jpg", "holiday"], detector="mtcnn")  # doctest: +SKIP
     """
     opened = _open(runs)
-    names = opened[0].names
     table = _readable(images)
-    probabilities = _mean_probabilities(opened, table, flip, batch_size, verbose)
+    with contextlib.ExitStack() as stack:
+        shown, frame = table, pd.DataFrame({"path": table.paths})
+        titles = table.paths.tolist()
+        if detector is not None:
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasface-"))
+            shown, rows, numbers = cut_faces(table, pathlib.Path(place), detector, margin)
+            frame = frame.iloc[rows].reset_index(drop=True).assign(face=numbers)
+            titles = [f"{path} face {n}" for path, n in zip(frame["path"], numbers, strict=True)]
+        probabilities = _mean_probabilities(opened, shown, flip, batch_size, verbose)
+        names, thresholds = opened[0].names, None
+        if opened[0].multi_label:
+            thresholds = np.mean([run.thresholds for run in opened], axis=0)
+            said = _said_attributes(names, probabilities, thresholds)
+        else:
+            said = _said_classes(names, probabilities)
+        if pictures is not None:
+            captions = said["prediction"].tolist()
+            folder = pathlib.Path(pictures)
+            draw_predictions(folder, shown, titles, captions, names, probabilities, thresholds)
+    columns = pd.DataFrame(probabilities, columns=[f"p:{name}" for name in names])
+    return pd.concat([frame, said, columns], axis=1)
+
+
+def _said_classes(names, probabilities: np.ndarray) -> pd.DataFrame:
     best = probabilities.argmax(axis=1)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "path": table.paths,
             "prediction": np.asarray(names, dtype=object)[best],
             "probability": probabilities[np.arange(len(best)), best],
         }
     )
-    columns = [f"p:{name}" for name in names]
-    return pd.concat([frame, pd.DataFrame(probabilities, columns=columns)], axis=1)
+
+
+def _said_attributes(names, probabilities: np.ndarray, thresholds: np.ndarray) -> pd.DataFrame:
+    said = decide(probabilities, names, thresholds)
+    words = pd.DataFrame({"prediction": [describe(row, names) for row in said]})
+    return pd.concat([words, pd.DataFrame(said.astype(int), columns=list(names))], axis=1)
 
 
 def submit(
@@ -92,6 +144,11 @@ def submit(
         ...        sample="data/sample_submission.csv", flip=True)  # doctest: +SKIP
     """
     opened = _open(runs)
+    if opened[0].multi_label:
+        raise ValueError(
+            "A submission tells one of several classes an image. "
+            f"Received: {opened[0].folder}, a run of attributes. Use predict."
+        )
     names = opened[0].names
     table = _readable(images)
     form = None if sample is None else read_sample(sample)
@@ -108,17 +165,23 @@ def _open(runs: Runs) -> list[Run]:
         raise ValueError("At least one run is needed to predict. Received: none.")
     opened = [run if isinstance(run, Run) else Run(run) for run in given]
     for run in opened[1:]:
-        if run.names != opened[0].names:
+        if run.names != opened[0].names or run.multi_label != opened[0].multi_label:
             raise ValueError(
-                "Runs that are averaged must know the same classes. "
-                f"Received: {opened[0].folder} with {len(opened[0].names)} classes and "
+                "Runs that are averaged must know the same classes or attributes. "
+                f"Received: {opened[0].folder} with {len(opened[0].names)} and "
                 f"{run.folder} with {len(run.names)}, or others."
             )
     return opened
 
 
 def _readable(images: Images) -> FaceTable:
-    table = images if isinstance(images, FaceTable) else unlabeled_folder(images)
+    if isinstance(images, FaceTable):
+        table = images
+    elif isinstance(images, (str, os.PathLike)) and not os.path.isfile(images):
+        table = unlabeled_folder(images)
+    else:
+        paths = [images] if isinstance(images, (str, os.PathLike)) else images
+        table = photographs(paths)
     report = check(table, max_unreadable=1.0)
     if len(report.unreadable):
         first = [f"{row.path} ({row.reason})" for row in report.unreadable.head(3).itertuples()]

@@ -98,6 +98,27 @@ def mlp_head(x, dropout: float | None = None):
     return x
 
 
+def attributes_head(x, dropout: float | None = None):
+    """System 5's head (15 attributes): two hidden layers on every value of the feature map.
+
+    Flatten, 512, dropout, ReLU, 256, dropout, ReLU.
+
+    Args:
+        x: Feature map ``[batch, height, width, channels]``.
+        dropout: Rate in ``[0, 1)`` of both; None is 0.5.
+
+    Returns:
+        Features ``[batch, 256]``.
+    """
+    rate = 0.5 if dropout is None else dropout
+    x = keras.layers.Flatten(name=f"{HEAD_PREFIX}flatten")(x)
+    for index, units in enumerate((512, 256), start=1):
+        x = dense(x, units, f"{HEAD_PREFIX}hidden{index}")
+        x = _dropout(x, rate, f"dropout{index}")
+        x = keras.layers.ReLU(name=f"{HEAD_PREFIX}relu{index}")(x)
+    return x
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
     """A head as its name says it.
@@ -113,6 +134,7 @@ class Head:
 
 
 HEADS: dict[str, Head] = {
+    "attributes": Head(attributes_head),
     "cosine": Head(pool_head, scale=16.0),
     "double": Head(double_head),
     "mlp": Head(mlp_head),

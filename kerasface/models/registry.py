@@ -13,6 +13,7 @@ import pandas as pd
 
 from kerasface.models import heads
 from kerasface.models.applications import APPLICATIONS, application_features
+from kerasface.models.compact import resnet15_features, smile_cnn_features
 from kerasface.models.convnext import convnext_features
 from kerasface.models.resnet import resnet_features
 from kerasface.models.weights import load_weights
@@ -63,12 +64,28 @@ MODELS: dict[str, ModelSpec] = {
         image_size=224,
         parameters=15_729_160,
     ),
+    "resnet15": ModelSpec(
+        "Detect Facial Features: 15 attributes of CelebA",
+        resnet15_features,
+        image_size=80,
+        parameters=31_823_592,
+        head="attributes",
+        smallest=64,
+    ),
     "resnet_small": ModelSpec(
         "ResNet-18 refined, for a few thousand small images",
         resnet_features,
         image_size=112,
         parameters=11_681_832,
         head="pool",
+    ),
+    "smile_cnn": ModelSpec(
+        "CelebA Facial Recognition Project: smiling or not",
+        smile_cnn_features,
+        image_size=64,
+        parameters=645_416,
+        head="pool",
+        smallest=8,
     ),
 }
 MODELS |= {
@@ -139,9 +156,9 @@ def build(
         embedding: Length of a unit-length embedding in place of classes, at least 1.
         multi_label: Whether the outputs are independent attributes.
         head: ``"pool"``, ``"double"`` (a hidden layer), ``"mlp"`` (two, with BatchNorm), ``"vgg"``
-            (two of 4,096 on every value of the feature map) or ``"cosine"`` (cosines between
-            features and classes times 16, or as said: ``"cosine:30"``); None takes the model's
-            own.
+            (two of 4,096 on every value of the feature map), ``"attributes"`` (512 and 256 on
+            every value) or ``"cosine"`` (cosines between features and classes times 16, or as
+            said: ``"cosine:30"``); None takes the model's own.
         input_shape: ``(height, width, 3)`` in pixels; None takes the model's own.
         activation: ``"softmax"``, ``"sigmoid"``, None for logits, or ``"auto"``: sigmoid for one
             class or ``multi_label``, otherwise softmax.

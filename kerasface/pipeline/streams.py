@@ -109,7 +109,7 @@ def stream(
     load = _loader(table, paths, image_size, batch_size, crop, steps, _key(seed, _AUGMENT))
     mix_key = _key(seed, _MIX)
     report = on_unreadable or _warn
-    target = _labeler(table, labels)
+    target = None if table.labels is None else labeler(table, labels)
 
     def finish(epoch, positions, rows, found, images):
         images, weights = _fill_gaps(positions, found, images, paths, rows, report)
@@ -269,9 +269,16 @@ def _reporter(call, paths):
     return report_row
 
 
-def _labeler(table: FaceTable, labels: str):
-    if table.labels is None:
-        return None
+def labeler(table: FaceTable, labels: str) -> Callable:
+    """A function from rows of a table to their labels as `stream` gives them.
+
+    Args:
+        table: A labelled table.
+        labels: As in `stream`.
+
+    Returns:
+        ``int [batch] -> labels [batch, ...]``.
+    """
     if table.multi_label:
         values = tf.constant(table.labels, tf.float32)
         return lambda rows: tf.gather(values, rows)

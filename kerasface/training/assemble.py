@@ -9,23 +9,30 @@ import keras
 import tensorflow as tf
 
 from kerasface import models
+from kerasface.data.table import FaceTable
+from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.training.losses import build_loss
 from kerasface.training.recipe import Recipe
 
 # PyTorch's, with which the recipes were published; Keras's is ten times that.
 ADAM_EPSILON = 1e-8
 
 
-def build_model(recipe: Recipe, num_classes: int, *, empty: bool = False) -> keras.Model:
+def build_model(
+    recipe: Recipe, num_classes: int, *, multi_label: bool = False, empty: bool = False
+) -> keras.Model:
     """The recipe's model for square images, under the current dtype policy.
 
     Args:
         recipe: Which model, head, options and weights.
-        num_classes: Number of classes.
+        num_classes: Number of classes or attributes.
+        multi_label: Whether they are attributes.
         empty: Whether the recipe's weights are left out, for weights that are put in later.
     """
     return models.build(
         recipe.model,
         num_classes,
+        multi_label=multi_label,
         head=recipe.head,
         dropout=recipe.dropout,
         input_shape=(recipe.image_size, recipe.image_size, 3),
@@ -50,16 +57,28 @@ def set_trainable(model: keras.Model, parts: Sequence[Recipe]) -> None:
         models.unfreeze_backbone(model, last, norms=parts[-1].train_norms)
 
 
-def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """Compiles with the recipe's optimizer and loss; ``steps`` are the batches an epoch."""
+def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
+    """Compiles with the recipe's optimizer and loss.
+
+    Args:
+        model: What will be fitted.
+        recipe: Of one phase.
+        table: The training images, whose labels tell the kind of loss and the steps an epoch.
+    """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    steps = steps_per_epoch(table, recipe.batch_size)
     model.compile(
         build_optimizer(recipe, steps, model.trainable_variables),
-        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        weighted_metrics=["accuracy"],
+        build_loss(recipe, table),
+        weighted_metrics=accuracy(table),
         # XLA makes this step three times slower on CPUs.
         jit_compile="auto" if on_gpu else False,
     )
+
+
+def accuracy(table: FaceTable) -> list:
+    """The metric of a table's kind under the name ``accuracy``: of attributes their mean."""
+    return [keras.metrics.BinaryAccuracy(name="accuracy")] if table.multi_label else ["accuracy"]
 
 
 def build_optimizer(

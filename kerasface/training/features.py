@@ -22,7 +22,7 @@ from tqdm import tqdm
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing
 from kerasface.models import heads
-from kerasface.pipeline.streams import index_batches, steps_per_epoch, stream
+from kerasface.pipeline.streams import index_batches, labeler, steps_per_epoch, stream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +85,7 @@ def extract(
     *,
     image_size: int,
     batch_size: int,
+    crop: str | None = None,
     augment: tuple[str, ...] = (),
     variants: int = 1,
     seed: int = 0,
@@ -101,6 +102,7 @@ def extract(
             augmentation, variants and seed.
         image_size: Side of the square images in pixels.
         batch_size: Images a step.
+        crop: As in `stream`; a random one is an augmentation too.
         augment: As in `stream`; empty gives the images as they are.
         variants: How many augmented pictures of each image, those of the first epochs of a
             training stream; 1 without augmentation.
@@ -113,9 +115,10 @@ def extract(
     """
     settings = {
         "image_size": image_size,
+        "crop": crop,
         "augment": list(augment),
         "variants": variants,
-        "seed": seed if augment else None,
+        "seed": seed if augment or crop == "random_square" else None,
     }
     path = folder / f"{_fingerprint(backbone, table, settings)}.npy"
     weights_path = path.with_suffix(".weights.npy")
@@ -124,7 +127,7 @@ def extract(
         weights = np.zeros(shape[:2], np.float32)
         with replacing(path) as part:
             values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
-            batches = _pictures(table, settings, batch_size, augment, variants, seed, on_unreadable)
+            batches = _pictures(table, settings, batch_size, on_unreadable)
             total = variants * steps_per_epoch(table, batch_size)
             hidden = None if verbose else True  # None: where nobody looks
             for variant, rows, images, readable in tqdm(
@@ -161,10 +164,10 @@ def feature_stream(
         start_step: Batches left out at the beginning.
 
     Returns:
-        Data set of ``(features, labels, weights)``: float32 ``[batch, ...]``, one-hot float32
-        ``[batch, classes]``, float32 ``[batch]``.
+        Data set of ``(features, labels, weights)``: float32 ``[batch, ...]``, one-hot classes or
+        attributes float32 ``[batch, classes]``, float32 ``[batch]``.
     """
-    labels = tf.constant(table.labels, tf.int32)
+    target = labeler(table, "one_hot")
     variants = len(features.values)
 
     def gather(epoch, rows):
@@ -174,8 +177,7 @@ def feature_stream(
     def load(epoch, _, rows):
         values, weights = tf.numpy_function(gather, [epoch, rows], [tf.float32, tf.float32])
         values = tf.ensure_shape(values, [None, *features.values.shape[2:]])
-        targets = tf.one_hot(tf.gather(labels, rows), len(table.names))
-        return values, targets, tf.ensure_shape(weights, [None])
+        return values, target(rows), tf.ensure_shape(weights, [None])
 
     order = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
     batches = order.skip(start_step).map(load, num_parallel_calls=1)
@@ -183,17 +185,17 @@ def feature_stream(
     return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
 
 
-def _pictures(table, settings, batch_size, augment, variants, seed, on_unreadable):
+def _pictures(table, settings, batch_size, on_unreadable):
     """``(variant, rows, images, weights)`` a batch."""
-    options = {"image_size": settings["image_size"], "batch_size": batch_size}
-    if augment:
-        options |= {"training": True, "augment": augment, "seed": seed}
-    images = stream(table, **options, epochs=variants, on_unreadable=on_unreadable)
-    order = index_batches(
-        len(table), batch_size, training=bool(augment), seed=seed, epochs=variants
-    )
+    options = {key: settings[key] for key in ("image_size", "crop")} | {"batch_size": batch_size}
+    order = {"epochs": settings["variants"], "training": settings["seed"] is not None}
+    if order["training"]:
+        order["seed"] = settings["seed"]
+        options["augment"] = settings["augment"]
+    images = stream(table, **options, **order, on_unreadable=on_unreadable)
+    indices = index_batches(len(table), batch_size, **order)
     for (variant, _, rows), (pixels, _, weights) in zip(
-        order.as_numpy_iterator(), images.as_numpy_iterator(), strict=True
+        indices.as_numpy_iterator(), images.as_numpy_iterator(), strict=True
     ):
         yield int(variant), rows, pixels, weights
 

@@ -21,17 +21,19 @@ from kerasface.files import replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
 from kerasface.training.assemble import (
+    accuracy,
     build_model,
     compile_model,
     dtype_policy,
     set_trainable,
 )
 from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
+from kerasface.training.judgement import choose_thresholds, judge
 from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
-from kerasface.training.report import judge, write_report
+from kerasface.training.report import write_report
 from kerasface.training.run import Run
 
 
@@ -53,8 +55,9 @@ def train(
 
     Args:
         recipe: Name of a recipe, or a recipe.
-        train: Images and classes to learn.
-        validation: Images and classes to judge by, numbered alike; None judges nothing.
+        train: Images to learn, with classes or attributes.
+        validation: Images to judge by, labelled and numbered alike; None judges nothing. Of
+            attributes, the thresholds that `kerasface.predict` applies are chosen on them.
         out: The run folder.
         callbacks: Further Keras callbacks.
         resume: Whether an unfinished run in ``out`` goes on after its last whole epoch. Its
@@ -81,12 +84,16 @@ def train(
         ...             image_size=112, batch_size=64, epochs=30)  # doctest: +SKIP
     """
     recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+    if recipe.attributes:
+        train = train.with_attributes(recipe.attributes)
+        if validation is not None:
+            validation = validation.with_attributes(recipe.attributes)
     _check_tables(train, validation, recipe)
     folder = pathlib.Path(out)
-    goes_on = _check_folder(folder, recipe, train.names, resume, overwrite)
+    goes_on = _check_folder(folder, recipe, train, resume, overwrite)
     keras.utils.set_random_seed(recipe.seed)
     with dtype_policy(recipe.precision):
-        model = build_model(recipe, len(train.names))
+        model = build_model(recipe, len(train.names), multi_label=train.multi_label)
     given = {"train": train} if validation is None else {"train": train, "validation": validation}
     if goes_on:
         readable = same_images(folder, given)
@@ -102,6 +109,8 @@ def train(
     _fit_phases(model, recipe, train, validation, folder, features, callbacks, goes_on, verbose)
     run = Run(folder)
     _write_metrics(run, recipe, train, validation, model)
+    if run.multi_label and validation is not None:
+        choose_thresholds(run, validation, batch_size=recipe.batch_size)
     if report:
         judgement = None
         if validation is not None:
@@ -112,12 +121,14 @@ def train(
 
 def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe) -> None:
     for name, table in (("train", train), ("validation", validation)):
-        if table is not None and (table.labels is None or table.multi_label):
-            raise ValueError(
-                f"`{name}` must have one class an image. Received: {table.summary()}, "
-                f"{'attributes' if table.multi_label else 'unlabeled'}."
-            )
-    if len(train.names) < 2:
+        if table is not None and table.labels is None:
+            raise ValueError(f"`{name}` must be labelled. Received: {table.summary()}.")
+    if validation is not None and validation.multi_label != train.multi_label:
+        raise ValueError(
+            "`train` and `validation` must both have classes or both attributes. "
+            f"Received: {train.summary()}; {validation.summary()}."
+        )
+    if len(train.names) < 2 and not train.multi_label:
         raise ValueError(
             f"A classifier needs at least two classes. Received: {list(train.names)} in `train`."
         )
@@ -142,8 +153,8 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
     if validation.names != train.names:
         odd = sorted(set(validation.names) ^ set(train.names))
         raise ValueError(
-            "`train` and `validation` must number the same classes alike. Received: "
-            f"{len(train.names)} and {len(validation.names)} classes, of which {odd[:5]} are in "
+            "`train` and `validation` must number the same classes or attributes alike. Received: "
+            f"{len(train.names)} and {len(validation.names)}, of which {odd[:5]} are in "
             "one alone. Read the validation folder with names=train.names."
         )
     shared = sorted(
@@ -158,7 +169,7 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
 
 
 def _check_folder(
-    folder: pathlib.Path, recipe: Recipe, names: Sequence[str], resume: bool, overwrite: bool
+    folder: pathlib.Path, recipe: Recipe, train: FaceTable, resume: bool, overwrite: bool
 ) -> bool:
     """Whether the folder holds a run that goes on; raises if it must not be written to."""
     if resume and overwrite:
@@ -185,22 +196,24 @@ def _check_folder(
                 "A run goes on with the recipe that it began with. Received: other values, as "
                 f"(then, now): {changed}. Give the same ones, or start a new run."
             )
-        if run.names != tuple(names):
+        if run.names != train.names or run.multi_label != train.multi_label:
             raise ValueError(
-                "A run goes on with the classes that it began with. "
-                f"Received: {len(names)} classes where there were {len(run.names)}, or others."
+                "A run goes on with the classes or attributes that it began with. "
+                f"Received: {len(train.names)} where there were {len(run.names)}, or others."
             )
     return resume and is_run
 
 
 def _begin(folder, recipe, given, readable, unreadable, overwrite) -> None:
     """Writes what a run holds before its first epoch."""
-    names = given["train"].names
+    train = given["train"]
     if overwrite and folder.exists():
         shutil.rmtree(folder)
     with replacing(folder / run_files.UNREADABLE) as part:
         unreadable.to_csv(part, index=False)
-    _write_text(folder / run_files.CLASSES, json.dumps(list(names), ensure_ascii=False, indent=0))
+    names = json.dumps(list(train.names), ensure_ascii=False, indent=0)
+    file = run_files.ATTRIBUTES if train.multi_label else run_files.CLASSES
+    _write_text(folder / file, names)
     write_images(folder, given, readable)
     _write_text(folder / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
     # Last, since it is what makes the folder a run.
@@ -248,7 +261,6 @@ def _fit_phases(
     model, recipe, train, validation, folder, features, callbacks, goes_on, verbose
 ) -> None:
     """Every phase that is not done yet, each compiled anew."""
-    steps = steps_per_epoch(train, recipe.batch_size)
     keeper = Keeper(folder, recipe, model)
     done = keeper.epochs_done() if goes_on else 0
     parts, start, begins = recipe.parts(), 0, True
@@ -262,9 +274,9 @@ def _fit_phases(
                 with dtype_policy(recipe.precision):  # it decides about the scaling of the loss
                     backbone, head = split_model(model)
                     fitted = head if part.cached else HeadTraining(backbone, head)
-            compile_model(fitted, part, steps)
+            compile_model(fitted, part, train)
             if fitted is not model:  # for callbacks, which look at the whole model
-                model.compile(fitted.optimizer, fitted.loss, weighted_metrics=["accuracy"])
+                model.compile(fitted.optimizer, fitted.loss, weighted_metrics=accuracy(train))
             if goes_on and done:
                 keeper.restore(fitted.optimizer, fitted.trainable_variables)
             goes_on = False
@@ -278,6 +290,7 @@ def _fit_phases(
             last = index == len(parts) - 1
             users = [WholeTraining(callback, model, begins, last) for callback in callbacks]
             begins = False
+            steps = steps_per_epoch(train, recipe.batch_size)
             _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
@@ -291,6 +304,7 @@ def _image_batches(recipe, train, validation, keeper, first_epoch):
         train,
         **common,
         training=True,
+        crop=recipe.crop(training=True),
         augment=recipe.augment,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
@@ -299,7 +313,9 @@ def _image_batches(recipe, train, validation, keeper, first_epoch):
         epochs=recipe.total_epochs,
         start_step=first_epoch * steps_per_epoch(train, recipe.batch_size),
     )
-    return batches, None if validation is None else stream(validation, **common)
+    if validation is None:
+        return batches, None
+    return batches, stream(validation, **common, crop=recipe.crop(training=False))
 
 
 def _feature_batches(backbone, recipe, train, validation, keeper, folder, first_epoch, verbose):
@@ -312,8 +328,9 @@ def _feature_batches(backbone, recipe, train, validation, keeper, folder, first_
         train,
         folder,
         **options,
+        crop=recipe.crop(training=True),
         augment=recipe.augment,
-        variants=recipe.feature_variants if recipe.augment else 1,
+        variants=recipe.feature_variants if recipe.augment or recipe.square_crop else 1,
         seed=recipe.seed,
     )
     batches = feature_stream(
@@ -327,7 +344,7 @@ def _feature_batches(backbone, recipe, train, validation, keeper, folder, first_
     )
     if validation is None:
         return batches, None
-    judged = extract(backbone, validation, folder, **options)
+    judged = extract(backbone, validation, folder, **options, crop=recipe.crop(training=False))
     return batches, feature_stream(judged, validation, **common)
 
 
@@ -367,7 +384,7 @@ def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
         "kept": "best" if monitor and recipe.keep == "best" else "last",
         "train_images": len(train),
         "validation_images": 0 if validation is None else len(validation),
-        "classes": len(train.names),
+        "attributes" if train.multi_label else "classes": len(train.names),
         "trainable_parameters": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
         "seconds_per_epoch": round(seconds, 3),
         "images_per_second": round(len(train) / seconds, 2),

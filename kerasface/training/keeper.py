@@ -243,8 +243,10 @@ class Keeper(keras.callbacks.Callback):
             # Always float32, so that a file trained in half precision runs well on CPUs too, and
             # never compiled, so that no optimizer state doubles its size.
             with dtype_policy("float32"):
-                classes = self.whole.output_shape[-1]
-                self._export = build_model(self.recipe, classes, empty=True)
+                run = Run(self.folder)
+                self._export = build_model(
+                    self.recipe, len(run.names), multi_label=run.multi_label, empty=True
+                )
         self._export.set_weights(self.whole.get_weights())
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)

@@ -33,6 +33,8 @@ LIMITS = {
     "decay_epochs": (1, None),
     "decay_factor": (0, 1),
     "label_smoothing": (0, 1),
+    "focal_gamma": (0, None),
+    "class_weighting": (0, None),
     "mixup": (0, None),
     "cutmix": (0, None),
     "unmixed_epochs": (0, None),
@@ -76,7 +78,10 @@ class Recipe:
             mode; otherwise its dropouts, where it has any, are on, in frozen layers too.
         train_norms: Whether the backbone's BatchNorms, once frozen, train again when their
             layers do. Otherwise they keep the statistics that they have.
+        attributes: Names of the attributes to learn, of a table that has them; empty learns all.
         image_size: Side of the square images in pixels.
+        square_crop: Whether a square as large as the shorter side is cut out of each image, from
+            anywhere in training and from the middle otherwise; else the image is squashed.
         epochs: Passes over the training images; with ``phases`` the sum of theirs.
         phases: Parts of the training, one after the other, each compiled anew: options by name
             that replace the recipe's own, at least ``epochs``. For instance the head alone at
@@ -97,7 +102,12 @@ class Recipe:
         final_learning_rate: Learning rate that the cosine ends at.
         decay_epochs: Epochs between two steps, or the patience of ``"plateau"``.
         decay_factor: What ``"step"`` and ``"plateau"`` multiply the learning rate by.
-        label_smoothing: Share of the target spread over all classes.
+        label_smoothing: Share of the target spread over all classes; of an attribute over both
+            outcomes.
+        focal_gamma: Exponent of the focal loss, by which what is well told counts less; 0 is
+            cross-entropy.
+        class_weighting: How far classes, or both outcomes of attributes, are weighted against
+            their number in the training images: 0 not at all, 1 until all count the same.
         mixup: Alpha of mixup; 0 is off.
         cutmix: Alpha of CutMix; 0 is off.
         unmixed_epochs: Epochs at the end in which images are not mixed, at most ``epochs``.
@@ -127,7 +137,9 @@ class Recipe:
     weights: str | None = None
     trainable: str | int = "all"
     train_norms: bool = False
+    attributes: tuple[str, ...] = ()
     image_size: int = 224
+    square_crop: bool = False
     epochs: int | None = None
     phases: tuple[Mapping[str, Any], ...] = ()
     batch_size: int = 256
@@ -143,6 +155,8 @@ class Recipe:
     decay_epochs: int = 10
     decay_factor: float = 0.1
     label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+    class_weighting: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
     unmixed_epochs: int = 0
@@ -159,14 +173,17 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        if self.augment is None or isinstance(self.augment, str):
-            object.__setattr__(self, "augment", (self.augment,) if self.augment else ())
+        for name in ("augment", "attributes"):
+            names = getattr(self, name)
+            if names is None or isinstance(names, str):
+                object.__setattr__(self, name, (names,) if names else ())
         for field in dataclasses.fields(self):
             _check_type(field.name, getattr(self, field.name))
         # Through JSON, as a run reads it back: a tuple becomes a list.
         architecture = json.loads(json.dumps(dict(self.architecture)))
         object.__setattr__(self, "architecture", architecture)
-        object.__setattr__(self, "augment", tuple(self.augment))
+        for name in ("augment", "attributes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         self._settle_epochs()
         augmentation(self.augment)  # refuses an unknown one
         for name, choices in CHOICES.items():
@@ -254,6 +271,12 @@ class Recipe:
     def cached(self) -> bool:
         """Whether the head learns on cached features, in a recipe without phases."""
         return self.cache_features and self.trainable == "head" and not self.phases
+
+    def crop(self, training: bool) -> str | None:
+        """What `kerasface.pipeline.stream` cuts out of each image."""
+        if not self.square_crop:
+            return None
+        return "random_square" if training else "center_square"
 
     def parts(self) -> list[Recipe]:
         """One recipe a phase, each with the phase's own options and without phases."""
@@ -389,6 +412,7 @@ def _check_type(name: str, value: Any) -> None:
     if not fits:
         words = {
             "architecture": "options by name",
+            "attributes": "a list of names",
             "augment": "a list of names",
             "phases": "a list of phases, each options by name",
             "head": "a name or none",

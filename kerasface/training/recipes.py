@@ -7,6 +7,25 @@ from collections.abc import Callable
 from kerasface.names import suggest
 from kerasface.training.recipe import Recipe
 
+# Those of system 5.
+FIFTEEN_ATTRIBUTES = (
+    "Attractive",
+    "Bags_Under_Eyes",
+    "Bald",
+    "Black_Hair",
+    "Blond_Hair",
+    "Brown_Hair",
+    "Chubby",
+    "Goatee",
+    "Gray_Hair",
+    "Male",
+    "Mustache",
+    "No_Beard",
+    "Smiling",
+    "Wearing_Hat",
+    "Young",
+)
+
 
 def hw2p2() -> Recipe:
     """FaceClassifier on CMU 11-785 F23 HW2P2: 140,000 crops of 7,001 people, about 90%.
@@ -135,13 +154,66 @@ def identity_small() -> Recipe:
     )
 
 
+def smiling() -> Recipe:
+    """System 3 (CelebA Facial Recognition Project): smiling or not.
+
+    Source: the project's notebook: squares of 178 of CelebA's 178 x 218 pixels, from anywhere in
+    training, shrunk to 64, flip, Adam 1e-3, batch 32, 30 epochs, the first 16,000 training images
+    (``--first 16000``). Its 90.50% "validation" is on training images; its test has 88.76%.
+    """
+    return Recipe(
+        model="smile_cnn",
+        attributes=("Smiling",),
+        image_size=64,
+        square_crop=True,
+        epochs=30,
+        batch_size=32,
+        optimizer="adam",
+        schedule="constant",
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        augment=("flip",),
+        keep="last",
+    )
+
+
+def attributes15() -> Recipe:
+    """System 5 (Detect Facial Features): fifteen attributes of CelebA, 93.16% on its validation.
+
+    Source: the project's notebook: squashed to 80 x 80, flip, binary cross-entropy, Adam 1e-3,
+    batch 16, 10 epochs. Its random split has people on both sides, and its images are flipped
+    once for all, those of the validation too.
+    """
+    return Recipe(
+        model="resnet15",
+        attributes=FIFTEEN_ATTRIBUTES,
+        image_size=80,
+        epochs=10,
+        batch_size=16,
+        optimizer="adam",
+        schedule="constant",
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        augment=("flip",),
+        keep="last",
+    )
+
+
+def attributes40() -> Recipe:
+    """System 5's network and recipe on all forty attributes of CelebA."""
+    return attributes15().replace(attributes=())
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "attributes15": attributes15,
+    "attributes40": attributes40,
     "celebrities": celebrities,
     "celebrities_mobile": celebrities_mobile,
     "cs405": cs405,
     "demo": demo,
     "hw2p2": hw2p2,
     "identity_small": identity_small,
+    "smiling": smiling,
 }
 
 

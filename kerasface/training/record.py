@@ -34,7 +34,7 @@ def write_images(
         formats = np.full(len(table), UNKNOWN_FORMAT)
         kept = np.isin(table.paths.astype(str), readable[side].paths.astype(str))
         formats[kept] = readable[side].formats
-        columns = {"path": table.paths, "label": table.labels, "format": formats}
+        columns = {"path": table.paths, "label": _label_texts(table), "format": formats}
         frames.append(pd.DataFrame({"side": side, **columns}))
     with replacing(folder / IMAGES) as part:
         pd.concat(frames).to_csv(part, index=False)
@@ -44,8 +44,24 @@ def write_images(
 
 
 def read_images(folder: pathlib.Path) -> pd.DataFrame:
-    """What `write_images` wrote: ``side``, ``path`` (relative), ``label``, ``format``."""
-    return pd.read_csv(folder / IMAGES, dtype={"path": str}, keep_default_na=False)
+    """What `write_images` wrote.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        Columns ``side``, ``path`` (relative), ``label`` (the number of the class, or a 0 or 1 an
+        attribute, ``"0110"``) and ``format``.
+    """
+    types = {"path": str, "label": str}
+    return pd.read_csv(folder / IMAGES, dtype=types, keep_default_na=False)
+
+
+def _label_texts(table: FaceTable) -> np.ndarray:
+    labels = np.asarray(table.labels)
+    if table.multi_label:
+        return np.array(["".join(row) for row in labels.astype(str)], dtype=object)
+    return labels.astype(str).astype(object)
 
 
 def same_images(folder: pathlib.Path, given: Mapping[str, FaceTable]) -> dict[str, FaceTable]:
@@ -75,7 +91,7 @@ def same_images(folder: pathlib.Path, given: Mapping[str, FaceTable]) -> dict[st
     for side, table in given.items():
         rows = known[known["side"] == side]
         same = np.array_equal(rows["path"].to_numpy(object), table.paths)
-        if not same or not np.array_equal(rows["label"], np.asarray(table.labels)):
+        if not same or not np.array_equal(rows["label"].to_numpy(object), _label_texts(table)):
             odd = sorted(set(rows["path"]) ^ set(table.paths))
             raise ValueError(
                 "A run goes on with the images that it began with. "

@@ -1,24 +1,15 @@
-"""What a run is worth: figures, tables and pictures of its predictions, and a page of it all."""
+"""A page on a run: what it was made of and what it is worth."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import os
 import pathlib
-import time
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from PIL import Image
 
-from kerasface import images
-from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import plots
-from kerasface.evaluation.classification import Classification, evaluate
 from kerasface.evaluation.report import (
     Section,
     facts_section,
@@ -28,70 +19,9 @@ from kerasface.evaluation.report import (
 )
 from kerasface.files import replacing
 from kerasface.training import run as run_files
+from kerasface.training.judgement import Judgement
 from kerasface.training.record import read_images
 from kerasface.training.run import Run
-
-SHOWN_MISTAKES = 24
-SHOWN_CLASSES = 20
-THUMBNAIL = 160  # pixels
-TIMED_BATCHES, TIMED_IMAGES = 3, 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """A run's predictions on a table, judged.
-
-    Attributes:
-        classification: The figures; see `kerasface.evaluation.classification.evaluate`.
-        figures: Title to picture.
-    """
-
-    classification: Classification
-    figures: dict[str, Figure]
-
-
-def judge(
-    run: Run,
-    table: FaceTable,
-    folder: pathlib.Path,
-    *,
-    flip: bool = False,
-    batch_size: int = 64,
-    verbose: int = 0,
-) -> Judgement:
-    """Predicts a table and writes what comes of it.
-
-    Args:
-        run: Whose kept weights predict.
-        table: Images with the run's classes; those that cannot be read are left out.
-        folder: Takes ``metrics.json``, ``per_class.csv``, ``predictions.csv`` and pictures.
-        flip: Whether the probabilities of the mirrored images are averaged in.
-        batch_size: Images a step.
-        verbose: 1 shows a progress bar.
-
-    Returns:
-        The figures and the pictures.
-    """
-    table = check(table, max_unreadable=1.0).table  # a file may have broken since
-    probabilities = run.predict(table, batch_size=batch_size, flip=flip, verbose=verbose)
-    labels = np.asarray(table.labels)
-    result = evaluate(labels, probabilities, run.names, paths=table.paths)
-    result.metrics["inference_images_per_second"] = inference_speed(run)
-    figures = {
-        "Confusion": plots.confusion_matrix(labels, probabilities.argmax(axis=1), run.names),
-        "Calibration": plots.calibration(labels, probabilities),
-        "Most confident mistakes": _gallery(table, result.predictions),
-    }
-    if len(set(labels.tolist())) > 1:
-        figures["ROC curves"] = plots.roc_curves(labels, probabilities, run.names)
-    write_json(folder / run_files.METRICS, result.metrics)
-    for name, frame in (("per_class", result.per_class), ("predictions", result.predictions)):
-        with replacing(folder / f"{name}.csv") as part:
-            frame.to_csv(part, index=False)
-    for title, figure in figures.items():
-        with replacing(folder / f"{title.lower().replace(' ', '_')}.png") as part:
-            figure.savefig(part)
-    return Judgement(result, figures)
 
 
 def write_report(
@@ -118,65 +48,26 @@ def write_report(
         part.write_text(report_html(run.folder.name, sections), encoding="utf-8")
 
 
-def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
-    """Writes numbers by name; what is no number becomes null, which JSON has."""
-    plain = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in values.items()
-    }
-    with replacing(path) as part:
-        part.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-
-
-def inference_speed(run: Run) -> float:
-    """Images a second of the run's model alone, in batches of 8 on noise; median of a few."""
-    model = run.load_model()
-    shape = (TIMED_IMAGES, *model.input_shape[1:])
-    batch = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
-    seconds = []
-    for _ in range(TIMED_BATCHES + 1):
-        start = time.perf_counter()
-        model.predict_on_batch(batch)
-        seconds.append(time.perf_counter() - start)
-    return round(TIMED_IMAGES / float(np.median(seconds[1:])), 1)  # the first traces
-
-
 def _judged(judgement: Judgement, on: str) -> list[Section]:
-    result = judgement.classification
-    metrics = dict(result.metrics)
-    low, high = metrics.pop("accuracy_low"), metrics.pop("accuracy_high")
-    note = f"Accuracy on {on}: {metrics['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})."
-    worst = result.per_class[result.per_class["images"] > 0].sort_values("accuracy")
     return [
-        facts_section(f"Figures on {on}", metrics, note),
+        facts_section(f"Figures on {on}", judgement.facts, f"On {on}: {judgement.summary}"),
         *(figure_section(title, figure) for title, figure in judgement.figures.items()),
-        table_section(
-            "Classes" if len(worst) <= SHOWN_CLASSES else f"The {SHOWN_CLASSES} worst classes",
-            worst.head(SHOWN_CLASSES),
-        ),
+        *(table_section(title, frame) for title, frame in judgement.tables.items()),
     ]
 
 
 def _data(run: Run) -> dict[str, Any]:
     frame = read_images(run.folder)
-    facts: dict[str, Any] = {"classes": len(run.names)}
+    facts: dict[str, Any] = {"attributes" if run.multi_label else "classes": len(run.names)}
     for side, rows in frame.groupby("side", sort=False):
-        counts = rows.groupby("label").size()
         facts[f"{side} images"] = len(rows)
-        facts[f"{side} images a class"] = f"{counts.min()} to {counts.max()}"
+        if run.multi_label:
+            counts = np.array([list(text) for text in rows["label"]]).astype(int).sum(axis=0)
+            facts[f"{side} images with an attribute"] = f"{counts.min()} to {counts.max()}"
+        else:
+            counts = rows.groupby("label").size()
+            facts[f"{side} images a class"] = f"{counts.min()} to {counts.max()}"
     return facts
-
-
-def _gallery(table: FaceTable, predictions: pd.DataFrame) -> Figure:
-    wrong = predictions[~predictions["correct"]]
-    shown = wrong.sort_values("probability", ascending=False).head(SHOWN_MISTAKES)
-    pictures = []
-    for path in shown["path"]:
-        data = pathlib.Path(os.path.join(table.root, path)).read_bytes()
-        picture = Image.fromarray(images.decode(data))
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        pictures.append(np.asarray(picture))
-    return plots.mistakes_gallery(pictures, plots.mistake_captions(shown))
 
 
 def _flat(values: dict[str, Any]) -> dict[str, str]:

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from kerasface.data.table import FaceTable
+from kerasface.evaluation.attributes import THRESHOLD
 from kerasface.pipeline.predict import predict_table
 from kerasface.training.recipe import Recipe
 
 RECIPE = "recipe.json"
 CLASSES = "classes.json"
+ATTRIBUTES = "attributes.json"
+THRESHOLDS = "thresholds.json"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
 CURVES = "curves.png"
@@ -64,8 +67,25 @@ class Run:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Class names in the order of the model's outputs."""
-        return tuple(json.loads(self.path(CLASSES).read_text(encoding="utf-8")))
+        """Class or attribute names in the order of the model's outputs."""
+        file = self.path(ATTRIBUTES if self.multi_label else CLASSES)
+        return tuple(json.loads(file.read_text(encoding="utf-8")))
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether the outputs are attributes, several of which may hold for one image."""
+        return self.path(ATTRIBUTES).is_file()
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """From which probability on each attribute is said, ``[attributes]``.
+
+        They were chosen on the validation images; 0.5 where there were none.
+        """
+        if not self.path(THRESHOLDS).is_file():
+            return np.full(len(self.names), THRESHOLD)
+        chosen = json.loads(self.path(THRESHOLDS).read_text(encoding="utf-8"))
+        return np.array([chosen[name] for name in self.names])
 
     @property
     def history(self) -> pd.DataFrame:
@@ -86,7 +106,7 @@ class Run:
     def predict(
         self, table: FaceTable, *, batch_size: int = 64, flip: bool = False, verbose: int = 0
     ) -> np.ndarray:
-        """Class probabilities of images.
+        """Probabilities of classes or attributes of images.
 
         Args:
             table: Which images; labels are not looked at.
@@ -98,7 +118,12 @@ class Run:
             float32 ``[len(table), len(names)]``, rows in the table's order.
         """
         return predict_table(
-            self.load_model(), table, batch_size=batch_size, flip=flip, verbose=verbose
+            self.load_model(),
+            table,
+            batch_size=batch_size,
+            crop=self.recipe.crop(training=False),
+            flip=flip,
+            verbose=verbose,
         )
 
     def _finished(self, name: str) -> pathlib.Path:

@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasface.data import draw_face
 from kerasface.models import build, list_models, model_names
 from kerasface.models.applications import APPLICATIONS
+from kerasface.models.registry import MODELS
 from kerasface.training.assemble import dtype_policy
 
 SIZE = 32
 # The backbones of keras.applications have tests of their own.
 OWN = [name for name in model_names() if name not in APPLICATIONS]
+
+
+def size_of(name):
+    return max(SIZE, MODELS[name].smallest)
 
 
 def count(variables):
@@ -29,11 +35,12 @@ def noise(examples, size=SIZE, seed=0):
 @pytest.fixture(scope="module", params=OWN)
 def built(request):
     keras.utils.set_random_seed(0)
-    return build(request.param, num_classes=5, input_shape=(SIZE, SIZE, 3), dropout=0.1)
+    size = size_of(request.param)
+    return build(request.param, num_classes=5, input_shape=(size, size, 3), dropout=0.1)
 
 
 def test_forward_is_finite_and_float32(built):
-    outputs = built(noise(2)).numpy()
+    outputs = built(noise(2, size_of(built.name))).numpy()
     assert outputs.shape == (2, 5)
     assert outputs.dtype == np.float32
     assert np.isfinite(outputs).all()
@@ -42,7 +49,7 @@ def test_forward_is_finite_and_float32(built):
 
 def test_every_trainable_weight_gets_a_gradient(built):
     with tf.GradientTape() as tape:
-        outputs = built(noise(4), training=True)
+        outputs = built(noise(4, size_of(built.name)), training=True)
         loss = tf.reduce_mean(-tf.math.log(outputs[:, 0]))
     gradients = tape.gradient(loss, [variable.value for variable in built.trainable_variables])
     without = [
@@ -62,13 +69,14 @@ def test_every_trainable_weight_gets_a_gradient(built):
 def test_save_and_load_give_equal_outputs(built, tmp_path):
     built.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded.predict(noise(3)), built.predict(noise(3)))
+    images = noise(3, size_of(built.name))
+    np.testing.assert_array_equal(loaded.predict(images), built.predict(images))
 
 
 def test_mixed_float16_keeps_float32_outputs(built):
     with dtype_policy("mixed_float16"):
-        model = build(built.name, num_classes=5, input_shape=(SIZE, SIZE, 3))
-    outputs = model(noise(1))
+        model = build(built.name, num_classes=5, input_shape=built.input_shape[1:])
+    outputs = model(noise(1, size_of(built.name)))
     assert outputs.dtype == tf.float32
     assert np.isfinite(outputs).all()
     assert {str(v.dtype) for v in model.trainable_variables} == {"float32"}
@@ -78,16 +86,18 @@ def test_mixed_float16_keeps_float32_outputs(built):
 @pytest.mark.parametrize("name", OWN)
 def test_eight_images_are_learnt_by_heart(name):
     keras.utils.set_random_seed(1)
-    model = build(name, num_classes=8, input_shape=(SIZE, SIZE, 3))
-    images, labels = noise(8), np.arange(8)
+    size = size_of(name)
+    model = build(name, num_classes=8, input_shape=(size, size, 3))
+    images = np.stack([draw_face(person, 0, size=size).image for person in range(8)])
+    images, labels = images.astype("float32"), np.arange(8)
     model.compile(
         keras.optimizers.Adam(1e-3),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
     )
-    for _ in range(8):
-        model.fit(images, labels, batch_size=8, epochs=10, verbose=0)
+    for _ in range(16):
+        model.fit(images, labels, batch_size=8, epochs=5, verbose=0)
         # In inference mode: the moving statistics of the norms must have followed too.
         if model.evaluate(images, labels, verbose=0)[1] == 1:
             break
@@ -104,6 +114,21 @@ def test_listed_parameters_are_true(name):
 def test_the_published_network_has_its_parameters():
     # FaceClassifier (system 2): classic stem, double head, 7,001 people.
     assert count(build("convnext_small", num_classes=7001).trainable_variables) == 19_575_801
+
+
+def test_the_smile_cnn_has_its_parameters():
+    # Convolutions of 3x3 with bias, 3 -> 32 -> 64 -> 128 -> 256, then a weight a channel:
+    # (27 + 1) 32 + (288 + 1) 64 + (576 + 1) 128 + (1152 + 1) 256 + 256 + 1
+    # = 896 + 18,496 + 73,856 + 295,168 + 257.
+    assert count(build("smile_cnn", num_classes=1).trainable_variables) == 388_673
+
+
+def test_the_resnet15_has_its_parameters():
+    # A convolution of c to d channels with its BatchNorm has (9 c + 1) d + 2 d; a residual pair
+    # has two of d to d. First convolutions, 3 -> 64 -> 256 -> 512 -> 1024:
+    # 1,920 + 148,224 + 1,181,184 + 4,721,664. Pairs: 74,112 + 1,181,184 + 4,721,664 + 18,880,512.
+    # Dense: (1024 + 1) 512 + (512 + 1) 256 + (256 + 1) 15 = 524,800 + 131,328 + 3,855.
+    assert count(build("resnet15", 15, multi_label=True).trainable_variables) == 31_570_447
 
 
 def test_the_nano_stays_under_two_million():
