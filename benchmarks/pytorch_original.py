@@ -1,8 +1,10 @@
-"""The PyTorch original of recipe hw2p2, re-written from its published description, as the
-yardstick of benchmarks/throughput.py; needs torch and torchvision, which kerasface itself does not.
+"""The PyTorch originals of recipe hw2p2 and of system 3's input, re-written from their published
+descriptions, as the yardstick of benchmarks/throughput.py; needs torch and torchvision, which
+kerasface itself does not.
 
     python benchmarks/pytorch_original.py step --image-size 112 --batch-size 32 --steps 8
     python benchmarks/pytorch_original.py stream --data FOLDER --image-size 112 --batch-size 64
+    python benchmarks/pytorch_original.py celeba --data FOLDER_OF_IMAGES --image-size 64
 
 Each mode prints one JSON line.
 """
@@ -137,22 +139,41 @@ def time_steps(args: argparse.Namespace) -> dict[str, str | int | float]:
     return {"what": what, "images_per_second": round(rate, 2), "parameters": parameters}
 
 
-def batches(data: Path, image_size: int, batch_size: int, workers: int) -> Iterator[Tensor]:
+def hw2p2_transforms(image_size: int) -> list:
+    """The transforms of recipe hw2p2, up to the tensor."""
+    from torchvision import transforms
+
+    return [
+        transforms.Resize((image_size, image_size)),
+        transforms.RandomRotation(30),
+        transforms.RandomHorizontalFlip(),
+        transforms.ColorJitter(0.2, 0.2, 0.2, 0.2),
+        transforms.ToTensor(),
+        transforms.Normalize(MEAN, STD),
+    ]
+
+
+def celeba_transforms(data: Path, image_size: int) -> list:
+    """System 3's transforms: a random square as large as the images are wide, flip, resize."""
+    from PIL import Image
+    from torchvision import transforms
+
+    with Image.open(next(path for path in sorted(data.rglob("*.jpg")))) as image:
+        side = min(image.size)
+    return [
+        transforms.RandomCrop((side, side)),
+        transforms.RandomHorizontalFlip(),
+        transforms.Resize((image_size, image_size)),
+        transforms.ToTensor(),
+    ]
+
+
+def batches(data: Path, recipe: list, batch_size: int, workers: int) -> Iterator[Tensor]:
     """Yields augmented image batches of a folder with one subfolder per class, forever."""
     from torchvision import datasets, transforms
 
-    recipe = transforms.Compose(
-        [
-            transforms.Resize((image_size, image_size)),
-            transforms.RandomRotation(30),
-            transforms.RandomHorizontalFlip(),
-            transforms.ColorJitter(0.2, 0.2, 0.2, 0.2),
-            transforms.ToTensor(),
-            transforms.Normalize(MEAN, STD),
-        ]
-    )
     loader = DataLoader(
-        datasets.ImageFolder(str(data), recipe),
+        datasets.ImageFolder(str(data), transforms.Compose(recipe)),
         batch_size,
         shuffle=True,
         num_workers=workers,
@@ -166,7 +187,11 @@ def batches(data: Path, image_size: int, batch_size: int, workers: int) -> Itera
 def time_stream(args: argparse.Namespace) -> dict[str, str | int | float]:
     """Times the input pipeline alone, from image files to normalised batches."""
     torch.manual_seed(0)
-    stream = batches(args.data, args.image_size, args.batch_size, args.workers)
+    if args.celeba:
+        recipe = celeba_transforms(args.data, args.image_size)
+    else:
+        recipe = hw2p2_transforms(args.image_size)
+    stream = batches(args.data, recipe, args.batch_size, args.workers)
     warm_up = sum(len(next(stream)) for _ in range(WARM_UP_BATCHES))
     if warm_up >= args.images:
         raise SystemExit(f"--images must be greater than the {warm_up} images of the warm-up")
@@ -175,12 +200,16 @@ def time_stream(args: argparse.Namespace) -> dict[str, str | int | float]:
     while warm_up + count < args.images:
         count += len(next(stream))
     rate = count / (time.perf_counter() - start)
-    return {"what": "stream", "images_per_second": round(rate, 2), "images": count}
+    return {
+        "what": "celeba" if args.celeba else "stream",
+        "images_per_second": round(rate, 2),
+        "images": count,
+    }
 
 
 def main() -> None:
     """Parses the command line, runs one mode and prints its JSON line."""
-    parser = argparse.ArgumentParser(description="Times the PyTorch original of recipe hw2p2.")
+    parser = argparse.ArgumentParser(description="Times the PyTorch originals.")
     modes = parser.add_subparsers(required=True)
 
     step = modes.add_parser("step", help="training or inference steps on random images")
@@ -192,13 +221,14 @@ def main() -> None:
     step.add_argument("--inference", action="store_true", help="time the forward pass only")
     step.set_defaults(run=time_steps)
 
-    stream = modes.add_parser("stream", help="reading and augmenting the images of a folder")
-    stream.add_argument("--data", type=Path, required=True, help="folder, one subfolder a class")
-    stream.add_argument("--image-size", type=int, default=112, help="side in pixels")
-    stream.add_argument("--batch-size", type=int, default=64)
-    stream.add_argument("--images", type=int, default=2000, help="images, warm-up included")
-    stream.add_argument("--workers", type=int, default=2)
-    stream.set_defaults(run=time_stream)
+    for name, size, batch in (("stream", 112, 64), ("celeba", 64, 32)):
+        stream = modes.add_parser(name, help="reading and augmenting the images of a folder")
+        stream.add_argument("--data", type=Path, required=True, help="folder of subfolders")
+        stream.add_argument("--image-size", type=int, default=size, help="side in pixels")
+        stream.add_argument("--batch-size", type=int, default=batch)
+        stream.add_argument("--images", type=int, default=2000, help="images, warm-up included")
+        stream.add_argument("--workers", type=int, default=2)
+        stream.set_defaults(run=time_stream, celeba=name == "celeba")
 
     args = parser.parse_args()
     print(json.dumps(args.run(args)))

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kerasface.callbacks import ConfusionMatrix, Curves, RocCurves, Submission
-from kerasface.data import FaceTable
-from kerasface.evaluation import plots
+from kerasface.callbacks import AttributeReport, ConfusionMatrix, Curves, RocCurves, Submission
+from kerasface.data import FaceTable, celeba
+from kerasface.evaluation import attributes, plots
 from kerasface.pipeline import stream
+from kerasface.pipeline.predict import predict_table
 
 NAMES = ("ann", "bob", "cat", "NA")
 SIZE = 8
@@ -337,3 +338,41 @@ def test_pictures_need_classes(noise):
     folder, _ = noise
     with pytest.raises(ValueError, match="one class an image"):
         ConfusionMatrix(FaceTable(folder, ["0000.png"]))
+
+
+def test_report_of_attributes(celeba_folder, tmp_path):
+    table = celeba(celeba_folder).validation.with_attributes(["Smiling", "Beard"])
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="sigmoid"),
+        ]
+    )
+    model.compile("sgd", "binary_crossentropy", jit_compile=False)
+    folder = tmp_path / "attributes"
+    report = AttributeReport(table, folder, thresholds=[0.4, 0.6], every=2, crop="center_square")
+    titles = []
+    report.report = lambda title, write=report.report: (titles.append(title), write(title))
+    images = np.zeros((4, 8, 8, 3), "float32")
+    model.fit(images, np.zeros((4, 2)), epochs=3, verbose=0, callbacks=[report])
+    assert titles == ["epoch 2", None]
+    probabilities = predict_table(model, table, crop="center_square")
+    expected = attributes.evaluate(
+        table.labels, probabilities, table.names, thresholds=[0.4, 0.6]
+    ).per_attribute
+    found = pd.read_csv(folder / "per_attribute.csv")
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    assert {path.name for path in folder.glob("*.png")} == {
+        "co_occurrence.png",
+        "gain.png",
+        "labels.png",
+        "precision_recall.png",
+    }
+
+
+def test_report_of_attributes_needs_some(tables, celeba_folder):
+    with pytest.raises(ValueError, match="needs a table with some"):
+        AttributeReport(tables[1])
+    with pytest.raises(ValueError, match="`thresholds` must be"):
+        AttributeReport(celeba(celeba_folder).test, thresholds=[0.5, 0.5])

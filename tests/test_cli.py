@@ -31,11 +31,14 @@ COMMANDS = {
     "models": [],
     "train": [
         *["RECIPE", "--data", "--out", "--set", "--split", "--resume", "--overwrite"],
-        "--features",
+        *["--features", "--first"],
     ],
     "evaluate": ["RUN", "--data", "--out", "--flip", "--batch-size", "--allow-seen"],
     "compare": ["RUN RUN...", "--out"],
-    "predict": ["RUN... IMAGES", "--out", "--flip", "--batch-size"],
+    "predict": [
+        *["RUN... IMAGES...", "--out", "--crop", "--margin", "--pictures", "--flip"],
+        "--batch-size",
+    ],
     "submit": ["RUN... IMAGES", "--out", "--sample", "--label", "--flip", "--batch-size"],
 }
 # The settings of the `run` fixture, for a shell.
@@ -170,6 +173,16 @@ def test_folder_of_features_reaches_the_training(shell, faces, tmp_path, trainin
     assert trainings[0]["features"] == tmp_path / "kept"
 
 
+def test_celeba_is_told_by_its_labels(shell, mistake, celeba_folder, faces, tmp_path, trainings):
+    words = ["train", "smiling", "--out", tmp_path / "run", "--data"]
+    code, out, err = shell(*words, celeba_folder, "--first", "12")
+    assert (code, err) == (0, "")
+    train, validation = trainings[0]["train"], trainings[0]["validation"]
+    assert (len(train), len(validation), len(train.names)) == (12, 16, 5)
+    assert "12 images of 5 attributes" in out
+    assert "`--first` is for a folder of CelebA" in mistake(*words, faces, "--first", "12")
+
+
 @pytest.mark.parametrize("name", ["dev", "val", "valid", "validation"])
 def test_validation_folders(shell, faces, data, tmp_path, trainings, name):
     # One person alone is judged by, and keeps her number.
@@ -302,8 +315,8 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
             "dmo",
             [],
             [
-                "The recipes are ['celebrities', 'celebrities_mobile', 'cs405', 'demo', 'hw2p2', "
-                "'identity_small'].",
+                "The recipes are ['attributes15', 'attributes40', 'celebrities', ",
+                "'identity_small', 'smiling'",
                 "'dmo'",
                 "Did you mean 'demo'?",
             ],
@@ -448,6 +461,35 @@ def test_predict(shell, faces, run, tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ["predictions.csv"]
 
 
+def test_predict_own_photographs(shell, attribute_run, celeba_folder, tmp_path):
+    photos = sorted((celeba_folder / "img_align_celeba").iterdir())[:3]
+    out, pictures = tmp_path / "said.csv", tmp_path / "pictures"
+    words = ["predict", attribute_run.folder, *photos, "--out", out, "--pictures", pictures]
+    code, printed, err = shell(*words)
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(out)
+    assert frame["path"].tolist() == [path.name for path in photos]
+    assert set(frame["Smiling"]) <= {0, 1} and "smiling" in frame["prediction"][0]
+    assert f"Drew 3 pictures: {pictures}" in printed
+    assert {path.name for path in pictures.iterdir()} == {f"{path.name}.png" for path in photos}
+
+
+def test_predict_cuts_faces_out(shell, run, faces, tmp_path, monkeypatch):
+    calls = []
+
+    def load(name):
+        calls.append(name)
+        return lambda images: [[] for _ in images]
+
+    monkeypatch.setattr("kerasface.inference.photographs.load_detector", load)
+    out = tmp_path / "said.csv"
+    words = ["predict", run.folder, faces / "test", "--out", out, "--crop", "mtcnn"]
+    code, _, err = shell(*words)
+    assert (code, calls) == (0, ["mtcnn"])
+    assert "Warning: no face was found in 8 of 8 photographs" in err
+    assert pd.read_csv(out)["face"].tolist() == [0] * 8
+
+
 @pytest.fixture
 def predictions(monkeypatch):
     """Calls of `Run.predict`, which says that image ``i`` shows person ``i % 4``."""
@@ -544,14 +586,18 @@ def test_compare(shell, mistake, run, tmp_path):
     assert "one of them twice" in mistake("compare", twins[0], twins[0], "--out", out)
 
 
-@pytest.mark.parametrize("command", ["predict", "submit"])
 @pytest.mark.parametrize(
-    ("words", "fragment"),
+    ("command", "words", "fragment"),
     [
-        (["IMAGES"], "One or more run folders and then a folder of images are needed."),
-        (["IMAGES", "RUN"], "A run folder holds a recipe.json."),
-        (["nowhere", "IMAGES"], "'nowhere', which does not exist."),
-        (["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+        ("submit", ["IMAGES"], "One or more run folders and then a folder of images are needed."),
+        ("submit", ["IMAGES", "RUN"], "A run folder holds a recipe.json."),
+        ("submit", ["nowhere", "IMAGES"], "'nowhere', which does not exist."),
+        ("submit", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+        ("predict", ["IMAGES"], "Received: 0 run folders and 1 others"),
+        ("predict", ["RUN"], "Received: 1 run folders and 0 others"),
+        ("predict", ["nowhere", "IMAGES"], "Received: 0 run folders and 2 others, ['nowhere', "),
+        ("predict", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+        ("predict", ["RUN", "nowhere", "IMAGES"], "Received: 'nowhere', which does not exist."),
     ],
 )
 def test_mistaken_folders(mistake, faces, run, tmp_path, command, words, fragment):

@@ -424,13 +424,14 @@ def prediction_picture(
     left.set_axis_off()
     if caption:
         left.set_title(
-            textwrap.fill(short(caption, 240), 38), fontsize=9, loc="left", y=-0.03, va="top"
+            textwrap.fill(short(caption, 240), 38), fontsize=9, loc="left", y=-0.06, va="top"
         )
     places = np.arange(len(order))
     values, marks = probabilities[order], limits[order]
     colors = [TRAIN_COLOR if hit else "#d0cdca" for hit in values >= marks]
-    bars = right.barh(places, values, color=colors)
-    right.bar_label(bars, [f"{value:.0%}" for value in values], fontsize=8, padding=3)
+    right.barh(places, values, color=colors)
+    for place, value in zip(places, values, strict=True):  # beyond 100 %, where no mark reaches
+        right.text(1.12, place, f"{value:.0%}", ha="right", va="center", fontsize=8)
     if thresholds is not None:
         right.vlines(
             marks, places - 0.4, places + 0.4, color=VALIDATION_COLOR, linewidth=1.5, zorder=5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -167,12 +167,14 @@ def _loader(name: str) -> Callable:
 
 
 def _sorted_answers(answers, images: int) -> list[list[Face]]:
-    answers = [list(faces) for faces in answers]
-    if len(answers) != images:
+    answers = list(answers)
+    if len(answers) != images or not all(isinstance(faces, Iterable) for faces in answers):
+        kinds = sorted({type(faces).__name__ for faces in answers})
         raise ValueError(
             "A detector must give one list of faces an image. "
-            f"Received: {len(answers)} lists for {images} images."
+            f"Received: {len(answers)} answers ({', '.join(kinds)}) for {images} images."
         )
+    answers = [list(faces) for faces in answers]
     for faces in answers:
         for face in faces:
             if not isinstance(face, Face):

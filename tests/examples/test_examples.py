@@ -83,3 +83,19 @@ def test_crop_and_train(tmp_path):
     assert {path.name for path in (tmp_path / "data").iterdir()} >= {"train", "test"}
     for name in ("boxes.png", "crops.png", "run/curves.png"):
         assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_attributes(tmp_path, celeba_folder, monkeypatch, capsys):
+    monkeypatch.setattr("kerasface.data.drawn_celeba", lambda folder, **_: celeba_folder)
+    photo = next((celeba_folder / "img_align_celeba").iterdir())
+    words = f"--out {tmp_path} --epochs 1 --photos {photo}".split()
+    monkeypatch.setattr(sys, "argv", ["attributes.py", *words])
+    with pytest.warns(UserWarning, match="no face was found"):  # too small for the detector
+        runpy.run_path(str(EXAMPLES / "attributes.py"), run_name="__main__")
+    run = kerasface.Run(tmp_path / "smiling")
+    assert (len(run.history), len(run.names)) == (1, 5)
+    judged = pd.read_csv(run.path("test/per_attribute.csv"))
+    printed = capsys.readouterr().out
+    assert f"Test: mean accuracy {judged['accuracy_at_half'].mean():.2%}" in printed
+    assert f"Page: {run.path('test/report.html')}" in printed
+    assert run.path(f"photographs/{photo.name} face 0.png").exists()

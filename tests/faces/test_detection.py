@@ -84,7 +84,11 @@ def test_images_must_be_rgb_bytes(image):
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [([[]], "1 lists for 2 images"), ([[], [(1, 2, 3, 4)]], "Received: tuple")],
+    [
+        ([[]], r"1 answers \(list\) for 2 images"),
+        ([Face((1, 2, 3, 4), 0.5)] * 2, r"2 answers \(Face\) for 2 images"),
+        ([[], [(1, 2, 3, 4)]], "Received: tuple"),
+    ],
 )
 def test_answers_must_be_faces(answer, message):
     with pytest.raises(ValueError, match=message):

@@ -141,6 +141,25 @@ def test_cached_features_give_the_same_heads(attribute_run, parts, tmp_path):
     np.testing.assert_allclose(cached.history[columns], live.history[columns], atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("square_crop", "crops"), [(True, ["random_square", "center_square"]), (False, [None, None])]
+)
+def test_squares_are_random_in_training_alone(
+    attribute_run, parts, tmp_path, monkeypatch, square_crop, crops
+):
+    seen = []
+
+    def note(table, *, crop, **options):
+        seen.append(crop)
+        if len(seen) == 2:
+            raise InterruptedError
+
+    monkeypatch.setattr("kerasface.training.fit.stream", note)
+    with pytest.raises(InterruptedError):
+        again(attribute_run, parts, tmp_path / "run", square_crop=square_crop)
+    assert seen == crops
+
+
 def test_comparison(attribute_run, run, parts, tmp_path):
     copy = shutil.copytree(attribute_run.folder, tmp_path / "copy")
     page = tmp_path / "compare.html"

@@ -1,0 +1,138 @@
+"""Predictions of a user's own photographs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasface
+from kerasface.data import draw_scene
+from kerasface.faces import Face
+from kerasface.inference.photographs import photographs
+from kerasface.pipeline.predict import predict_table
+
+NAMES = ["Smiling", "Beard", "Wearing_Hat"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A photograph, and a folder with two more; what is true of their faces."""
+    folder = tmp_path / "photos"
+    (folder / "holiday").mkdir(parents=True)
+    scenes = [draw_scene(faces=count, seed=count, width=240, height=160) for count in (1, 2, 3)]
+    for scene, name in zip(scenes, ("me.jpg", "holiday/a, b.png", "holiday/c.png"), strict=True):
+        Image.fromarray(scene.image).save(folder / name)
+    return folder, scenes
+
+
+def detector_of(scenes):
+    """A detector that knows where the faces of the scenes are; the third scene's it misses."""
+
+    def detect(images):
+        [image] = images
+        for scene in scenes[:2]:
+            if (
+                scene.image.shape == image.shape
+                and np.abs(scene.image - image.astype(int)).mean() < 8
+            ):
+                return [[Face(face.box, 0.9, face.landmarks) for face in scene.faces]]
+        return [[]]
+
+    return detect
+
+
+def test_files_and_folders_are_one_table(photos):
+    folder, _ = photos
+    table = photographs([folder / "holiday", folder / "me.jpg", folder / "holiday" / "c.png"])
+    assert table.root == folder
+    assert table.paths.tolist() == ["holiday/a, b.png", "holiday/c.png", "me.jpg"]
+    assert table.labels is None
+    single = photographs([folder / "me.jpg"])
+    assert (single.root, single.paths.tolist()) == (folder, ["me.jpg"])
+
+
+def test_mistakes(photos):
+    folder, _ = photos
+    with pytest.raises(FileNotFoundError, match=r"you\.jpg', which does not exist"):
+        photographs([folder / "me.jpg", folder / "you.jpg"])
+    with pytest.raises(ValueError, match="At least one photograph"):
+        photographs([])
+
+
+def test_frame_of_attributes(attribute_run, photos):
+    folder, _ = photos
+    frame = kerasface.predict(attribute_run, [folder / "me.jpg", folder / "holiday"])
+    columns = [f"p:{name}" for name in NAMES]
+    assert list(frame) == ["path", "prediction", *NAMES, *columns]
+    assert frame["path"].tolist() == ["me.jpg", "holiday/a, b.png", "holiday/c.png"]
+    expected = attribute_run.predict(photographs([folder / "me.jpg", folder / "holiday"]))
+    np.testing.assert_allclose(frame[columns], expected, atol=1e-6)
+    said = (expected >= attribute_run.thresholds).astype(int)
+    np.testing.assert_array_equal(frame[NAMES], said)
+    for words, row in zip(frame["prediction"], said, strict=True):
+        assert ("not smiling" in words) == (row[0] == 0)
+        assert ("wearing hat" in words) == (row[2] == 1)
+
+
+def test_squares_are_cut_as_in_the_validation(attribute_run, photos):
+    """The photographs are wider than high: squashed they would be other pictures."""
+    folder, _ = photos
+    table = photographs([folder / "holiday"])
+    model = attribute_run.load_model()
+    cut = predict_table(model, table, crop="center_square")
+    squashed = predict_table(model, table)
+    np.testing.assert_array_equal(attribute_run.predict(table), cut)
+    assert np.abs(cut - squashed).max() > 1e-4
+
+
+def test_every_face_is_predicted(attribute_run, photos, tmp_path):
+    folder, scenes = photos
+    pictures = tmp_path / "pictures"
+    with pytest.warns(UserWarning, match=r"no face was found in 1 of 3 .*holiday/c\.png"):
+        frame = kerasface.predict(
+            attribute_run,
+            [folder / "me.jpg", folder / "holiday"],
+            detector=detector_of(scenes),
+            pictures=pictures,
+        )
+    assert frame["path"].tolist() == ["me.jpg", *["holiday/a, b.png"] * 2, "holiday/c.png"]
+    assert frame["face"].tolist() == [1, 1, 2, 0]
+    assert sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")) == [
+        "holiday/a, b.png face 1.png",
+        "holiday/a, b.png face 2.png",
+        "holiday/c.png face 0.png",
+        "me.jpg face 1.png",
+    ]
+    # A face alone is not predicted like the photograph that it is in.
+    whole = kerasface.predict(attribute_run, folder / "me.jpg")
+    assert abs(whole["p:Smiling"][0] - frame["p:Smiling"][0]) > 1e-6
+
+
+def test_the_margin_decides_what_is_seen(attribute_run, photos):
+    folder, scenes = photos
+    tight, wide = (
+        kerasface.predict(
+            attribute_run, folder / "me.jpg", detector=detector_of(scenes), margin=margin
+        )
+        for margin in (0.0, 0.5)
+    )
+    assert abs(tight["p:Smiling"][0] - wide["p:Smiling"][0]) > 1e-6
+
+
+def test_classes_have_pictures_too(run, photos, tmp_path):
+    folder, _ = photos
+    kerasface.predict(run, folder, pictures=tmp_path / "pictures")
+    assert (tmp_path / "pictures" / "me.jpg.png").stat().st_size > 5000
+
+
+def test_runs_of_attributes_are_averaged_but_not_with_others(attribute_run, run, photos):
+    folder, _ = photos
+    one = kerasface.predict(attribute_run, folder)
+    two = kerasface.predict([attribute_run, attribute_run], folder)
+    np.testing.assert_allclose(two["p:Beard"], one["p:Beard"], rtol=1e-6)
+    with pytest.raises(ValueError, match="same classes or attributes"):
+        kerasface.predict([attribute_run, run], folder)
+
+
+def test_attributes_are_no_submission(attribute_run, photos, tmp_path):
+    with pytest.raises(ValueError, match="a run of attributes"):
+        kerasface.submit(attribute_run, photos[0], tmp_path / "submission.csv")
