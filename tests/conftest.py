@@ -1,14 +1,42 @@
 """What several test files share: drawn faces, their tables and one very small finished run."""
 
+import contextlib
 import os
 
 import pytest
+from matplotlib.figure import Figure
 
 import kerasface
+
+PICTURES = (
+    "calibration",
+    "confusion_matrix",
+    "curves_overlay",
+    "mistakes_gallery",
+    "roc_curves",
+    "training_curves",
+)
 
 
 def pytest_configure():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def unpainted():
+    """A context in which what a run draws stays empty: it takes a third of a tiny run's time.
+
+    The pictures have tests of their own, and `run` and the evaluations of it draw real ones.
+    """
+
+    @contextlib.contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            for name in PICTURES:
+                patch.setattr(f"kerasface.evaluation.plots.{name}", lambda *_, **__: Figure())
+            yield
+
+    return context
 
 
 @pytest.fixture(scope="session")

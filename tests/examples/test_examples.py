@@ -15,12 +15,34 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def drawn(faces, monkeypatch):
-    """The faces that an example draws are those of the other tests: fewer and smaller."""
+def drawn(faces, monkeypatch, unpainted):
+    """The faces that an example draws are those of the other tests: fewer and smaller.
+
+    Its pages are without pictures.
+    """
     monkeypatch.setattr("kerasface.data.drawn_faces", lambda folder, **_: faces)
+    with unpainted():
+        yield
 
 
-def test_hw2p2(tmp_path, faces, monkeypatch):
+@pytest.fixture
+def narrow(monkeypatch):
+    """The examples' convnext_nano has two narrow blocks: the way is the same, and shorter."""
+    options = {"channels": [8, 16], "blocks_per_stage": [1, 1]}
+    build, train = kerasface.build, kerasface.train
+
+    def narrow_build(name, **others):
+        return build(name, **others, **(options if name == "convnext_nano" else {}))
+
+    def narrow_train(recipe, *, model, **others):
+        architecture = options if model == "convnext_nano" else {}
+        return train(recipe, model=model, architecture=architecture, **others)
+
+    monkeypatch.setattr("kerasface.build", narrow_build)
+    monkeypatch.setattr("kerasface.train", narrow_train)
+
+
+def test_hw2p2(tmp_path, faces, narrow, monkeypatch):
     words = f"--data {faces} --out {tmp_path} --model convnext_nano --image-size 32 --batch-size 8"
     monkeypatch.setattr(sys, "argv", ["hw2p2.py", *words.split(), "--epochs", "2"])
     runpy.run_path(str(EXAMPLES / "hw2p2.py"), run_name="__main__")
@@ -33,7 +55,7 @@ def test_hw2p2(tmp_path, faces, monkeypatch):
     assert (tmp_path / "model.keras").exists()
 
 
-def test_celebrities(tmp_path, drawn, monkeypatch, capsys):
+def test_celebrities(tmp_path, drawn, narrow, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["celebrities.py", "--out", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / "celebrities.py"), run_name="__main__")
     printed = capsys.readouterr().out
@@ -49,7 +71,7 @@ def test_celebrities(tmp_path, drawn, monkeypatch, capsys):
     assert f"Comparison: {tmp_path / 'compare.html'}" in printed
 
 
-def test_cs405(tmp_path, drawn, monkeypatch, capsys):
+def test_cs405(tmp_path, drawn, narrow, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["cs405.py", "--out", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / "cs405.py"), run_name="__main__")
     run = kerasface.Run(tmp_path / "convnext_nano")

@@ -101,24 +101,25 @@ def test_other_classes_are_refused(run, tables, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def two_runs(tables, tmp_path_factory):
+def two_runs(tables, tmp_path_factory, unpainted):
     folder = tmp_path_factory.mktemp("compared")
     options = {"architecture": {"channels": [8], "blocks_per_stage": [1]}, "image_size": 16}
-    return [
-        kerasface.train(
-            "demo",
-            train=tables[0],
-            validation=tables[1],
-            out=folder / name,
-            verbose=0,
-            epochs=1,
-            warmup_epochs=0,
-            augment=(),
-            seed=seed,
-            **options,
-        )
-        for seed, name in enumerate(("first", "second"))
-    ]
+    with unpainted():
+        return [
+            kerasface.train(
+                "demo",
+                train=tables[0],
+                validation=tables[1],
+                out=folder / name,
+                verbose=0,
+                epochs=1,
+                warmup_epochs=0,
+                augment=(),
+                seed=seed,
+                **options,
+            )
+            for seed, name in enumerate(("first", "second"))
+        ]
 
 
 def test_every_run_has_a_report(two_runs):

@@ -15,25 +15,38 @@ from kerasface.models.applications import APPLICATIONS, construct
 from kerasface.models.weights import load_weights
 from kerasface.training.assemble import dtype_policy
 
+# What the first layer with weights must see of each.
+PREPROCESSED = {
+    "densenet121": keras.applications.densenet.preprocess_input,
+    "efficientnet_b0": lambda images: (
+        (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    ),
+    "efficientnet_v2_b0": lambda images: (
+        (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    ),
+    "keras_convnext_tiny": lambda images: (
+        (images - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375]
+    ),
+    "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
+    "mobilenet_v3_small": lambda images: images / 127.5 - 1,
+    "resnet50": keras.applications.resnet.preprocess_input,
+    "resnet50_v2": keras.applications.resnet_v2.preprocess_input,
+    "vgg16": keras.applications.vgg16.preprocess_input,
+}
+# Those that are preprocessed stand first in all lists: pytest then takes the tests of one model
+# together, and each model is built once for them.
 FAMILIES = [
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_v2_b0",
+    *PREPROCESSED,
     "inception_resnet_v2",
     "inception_v3",
-    "keras_convnext_tiny",
     "mobilenet",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
     "nasnet_mobile",
-    "resnet50",
-    "resnet50_v2",
-    "vgg16",
     "xception",
 ]
 GIANT = 60_000_000  # parameters from which on a model is built and no more
 NAMES = [
-    pytest.param(name, marks=() if name in FAMILIES else pytest.mark.slow) for name in APPLICATIONS
+    *FAMILIES,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS if name not in FAMILIES),
 ]
 
 
@@ -51,10 +64,16 @@ def weighted(model):
     return [layer for layer in model.layers if layer.weights]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_builds_at_its_smallest_input_saves_and_loads(name, tmp_path):
+@pytest.fixture(scope="module")
+def classifier(request):
+    """A backbone's name, and its model of 1,000 classes at its smallest input."""
     keras.utils.set_random_seed(0)
-    model = smallest(name, num_classes=1000)
+    return request.param, smallest(request.param, num_classes=1000)
+
+
+@pytest.mark.parametrize("classifier", NAMES, indirect=True)
+def test_builds_at_its_smallest_input_saves_and_loads(classifier, tmp_path):
+    name, model = classifier
     assert list_models().loc[name, "parameters"] == sum(
         int(np.prod(variable.shape)) for variable in model.trainable_variables
     )
@@ -68,10 +87,10 @@ def test_builds_at_its_smallest_input_saves_and_loads(name, tmp_path):
     np.testing.assert_array_equal(loaded(images), outputs)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_one_of_each_family_trains_a_step(name):
+@pytest.mark.parametrize("classifier", FAMILIES, indirect=True)
+def test_one_of_each_family_trains_a_step(classifier):
+    _, model = classifier
     keras.utils.set_random_seed(0)
-    model = smallest(name)
     # Eagerly: tracing such a graph takes far longer than its one step.
     model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     before = [variable.numpy() for variable in model.trainable_variables]
@@ -98,31 +117,12 @@ def backbone_input(model):
     return keras.Model(model.input, first.input)
 
 
-REFERENCE = {
-    "vgg16": keras.applications.vgg16.preprocess_input,
-    "resnet50": keras.applications.resnet.preprocess_input,
-    "resnet50_v2": keras.applications.resnet_v2.preprocess_input,
-    "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
-    "densenet121": keras.applications.densenet.preprocess_input,
-    "efficientnet_b0": lambda images: (
-        (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    ),
-    "keras_convnext_tiny": lambda images: (
-        (images - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375]
-    ),
-    "mobilenet_v3_small": lambda images: images / 127.5 - 1,
-    "efficientnet_v2_b0": lambda images: (
-        (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REFERENCE)
-def test_preprocessing_is_in_front_exactly_once(name):
-    model = smallest(name)
+@pytest.mark.parametrize("classifier", PREPROCESSED, indirect=True)
+def test_preprocessing_is_in_front_exactly_once(classifier):
+    name, model = classifier
     images = noise(model)
     seen = np.asarray(backbone_input(model)(images))
-    expected = np.asarray(REFERENCE[name](images.copy()))
+    expected = np.asarray(PREPROCESSED[name](images.copy()))
     height, width = expected.shape[1:3]
     if seen.shape != expected.shape:  # padded for a strided convolution
         top, left = (seen.shape[1] - height) // 2, (seen.shape[2] - width) // 2
@@ -141,7 +141,7 @@ def test_the_preprocessing_does_not_depend_on_where_the_weights_come_from(tmp_pa
     source.save_weights(tmp_path / "b0.weights.h5")
     model = smallest("efficientnet_b0", weights=tmp_path / "b0.weights.h5")
     images = noise(model)
-    expected = REFERENCE["efficientnet_b0"](images)
+    expected = PREPROCESSED["efficientnet_b0"](images)
     seen = np.asarray(backbone_input(model)(images))[:, : expected.shape[1], : expected.shape[2]]
     found = seen[:, -expected.shape[1] :, -expected.shape[2] :]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

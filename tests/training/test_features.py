@@ -12,6 +12,7 @@ from kerasface.pipeline import stream
 from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
 from kerasface.training.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("empty_pictures")
 RECIPE = Recipe(
     model="convnext_nano",
     architecture={"channels": [8], "blocks_per_stage": [1]},

@@ -16,6 +16,7 @@ from kerasface.training.keeper import plateaus
 from kerasface.training.recipe import Recipe
 from kerasface.training.record import read_images
 
+pytestmark = pytest.mark.usefixtures("empty_pictures")
 TINY = Recipe(
     model="convnext_nano",
     architecture={"channels": [8], "blocks_per_stage": [1], "drop_path": 0.1},
@@ -25,11 +26,13 @@ TINY = Recipe(
     epochs=4,
     batch_size=7,
     warmup_epochs=1,
-    augment=("face",),
+    augment=("rotation",),
     mixup=0.5,
     ema=0.8,
     label_smoothing=0.1,
 )
+# Where the pictures decide nothing: streams that turn and mix them take longer to make.
+PLAIN = {"augment": (), "mixup": 0.0}
 
 
 def train(tables, out, recipe=TINY, **options):
@@ -37,9 +40,33 @@ def train(tables, out, recipe=TINY, **options):
     return kerasface.train(recipe, train=tables[0], validation=tables[1], out=out, **options)
 
 
+class Snapshots(keras.callbacks.Callback):
+    """Copies a run in the middle of each epoch: what is left if its process dies there."""
+
+    def __init__(self, run, folder):
+        super().__init__()
+        self.run = run
+        self.folder = folder
+        self.current = -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.current = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            shutil.copytree(self.run, self.folder / str(self.current))
+
+
 @pytest.fixture(scope="module")
-def finished(tables, tmp_path_factory):
-    return train(tables, tmp_path_factory.mktemp("runs") / "a run")
+def snapshots(tmp_path_factory):
+    """Folder of what `finished` was like in the middle of each epoch, counted from 0."""
+    return tmp_path_factory.mktemp("snapshots")
+
+
+@pytest.fixture(scope="module")
+def finished(tables, tmp_path_factory, snapshots, empty_pictures):
+    out = tmp_path_factory.mktemp("runs") / "a run"
+    return train(tables, out, callbacks=[Snapshots(out, snapshots)])
 
 
 class Stop(keras.callbacks.Callback):
@@ -121,7 +148,7 @@ class JudgedWeights(keras.callbacks.Callback):
 def test_callbacks_see_the_weights_that_were_judged(tables, tmp_path, validated):
     seen = JudgedWeights()
     given = tables if validated else (tables[0], None)
-    recipe = TINY.replace(head="cosine", keep="last", epochs=2)
+    recipe = TINY.replace(head="cosine", keep="last", epochs=2, **PLAIN)
     run = train(given, tmp_path / "run", recipe, callbacks=[seen])
     for saved, at_the_end, after in zip(
         run.load_model().get_weights(), seen.epochs[-1], seen.last, strict=True
@@ -154,15 +181,15 @@ def test_resume_refuses_other_images(finished, tables, tmp_path):
         train((tables[0], None), tmp_path / "run", resume=True)
 
 
-def test_resume_keeps_the_place_of_a_file_that_broke(faces, finished, tmp_path):
+def test_resume_keeps_the_place_of_a_file_that_broke(faces, tmp_path):
     shutil.copytree(faces, tmp_path / "faces")
     known = identity_folder(tmp_path / "faces" / "train")
     tables = known, identity_folder(tmp_path / "faces" / "dev", names=known.names)
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train(tables, out, callbacks=[Stop(epoch=2)])
+        train(tables, out, callbacks=[Stop(epoch=2)], **PLAIN)
     (tmp_path / "faces" / "train" / "p0000" / "0000.jpg").write_bytes(b"broken")
-    run = train(tables, out, resume=True)
+    run = train(tables, out, resume=True, **PLAIN)
     assert run.metrics["train_images"] == 24
     listed = pd.read_csv(run.path("unreadable.csv"))
     assert listed["reason"].tolist() == ["broke during the training"]
@@ -175,15 +202,16 @@ PHASED = TINY.replace(
 
 
 @pytest.fixture(scope="module")
-def phased(tables, tmp_path_factory):
-    """A finished run of two phases, and the weights at the end of each epoch."""
-    seen = JudgedWeights()
-    run = train(tables, tmp_path_factory.mktemp("runs") / "phased", PHASED, callbacks=[seen])
-    return run, seen.epochs
+def phased(tables, tmp_path_factory, empty_pictures):
+    """A finished run of two phases, the weights at the end of each epoch, and snapshots."""
+    seen, snapshots = JudgedWeights(), tmp_path_factory.mktemp("snapshots")
+    out = tmp_path_factory.mktemp("runs") / "phased"
+    run = train(tables, out, PHASED, callbacks=[seen, Snapshots(out, snapshots)])
+    return run, seen.epochs, snapshots
 
 
 def test_phases_train_what_they_say(phased):
-    run, epochs = phased
+    run, epochs, _ = phased
     model = run.load_model()
     assert run.history["epoch"].tolist() == [1, 2, 3, 4]
     paths = [variable.path for variable in model.weights]
@@ -202,9 +230,8 @@ def test_phases_train_what_they_say(phased):
 
 @pytest.mark.parametrize("epoch", [2, 3])
 def test_resume_between_and_within_phases(phased, tables, tmp_path, epoch):
-    out = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        train(tables, out, PHASED, callbacks=[Stop(epoch=epoch)])
+    out = shutil.copytree(phased[2] / str(epoch), tmp_path / "run")
+    assert len(pd.read_csv(out / "history.csv")) == epoch
     resumed = train(tables, out, PHASED, resume=True)
     pd.testing.assert_frame_equal(comparable(resumed), comparable(phased[0]), rtol=1e-4, atol=1e-5)
 
@@ -216,16 +243,14 @@ def test_a_finished_run_of_phases_resumes_to_itself(phased, tables, tmp_path):
     assert again.metrics == phased[0].metrics
 
 
-def test_resume_refuses_another_precision(tables, tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        train(tables, out, callbacks=[Stop(epoch=1)], epochs=2)
+def test_resume_refuses_another_precision(finished, snapshots, tables, tmp_path, monkeypatch):
+    out = shutil.copytree(snapshots / "1", tmp_path / "run")
     # As "auto" finds it where there is a GPU.
     monkeypatch.setattr(
         "kerasface.training.fit.dtype_policy", lambda precision: dtype_policy("mixed_float16")
     )
     with pytest.raises(ValueError, match="mixed_float16 where it was float32"):
-        train(tables, out, resume=True, epochs=2)
+        train(tables, out, resume=True)
 
 
 def test_resume_gives_the_history_of_the_undisturbed_run(finished, tables, tmp_path):
@@ -259,7 +284,7 @@ def test_a_run_is_not_overwritten_unless_told(finished, tables, tmp_path):
         train(tables, tmp_path / "run")
     with pytest.raises(ValueError, match="not both"):
         train(tables, tmp_path / "run", resume=True, overwrite=True)
-    run = train(tables, tmp_path / "run", overwrite=True, epochs=1, warmup_epochs=0)
+    run = train(tables, tmp_path / "run", overwrite=True, epochs=1, warmup_epochs=0, **PLAIN)
     assert len(run.history) == 1
 
 
@@ -281,7 +306,7 @@ def test_a_failed_start_leaves_nothing(tables, tmp_path, changes):
 
 
 def test_training_on_validation_reports_no_validation(tables, tmp_path):
-    run = train(tables, tmp_path / "run", train_on_validation=True, epochs=2)
+    run = train(tables, tmp_path / "run", train_on_validation=True, epochs=2, **PLAIN)
     assert not [name for name in run.history.columns if name.startswith("val_")]
     assert run.metrics["train_images"] == 36
     assert run.metrics["validation_images"] == 0
@@ -318,7 +343,7 @@ def test_an_unfinished_run_says_so(finished, tmp_path):
 
 
 def test_half_precision_is_saved_as_float32(tables, tmp_path):
-    run = train(tables, tmp_path / "run", precision="mixed_bfloat16", epochs=2)
+    run = train(tables, tmp_path / "run", precision="mixed_bfloat16", epochs=2, **PLAIN)
     assert keras.config.dtype_policy().name == "float32"
     assert {layer.dtype_policy.name for layer in run.load_model().layers} == {"float32"}
 
@@ -371,8 +396,8 @@ def test_plateaus(values, monitor, count):
 
 def test_plateau_lowers_the_rate_and_goes_on_with_it(tables, tmp_path):
     recipe = TINY.replace(
-        warmup_epochs=0, schedule="plateau", decay_epochs=1, decay_factor=0.5, learning_rate=1e-30
-    ).replace(trainable="head")  # so that the norms' statistics stay too
+        **PLAIN, schedule="plateau", warmup_epochs=0, decay_epochs=1, decay_factor=0.5
+    ).replace(learning_rate=1e-30, trainable="head")  # so that the norms' statistics stay too
     # Nothing is learnt at that rate, so every epoch after the first is a plateau.
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -421,9 +446,8 @@ def test_early_stopping_needs_a_validation(tables, tmp_path):
 
 def test_resume_keeps_the_optimizer_in_half_precision_with_average(tables, tmp_path):
     # Keras's own load_model silently drops the optimizer here.
-    options = {"precision": "mixed_float16", "epochs": 2}
-    whole = train(tables, tmp_path / "whole", **options)
-    with pytest.raises(KeyboardInterrupt):
-        train(tables, tmp_path / "run", callbacks=[Stop(epoch=1)], **options)
-    resumed = train(tables, tmp_path / "run", resume=True, **options)
+    options = {"precision": "mixed_float16", "epochs": 2, **PLAIN}
+    snapshots = Snapshots(tmp_path / "whole", tmp_path / "snapshots")
+    whole = train(tables, tmp_path / "whole", callbacks=[snapshots], **options)
+    resumed = train(tables, tmp_path / "snapshots" / "1", resume=True, **options)
     pd.testing.assert_frame_equal(comparable(resumed), comparable(whole), rtol=1e-3, atol=1e-4)

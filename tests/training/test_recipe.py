@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from kerasface import training
 from kerasface.data import FaceTable
@@ -111,14 +110,12 @@ class CannedFit:
     def look_at(self, batches, steps):
         """What a stream holds: its first batch and that of the second epoch."""
         if id(batches) not in self.pictures:
-            images, labels, _ = next(iter(batches))
+            (images, labels, _), *others = batches.take(steps + 1)
             self.kept.append(batches)  # so that no other one gets its number
             self.pictures[id(batches)] = {
                 "images": images.numpy().tobytes(),
                 "labels": labels.numpy().tobytes(),
-                "later images": [
-                    later.numpy().tobytes() for later, _, _ in batches.skip(steps).take(1)
-                ],
+                "later images": [later.numpy().tobytes() for later, _, _ in others[steps - 1 :]],
             }
         return self.pictures[id(batches)]
 
@@ -169,21 +166,23 @@ class CannedFit:
 
 
 @pytest.fixture
-def noted(tmp_path, tables, monkeypatch):
+def noted(tmp_path, tables, monkeypatch, empty_pictures):
     """A function from a recipe to what its training would do."""
     canned = CannedFit()
     monkeypatch.setattr(
         keras.Model, "fit", lambda model, *args, **kwargs: canned(model, *args, **kwargs)
     )
     monkeypatch.setattr("kerasface.training.fit.stream", canned.stream)
-    # Pictures of curves would take most of the time, and no key decides them.
-    monkeypatch.setattr("kerasface.evaluation.plots.training_curves", lambda *_, **__: Figure())
 
     def note(recipe, name):
         train, validation = tables
-        keras.utils.clear_session()  # names count up from one run to the next
-        out = tmp_path / name
-        training.train(recipe, train=train, validation=validation, out=out, report=False)
+        # Names count up from one run to the next.
+        keras.utils.clear_session(free_memory=False)
+        with monkeypatch.context() as patch:
+            # When a file of weights is written is noted, and what is in it is not.
+            patch.setattr(keras.Model, "save", lambda model, path: path.touch())
+            options = {"validation": validation, "out": tmp_path / name, "report": False}
+            training.train(recipe, train=train, **options)
         return canned.notes
 
     return note
@@ -213,7 +212,8 @@ def test_max_unreadable(noted, tables, tmp_path):
     table = FaceTable("/", paths, np.append(train.labels, 0), train.names)
     with pytest.raises(ValueError, match=r"At most 1% .*broken\.jpg"):
         training.train(TINY, train=table, out=tmp_path / "strict", max_unreadable=0.01)
-    run = training.train(TINY, train=table, out=tmp_path / "lenient", max_unreadable=0.5)
+    short = TINY.replace(epochs=1, warmup_epochs=0, augment=(), max_unreadable=0.5)
+    run = training.train(short, train=table, out=tmp_path / "lenient", report=False)
     listed = pd.read_csv(run.path("unreadable.csv"))
     assert listed["path"].tolist() == [str(tmp_path / "broken.jpg").lstrip("/")] or (
         listed["path"].tolist() == [str(tmp_path / "broken.jpg")]
