@@ -424,7 +424,7 @@ def test_folder_of_other_people_for_validation(mistake, faces, data, tmp_path):
         (["train"], "Missing argument 'RECIPE'"),
         (["trian"], "No such command 'trian'"),
         (["train", "demo", "--epochs", "3"], "No such option"),
-        (["predict"], "Missing argument 'RUN... IMAGES'"),
+        (["predict"], "Missing argument 'RUN... IMAGES...'"),
         (
             ["train", "demo", "--data", "x", "--out", "y", "--split", "half"],
             "Invalid value for '--split'",
@@ -550,7 +550,7 @@ def test_evaluate(shell, faces, run, tmp_path):
     assert (code, err) == (0, "")
     page = folder / "evaluation" / "dev" / "report.html"
     assert f"Page: {page} " in printed
-    assert "Accuracy on dev" in page.read_text()
+    assert "On dev: accuracy" in page.read_text()
     metrics = json.loads((page.parent / "metrics.json").read_text())
     shown = dict(line.split() for line in printed.splitlines() if len(line.split()) == 2)
     assert shown["images"] == "12"

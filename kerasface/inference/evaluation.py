@@ -81,9 +81,9 @@ def evaluate(
     if run.multi_label and table.multi_label:
         table = table.with_attributes(run.names)
     if table.labels is None or table.multi_label != run.multi_label or table.names != run.names:
+        needed = "the run's attributes of" if run.multi_label else "one of the run's classes for"
         raise ValueError(
-            f"An evaluation needs {'the attributes' if run.multi_label else 'one of the classes'} "
-            f"of the run for each image. Received: {table.summary()}, for a run of "
+            f"An evaluation needs {needed} each image. Received: {table.summary()}, for a run of "
             f"{len(run.names)}. Read the folder with names=run.names."
         )
     table = check(table, max_unreadable=run.recipe.max_unreadable).table

@@ -166,10 +166,14 @@ def _open(runs: Runs) -> list[Run]:
     opened = [run if isinstance(run, Run) else Run(run) for run in given]
     for run in opened[1:]:
         if run.names != opened[0].names or run.multi_label != opened[0].multi_label:
+            first, other = (
+                f"{each.folder} with {len(each.names)} "
+                f"{'attributes' if each.multi_label else 'classes'}"
+                for each in (opened[0], run)
+            )
             raise ValueError(
                 "Runs that are averaged must know the same classes or attributes. "
-                f"Received: {opened[0].folder} with {len(opened[0].names)} and "
-                f"{run.folder} with {len(run.names)}, or others."
+                f"Received: {first} and {other}, or others."
             )
     return opened
 

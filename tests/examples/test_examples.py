@@ -64,7 +64,7 @@ def test_celebrities(tmp_path, drawn, narrow, monkeypatch, capsys):
         assert (run.recipe.model, len(run.history)) == (model, 2)
         assert run.recipe.cache_features and list(run.path("features").glob("*.npy"))
         assert (run.metrics["train_images"], run.metrics["validation_images"]) == (20, 4)
-        assert "Accuracy on validation" in run.path("report.html").read_text()
+        assert "On validation: accuracy" in run.path("report.html").read_text()
         assert f"Report of {model}: {run.path('report.html')}" in printed
     page = (tmp_path / "compare.html").read_text()
     assert "McNemar" in page and "Cached epochs" in page
@@ -84,7 +84,7 @@ def test_cs405(tmp_path, drawn, narrow, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert f"Test accuracy {judged['correct'].mean():.1%} (" in printed
     assert f"Page: {folder / 'report.html'}" in printed
-    assert "Accuracy on test" in (folder / "report.html").read_text()
+    assert "On test: accuracy" in (folder / "report.html").read_text()
 
 
 def test_crop_and_train(tmp_path):

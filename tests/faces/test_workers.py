@@ -130,7 +130,11 @@ def test_script_without_its_guard_is_told(tmp_path):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_processes_end_with_the_first_one(tmp_path, number):
-    body = "if __name__ == '__main__':\n    list(spawned(sleeper, (sys.argv[1],), [1.5] * 20, 2))"
+    # Where the tests run in a shell's background, they have been told to ignore the first.
+    body = (
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "if __name__ == '__main__':\n    list(spawned(sleeper, (sys.argv[1],), [1.5] * 20, 2))"
+    )
     with script(tmp_path, body, start_new_session=True) as process:
         pids = started(tmp_path, 2)
         if number == signal.SIGINT:

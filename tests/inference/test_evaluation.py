@@ -53,13 +53,13 @@ def test_the_folder_is_complete(judged):
     page = (folder / "report.html").read_text()
     assert page.count("<img") == 5
     assert "convnext_nano" in page and "p0000" in page
-    assert "Accuracy on dev" in page
+    assert "On dev: accuracy" in page
 
 
 def test_other_folder(run, tables, tmp_path):
     evaluate(run, tables[1], out=tmp_path / "out", flip=True)
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
-    assert "Accuracy on out" in (tmp_path / "out" / "report.html").read_text()
+    assert "On out: accuracy" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("copied", [False, True])
@@ -129,7 +129,7 @@ def test_every_run_has_a_report(two_runs):
         }
         page = run.path("report.html").read_text()
         assert page.count("<img") == 5
-        assert "Accuracy on validation" in page
+        assert "On validation: accuracy" in page
 
 
 def test_a_run_without_validation_has_a_report_without_figures(tables, tmp_path):
@@ -146,7 +146,7 @@ def test_a_run_without_validation_has_a_report_without_figures(tables, tmp_path)
     )
     page = run.path("report.html").read_text()
     assert page.count("<img") == 1
-    assert "Accuracy on" not in page
+    assert ": accuracy" not in page
 
 
 def test_comparison(two_runs, tmp_path):

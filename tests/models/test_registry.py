@@ -83,11 +83,18 @@ def test_mixed_float16_keeps_float32_outputs(built):
     assert any(layer.compute_dtype == "float16" for layer in model.layers)
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_eight_images_are_learnt_by_heart(name):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {}) for name in OWN if name != "resnet15"),
+        pytest.param("resnet15", {}, marks=pytest.mark.slow),
+        ("resnet15", {"channels": (16, 32, 64, 128)}),  # a fiftieth of the work
+    ],
+)
+def test_eight_images_are_learnt_by_heart(name, options):
     keras.utils.set_random_seed(1)
     size = max(24, MODELS[name].smallest)
-    model = build(name, num_classes=8, input_shape=(size, size, 3))
+    model = build(name, num_classes=8, input_shape=(size, size, 3), **options)
     images = np.stack([draw_face(person, 0, size=size).image for person in range(8)])
     images, labels = images.astype("float32"), np.arange(8)
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)

@@ -109,9 +109,9 @@ def test_evaluation_on_the_test_part(attribute_run, celeba_folder, parts, tmp_pa
 
 
 def test_evaluation_refuses_classes(attribute_run, run, tables, parts):
-    with pytest.raises(ValueError, match="the attributes of the run"):
+    with pytest.raises(ValueError, match="the run's attributes of each"):
         kerasface.evaluate(attribute_run, tables[1])
-    with pytest.raises(ValueError, match="one of the classes of the run"):
+    with pytest.raises(ValueError, match="one of the run's classes"):
         kerasface.evaluate(run, parts[2])
 
 

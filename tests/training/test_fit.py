@@ -168,7 +168,7 @@ def test_images_are_recorded(finished, tables):
     for side, table in zip(("train", "validation"), tables, strict=True):
         rows = frame[frame["side"] == side]
         assert rows["path"].tolist() == table.paths.tolist()
-        assert rows["label"].tolist() == table.labels.tolist()
+        assert rows["label"].tolist() == [str(label) for label in table.labels]
         assert set(rows["format"]) == {1}
 
 
