@@ -95,9 +95,13 @@ def celebrities() -> Recipe:
 
 
 def celebrities_mobile() -> Recipe:
-    """System 4's task on a frozen MobileNetV2 with one dense layer: minutes on a CPU."""
+    """System 4's task on a frozen MobileNetV2 with system 1's hidden layers: minutes on a CPU.
+
+    Head and rate were chosen on a fifth of the training part of one split: there one dense layer
+    had 53 to 64%, system 1's head with its dropouts 64 to 68% and without them 68 to 69%.
+    """
     return celebrities().replace(
-        model="mobilenet_v2", head="pool", learning_rate=2e-3, schedule="cosine", dropout=0.2
+        model="mobilenet_v2", head="mlp", dropout=0.0, learning_rate=1e-3, schedule="cosine"
     )
 
 
