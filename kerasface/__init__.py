@@ -15,7 +15,16 @@ __getattr__, __dir__, __all__ = attach(
         "training",
     ],
     submod_attrs={
-        "inference": ["compare", "evaluate", "predict", "submit"],
+        "inference": [
+            "compare",
+            "embed",
+            "embedder",
+            "evaluate",
+            "identify",
+            "predict",
+            "submit",
+            "verify",
+        ],
         "models": ["build", "list_models"],
         "training": ["Recipe", "Run", "recommend", "train"],
     },

@@ -9,7 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,6 +75,9 @@ RunsAndImages = Annotated[
         metavar="RUN... IMAGES",
         help="One or more run folders, whose probabilities are averaged, then a folder of images.",
     ),
+]
+Embedder = Annotated[
+    pathlib.Path, typer.Argument(metavar="RUN", help="Run folder, or a .keras file.")
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Average in the mirrored images.")]
 DetectorName = Annotated[str, typer.Option(help="mtcnn or retinaface.")]
@@ -314,6 +317,9 @@ def train(
         print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     _print_summary(run)
+    if run.embeds:
+        print(f"\nNext: kerasface verify {out} --pairs PAIRS --images FOLDER")
+        return
     if run.multi_label:
         print(f"\nNext: kerasface evaluate {out} --data {data}, kerasface predict {out} PHOTO ...")
         return
@@ -353,8 +359,7 @@ def evaluate(
         allow_seen=allow_seen,
         verbose=_verbose(),
     )
-    for name, value in result.metrics.items():
-        print(f"{name:28} {value:,}" if isinstance(value, int) else f"{name:28} {value:.4f}")
+    _print_metrics(result.metrics)
     print(f"\nPage: {folder / 'report.html'}   (open it in any browser)")
 
 
@@ -462,6 +467,172 @@ def submit(
         verbose=_verbose(),
     )
     print(f"Wrote {path}")
+
+
+@app.command()
+def verify(
+    run: Embedder,
+    pictures: Annotated[
+        list[pathlib.Path] | None,
+        typer.Argument(metavar="A B", help="Two pictures: are they of one person?"),
+    ] = None,
+    pairs: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="LFW's pairs.txt, or a CSV file with file_a,file_b,same; default: all genuine "
+            "pairs of the people in --images and as many others."
+        ),
+    ] = None,
+    images: Annotated[
+        pathlib.Path | None, typer.Option(help="Folder of the pairs' pictures.")
+    ] = None,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder to write to; default: verification/ in the run folder."),
+    ] = None,
+    far: Annotated[
+        float | None,
+        typer.Option(help="False accept rate that the stored threshold is to stand for."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="For two pictures; default: the stored one.")
+    ] = None,
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Put up with people that it was trained on.")
+    ] = False,
+) -> None:
+    """Judge on pairs whether two pictures show the same person, or ask about two pictures."""
+    if pictures:
+        options = {"--pairs": pairs, "--images": images, "--out": out, "--far": far}
+        _verify_two(run, pictures, threshold, flip, options)
+        return
+    from kerasface.inference import verify_pairs
+
+    if threshold is not None:
+        raise ValueError(
+            "--threshold decides about two pictures. Received: it without pictures. "
+            "To store one that stands for a false accept rate say --far."
+        )
+    result = verify_pairs(
+        run,
+        pairs,
+        images,
+        out=out,
+        far=far,
+        flip=flip,
+        batch_size=batch_size,
+        allow_seen=allow_seen,
+        verbose=_verbose(),
+    )
+    _print_metrics(result.figures.metrics)
+    for row in result.figures.operating_points.itertuples():
+        if row.refused:
+            print(f"No TAR at FAR {row.wanted_far:g}: {row.refused}.")
+    print(f"Intervals resample {result.figures.resampled}.")
+    point = result.operating_point
+    if point is None:
+        print("\nNo threshold was stored: too few impostor pairs.")
+    else:
+        print(f"\nStored: threshold {point.threshold:.4f}, which accepts {point.far:.2%} of others")
+    if result.folder is not None:
+        print(f"Page: {result.folder / 'report.html'}   (open it in any browser)")
+
+
+@app.command()
+def identify(
+    run: Embedder,
+    gallery: Annotated[
+        pathlib.Path,
+        typer.Option(help="Folder with one subfolder a known person, or a saved .npz gallery."),
+    ],
+    probe: Annotated[
+        pathlib.Path,
+        typer.Option(help="Folder of pictures; with subfolders, one a person, it is judged."),
+    ],
+    out: Annotated[pathlib.Path, typer.Option(help="Folder to write to.")] = (
+        pathlib.Path("identification")
+    ),
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Below it the answer is nobody; default: the stored one, if any."),
+    ] = None,
+    save_gallery: Annotated[
+        pathlib.Path | None, typer.Option(help="Keep the gallery in this .npz file.")
+    ] = None,
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+) -> None:
+    """Find the people of pictures in a gallery: answers, rank 1 and 5, CMC curve."""
+    from kerasface.inference import enrol
+    from kerasface.inference import identify as identify_people
+
+    known: Any = gallery
+    if save_gallery is not None:
+        known = enrol(run, gallery, flip=flip, batch_size=batch_size, verbose=_verbose())
+        known.save(save_gallery)
+    result = identify_people(
+        run,
+        known,
+        probe,
+        threshold=threshold,
+        flip=True if flip else None,
+        batch_size=batch_size,
+        out=out,
+        verbose=_verbose(),
+    )
+    print(result.answers[["path", "answer", "score"]].head(10).to_string(index=False))
+    if result.threshold is None:
+        print("No threshold: somebody is always named. Say --threshold, or verify pairs first.")
+    else:
+        print(f"Below {result.threshold:.4f} the answer is nobody.")
+    if result.figures is not None:
+        _print_metrics(result.figures.metrics)
+    print(f"Wrote {out}")
+
+
+@app.command()
+def match(
+    run: Embedder,
+    known: Annotated[pathlib.Path, typer.Option(help="Folder with one subfolder a person.")],
+    unknown: Annotated[pathlib.Path, typer.Option(help="Folder of pictures to be named.")],
+    out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (
+        pathlib.Path("verification_submission.csv")
+    ),
+    threshold: Annotated[
+        float | None, typer.Option(help="Below it nobody matches; default: the best on --dev.")
+    ] = None,
+    dev: Annotated[
+        pathlib.Path | None, typer.Option(help="Folder of development pictures.")
+    ] = None,
+    dev_labels: Annotated[
+        pathlib.Path | None, typer.Option(help="CSV file with their column `label`, in order.")
+    ] = None,
+    no_match: Annotated[str, typer.Option(help="The answer where nobody matches.")] = "n000000",
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+) -> None:
+    """Write the verification submission of CMU 11-785's HW2P2: known people, unknown pictures."""
+    from kerasface.inference import submit_matches
+
+    matches = submit_matches(
+        run,
+        known,
+        unknown,
+        out,
+        threshold=threshold,
+        dev=dev,
+        dev_labels=dev_labels,
+        no_match=no_match,
+        flip=True if flip else None,
+        batch_size=batch_size,
+        verbose=_verbose(),
+    )
+    if matches.dev_accuracy is not None:
+        print(f"Development accuracy {matches.dev_accuracy:.1%}")
+    print(f"{matches.matched:.1%} are named, at a threshold of {matches.threshold:.4f}")
+    print(f"Wrote {matches.path}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -598,6 +769,26 @@ def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], pathlib
             f"Received: {images} alone."
         )
     return runs, images
+
+
+def _verify_two(run, pictures, threshold, flip, options) -> None:
+    from kerasface.inference import verify as verify_two
+
+    if len(pictures) != 2:
+        raise ValueError(f"Two pictures are compared. Received: {len(pictures)} of them.")
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{given[0]} goes with a list of pairs. Received: it with two pictures.")
+    decision = verify_two(run, *pictures, threshold=threshold, flip=True if flip else None)
+    word = "the same person" if decision.same else "different people"
+    print(f"{word}: similarity {decision.similarity:.4f}, threshold {decision.threshold:.4f}")
+    if decision.far is not None:
+        print(f"That threshold accepted {decision.far:.2%} of pairs of different people.")
+
+
+def _print_metrics(metrics: dict[str, float | int]) -> None:
+    for name, value in metrics.items():
+        print(f"{name:28} {value:,}" if isinstance(value, int) else f"{name:28} {value:.4f}")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import kerasface
 from kerasface import cli
 from kerasface.data import identity_folder
 from kerasface.data.duplicates import NEAR_DUPLICATE
@@ -40,6 +41,18 @@ COMMANDS = {
         "--batch-size",
     ],
     "submit": ["RUN... IMAGES", "--out", "--sample", "--label", "--flip", "--batch-size"],
+    "verify": [
+        *("RUN", "A B", "--pairs", "--images", "--out", "--far", "--threshold", "--flip"),
+        *("--batch-size", "--allow-seen"),
+    ],
+    "identify": [
+        *("RUN", "--gallery", "--probe", "--out", "--threshold", "--save-gallery", "--flip"),
+        "--batch-size",
+    ],
+    "match": [
+        *("RUN", "--known", "--unknown", "--out", "--threshold", "--dev", "--dev-labels"),
+        *("--no-match", "--flip", "--batch-size"),
+    ],
 }
 # The settings of the `run` fixture, for a shell.
 AS_RUN = (
@@ -774,3 +787,82 @@ def test_photograph_that_is_none(mistake, tmp_path):
 
 def test_default_distance_is_the_measured_one():
     assert inspect.signature(cli.split).parameters["distance"].default == NEAR_DUPLICATE
+
+
+@pytest.fixture
+def strangers(tmp_path):
+    """Folder of five drawn people whom the run does not know, 5 pictures each."""
+    drawn = kerasface.data.drawn_faces(
+        tmp_path / "drawn", identities=5, train=5, dev=1, test=1, size=24, seed=9
+    )
+    for person in sorted((drawn / "train").iterdir()):
+        person.rename(person.with_name(f"stranger {person.name}"))
+    return drawn / "train"
+
+
+def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
+    own = shutil.copytree(run.folder, tmp_path / "run")
+    first, second, *_ = sorted((strangers / "stranger p0000").iterdir())
+    assert "needs a threshold" in mistake("verify", own, first, second)
+    table = kerasface.data.folder_pairs(identity_folder(strangers), impostors=100)
+    table.to_frame().to_csv(tmp_path / "list.csv", index=False)
+    words = ["verify", own, "--pairs", tmp_path / "list.csv", "--images", strangers]
+    code, out, err = shell(*words, "--flip", "--far", 0.2)
+    assert (code, err) == (0, "")
+    stored = json.loads((own / "verifier.json").read_text())
+    assert stored["flip"] and stored["far"] <= 0.2
+    for line in (
+        "eer ",
+        "tar_at_far_0.2 ",
+        "No TAR at FAR 0.01: 0.01 of 100 impostor pairs are 1 expected false accepts",
+        "Intervals resample people.",
+        f"Stored: threshold {stored['threshold']:.4f}, which accepts {stored['far']:.2%} of others",
+        f"Page: {own / 'verification' / 'list' / 'report.html'}",
+    ):
+        assert line in out
+    code, out, err = shell("verify", own, first, second)
+    assert (code, err) == (0, "")
+    decision = kerasface.verify(own, first, second)
+    word = "the same person" if decision.same else "different people"
+    assert out.startswith(f"{word}: similarity {decision.similarity:.4f}, threshold")
+    assert f"accepted {stored['far']:.2%} of pairs" in out
+    assert "1 of them" in mistake("verify", own, first)
+    assert "--pairs goes with a list" in mistake("verify", own, first, second, "--pairs", "x.csv")
+    assert "--threshold decides about two" in mistake(*words, "--threshold", 0.5)
+    assert "fewer than 10" in mistake(*words, "--far", 0.01)
+
+    gallery = tmp_path / "people.npz"
+    words = ["identify", own, "--probe", strangers, "--out", tmp_path / "found", "--flip"]
+    code, out, err = shell(*words, "--gallery", strangers, "--save-gallery", gallery)
+    assert (code, err) == (0, "")
+    assert "rank1                        1.0000" in out
+    assert f"Below {stored['threshold']:.4f} the answer is nobody." in out
+    assert (tmp_path / "found" / "cmc.png").is_file()
+    code, again, _ = shell(*words, "--gallery", gallery, "--threshold", 2)
+    assert code == 0 and "identified                   0.0000" in again
+    assert "people.npz" in mistake(*words, "--gallery", tmp_path / "no people.npz")
+
+
+def test_match(shell, mistake, run, faces, tmp_path):
+    words = ["match", run.folder, "--known", faces / "train", "--unknown", faces / "test"]
+    assert "Give threshold=" in mistake(*words)
+    out = tmp_path / "matches.csv"
+    code, told, err = shell(*words, "--threshold", 0.999, "--no-match", "nobody", "--out", out)
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(out, dtype=str)
+    assert frame["id"].tolist() == [str(place) for place in range(8)]
+    assert set(frame["label"]) <= {"nobody", "p0000", "p0001", "p0002", "p0003"}
+    share = (frame["label"] != "nobody").mean()
+    assert f"{share:.1%} are named, at a threshold of 0.9990" in told
+    labels = tmp_path / "dev.csv"
+    pd.DataFrame({"label": ["p0000"] * 8}).to_csv(labels, index=False)
+    dev = ["--dev", faces / "test", "--dev-labels", labels]
+    code, told, _ = shell(*words, *dev, "--out", out)
+    assert code == 0 and "Development accuracy " in told
+
+
+def test_next_step_after_an_embedding(shell, run, faces, tmp_path, trainings, monkeypatch):
+    monkeypatch.setattr(Run, "embeds", property(lambda run: True))
+    code, out, _ = shell("train", "embedding_arcface", "--data", faces, "--out", tmp_path / "run")
+    assert code == 0
+    assert f"Next: kerasface verify {tmp_path / 'run'} --pairs" in out

@@ -45,11 +45,15 @@ PUBLIC = {
     "Run",
     "build",
     "compare",
+    "embed",
+    "embedder",
     "evaluate",
+    "identify",
     "list_models",
     "predict",
     "submit",
     "train",
+    "verify",
 }
 PACKAGES = [
     "kerasface",

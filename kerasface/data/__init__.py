@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "celeba_files": ["CelebA", "celeba"],
         "duplicates": ["near_duplicates"],
         "folders": ["identity_folder", "unlabeled_folder"],
+        "pairs": ["PairTable", "folder_pairs", "read_pairs"],
         "partition": ["split_folder"],
         "split": ["group_split", "stratified_split"],
         "synthetic": ["draw_face", "draw_scene", "drawn_faces"],

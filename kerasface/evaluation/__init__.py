@@ -9,8 +9,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "attribute_words",
         "attributes",
         "classification",
+        "identification",
         "plots",
         "report",
         "submission",
+        "verification",
+        "verification_plots",
     ],
 )

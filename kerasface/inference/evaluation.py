@@ -9,6 +9,7 @@ import pathlib
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import cast
 
 import pandas as pd
 
@@ -105,7 +106,7 @@ def evaluate(
     judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
     words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
     write_report(run, folder / run_files.REPORT, judgement, on=words)
-    return judgement.result
+    return cast(Classification | AttributeFigures, judgement.result)
 
 
 def _labelled(run: Run, data: str | os.PathLike) -> FaceTable:
@@ -210,6 +211,12 @@ def compare(
 
 def _row(name: str, run: Run) -> dict:
     path = run.path(run_files.VALIDATION) / run_files.METRICS
+    if run.embeds:
+        raise ValueError(
+            "Runs are compared by how they tell classes or attributes. "
+            f"Received: {os.fspath(run.folder)!r}, an embedding model. "
+            "Judge it on pairs: kerasface verify."
+        )
     if not path.is_file():
         raise ValueError(
             "Runs are compared by their validation figures. "

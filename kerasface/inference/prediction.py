@@ -11,16 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kerasface.data.folders import unlabeled_folder
-from kerasface.data.table import FaceTable, check
 from kerasface.evaluation.attribute_words import decide, describe
 from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
 from kerasface.faces.detection import Detector
-from kerasface.inference.photographs import cut_faces, draw_predictions, photographs
+from kerasface.inference.photographs import cut_faces, draw_predictions
+from kerasface.inference.reading import Images, readable_table
 from kerasface.training.run import Run
 
 Runs = str | os.PathLike | Run | Sequence[str | os.PathLike | Run]
-Images = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
 
 
 def predict(
@@ -68,7 +66,7 @@ def predict(
         >>> predict("runs/smiling", ["me.jpg", "holiday"], detector="mtcnn")  # doctest: +SKIP
     """
     opened = _open(runs)
-    table = _readable(images)
+    table = readable_table(images)
     with contextlib.ExitStack() as stack:
         shown, frame = table, pd.DataFrame({"path": table.paths})
         titles = table.paths.tolist()
@@ -150,7 +148,7 @@ def submit(
             f"Received: {opened[0].folder}, a run of attributes. Use predict."
         )
     names = opened[0].names
-    table = _readable(images)
+    table = readable_table(images)
     form = None if sample is None else read_sample(sample)
     # The ids are matched before the long part, so that a wrong folder costs no time.
     submission_frame(table.paths, np.zeros(len(table), int), names, sample=form, label=label)
@@ -176,24 +174,6 @@ def _open(runs: Runs) -> list[Run]:
                 f"Received: {first} and {other}, or others."
             )
     return opened
-
-
-def _readable(images: Images) -> FaceTable:
-    if isinstance(images, FaceTable):
-        table = images
-    elif isinstance(images, (str, os.PathLike)) and not os.path.isfile(images):
-        table = unlabeled_folder(images)
-    else:
-        paths = [images] if isinstance(images, (str, os.PathLike)) else images
-        table = photographs(paths)
-    report = check(table, max_unreadable=1.0)
-    if len(report.unreadable):
-        first = [f"{row.path} ({row.reason})" for row in report.unreadable.head(3).itertuples()]
-        raise ValueError(
-            "Every image that is to be predicted must be readable. "
-            f"Received: {len(report.unreadable)} that are not, for instance {'; '.join(first)}."
-        )
-    return report.table
 
 
 def _mean_probabilities(runs, table, flip, batch_size, verbose) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -23,16 +24,21 @@ def build_model(
 ) -> keras.Model:
     """The recipe's model for square images, under the current dtype policy.
 
+    Of a recipe with an embedding it is the embedding model, without the head that it is learnt
+    with.
+
     Args:
         recipe: Which model, head, options and weights.
         num_classes: Number of classes or attributes.
         multi_label: Whether they are attributes.
         empty: Whether the recipe's weights are left out, for weights that are put in later.
     """
+    outputs: dict[str, Any] = {"num_classes": num_classes, "multi_label": multi_label}
+    if recipe.embedding:
+        outputs = {"embedding": recipe.embedding["dimensions"]}
     return models.build(
         recipe.model,
-        num_classes,
-        multi_label=multi_label,
+        **outputs,
         head=recipe.head,
         dropout=recipe.dropout,
         input_shape=(recipe.image_size, recipe.image_size, 3),
@@ -67,13 +73,15 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
     """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     steps = steps_per_epoch(table, recipe.batch_size)
-    model.compile(
-        build_optimizer(recipe, steps, model.trainable_variables),
-        build_loss(recipe, table),
-        weighted_metrics=accuracy(table),
-        # XLA makes this step three times slower on CPUs.
-        jit_compile="auto" if on_gpu else False,
-    )
+    optimizer = build_optimizer(recipe, steps, model.trainable_variables)
+    # XLA makes this step three times slower on CPUs, and knows no samples of changing size.
+    compiled = on_gpu and recipe.embedding.get("class_share", 1) == 1
+    options = {"jit_compile": "auto" if compiled else False}
+    if recipe.embedding:  # its model has the loss and the metric in it
+        model.compile(optimizer, **options)
+    else:
+        loss = build_loss(recipe, table)
+        model.compile(optimizer, loss, weighted_metrics=accuracy(table), **options)
 
 
 def accuracy(table: FaceTable) -> list:

@@ -27,6 +27,8 @@ from kerasface.training.assemble import (
     dtype_policy,
     set_trainable,
 )
+from kerasface.training.embedding import EmbeddingTraining, build_head
+from kerasface.training.embedding_judgement import judge_embeddings
 from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
 from kerasface.training.judgement import choose_thresholds, judge
 from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
@@ -51,7 +53,7 @@ def train(
     verbose: int | str = "auto",
     **changes,
 ) -> Run:
-    """Trains a classifier and leaves a run folder.
+    """Trains a classifier, or an embedding model, and leaves a run folder.
 
     Args:
         recipe: Name of a recipe, or a recipe.
@@ -114,7 +116,8 @@ def train(
     if report:
         judgement = None
         if validation is not None:
-            judgement = judge(run, validation, run.path(run_files.VALIDATION))
+            judge_one = judge_embeddings if run.embeds else judge
+            judgement = judge_one(run, validation, run.path(run_files.VALIDATION))
         write_report(run, run.path(run_files.REPORT), judgement)
     return run
 
@@ -127,6 +130,11 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         raise ValueError(
             "`train` and `validation` must both have classes or both attributes. "
             f"Received: {train.summary()}; {validation.summary()}."
+        )
+    if recipe.embedding and train.multi_label:
+        raise ValueError(
+            "An embedding tells people apart and needs one class an image. "
+            f"Received: {train.summary()}, attributes."
         )
     if len(train.names) < 2 and not train.multi_label:
         raise ValueError(
@@ -261,7 +269,9 @@ def _fit_phases(
     model, recipe, train, validation, folder, features, callbacks, goes_on, verbose
 ) -> None:
     """Every phase that is not done yet, each compiled anew."""
-    keeper = Keeper(folder, recipe, model)
+    # One for all phases: its centers go on with the network.
+    centers = build_head(recipe, train) if recipe.embedding else None
+    keeper = Keeper(folder, recipe, model, centers.variables if centers else ())
     done = keeper.epochs_done() if goes_on else 0
     parts, start, begins = recipe.parts(), 0, True
     for index, part in enumerate(parts):
@@ -270,12 +280,18 @@ def _fit_phases(
         if done < end and not (goes_on and keeper.stopped_early()):
             set_trainable(model, parts[: index + 1])
             backbone, fitted = None, model
-            if part.trainable == "head":
+            if centers is not None:
+                with dtype_policy(recipe.precision):
+                    frozen = part.trainable == "head"
+                    fitted = EmbeddingTraining(model, centers, frozen_backbone=frozen)
+            elif part.trainable == "head":
                 with dtype_policy(recipe.precision):  # it decides about the scaling of the loss
                     backbone, head = split_model(model)
                     fitted = head if part.cached else HeadTraining(backbone, head)
             compile_model(fitted, part, train)
-            if fitted is not model:  # for callbacks, which look at the whole model
+            if centers is not None:
+                model.compile(fitted.optimizer)
+            elif fitted is not model:  # for callbacks, which look at the whole model
                 model.compile(fitted.optimizer, fitted.loss, weighted_metrics=accuracy(train))
             if goes_on and done:
                 keeper.restore(fitted.optimizer, fitted.trainable_variables)
@@ -298,7 +314,8 @@ def _fit_phases(
 
 def _image_batches(recipe, train, validation, keeper, first_epoch):
     """Training batches from an epoch on to the end of the run, and those that are judged by."""
-    common = {"image_size": recipe.image_size, "labels": "one_hot"}
+    labels = "index" if recipe.embedding else "one_hot"
+    common = {"image_size": recipe.image_size, "labels": labels}
     common |= {"batch_size": recipe.batch_size, "on_unreadable": keeper.note_unreadable}
     batches = stream(
         train,

@@ -21,6 +21,7 @@ from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import attribute_plots, attributes, classification, plots
 from kerasface.evaluation.attributes import AttributeFigures
 from kerasface.evaluation.classification import Classification
+from kerasface.evaluation.verification import Verification
 from kerasface.files import replacing
 from kerasface.training import run as run_files
 from kerasface.training.run import Run
@@ -55,7 +56,7 @@ class Judgement:
         tables: Title to table, for a page.
     """
 
-    result: Classification | AttributeFigures
+    result: Classification | AttributeFigures | Verification | None
     summary: str
     facts: dict[str, Any]
     figures: dict[str, Figure]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -184,10 +185,14 @@ class Keeper(keras.callbacks.Callback):
         folder: The run's folder, whose history another callback has written before.
         recipe: What decides which epoch is best and when to stop.
         whole: The whole model, of which the one that is fitted may be the head.
+        further: Variables that are learnt with it and are not in it, such as class centers.
     """
 
-    def __init__(self, folder: pathlib.Path, recipe: Recipe, whole: keras.Model):
+    def __init__(
+        self, folder: pathlib.Path, recipe: Recipe, whole: keras.Model, further: Sequence = ()
+    ):
         super().__init__()
+        self.further = further
         self.folder = folder
         self.recipe = recipe
         self.whole = whole
@@ -252,7 +257,7 @@ class Keeper(keras.callbacks.Callback):
             self._export.save(part)
 
     def _save_checkpoint(self, epochs: int, ends_phase: bool) -> None:
-        state = {id(variable): variable for variable in self.whole.variables}
+        state = {id(variable): variable for variable in self._variables()}
         if self.recipe.ema and not ends_phase:
             # Their places hold the averages now; the next epoch goes on with the weights.
             raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
@@ -267,6 +272,9 @@ class Keeper(keras.callbacks.Callback):
             values[_key("optimizer", i)] = np.asarray(variable)
         with replacing(self.folder / run_files.CHECKPOINT) as part:
             np.savez(part, **values)
+
+    def _variables(self) -> list:
+        return [*self.whole.variables, *self.further]
 
     def epochs_done(self) -> int:
         """How many whole epochs the checkpoint holds; 0 without one."""
@@ -298,7 +306,7 @@ class Keeper(keras.callbacks.Callback):
                     f"Received: {_policy(self.whole)} where it was {saved['policy']}, which "
                     "precision='auto' takes from whether there is a GPU. Go on where it began."
                 )
-            state = self.whole.variables
+            state = self._variables()
             assign(state, [saved[_key("model", i)] for i in range(len(state))])
             if int(saved["phase"]) == self._phase:
                 optimizer.build(variables)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasface.names import suggest
 from kerasface.pipeline.augment import augmentation
+from kerasface.training.embedding_options import embedding_options
 
 CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
@@ -60,6 +61,16 @@ PHASE_KEYS = (
     "decay_factor",
 )
 DEFAULT_EPOCHS = 60
+# What has no meaning for an embedding, and why.
+NOT_FOR_EMBEDDINGS = {
+    "label_smoothing": "a margin moves the cosine of one class, and smoothing is for all of them",
+    "mixup": "a margin moves the cosine of one class, and a mixed image is of two",
+    "cutmix": "a margin moves the cosine of one class, and a mixed image is of two",
+    "focal_gamma": "its loss is that of `embedding.loss`",
+    "class_weighting": "its loss is that of `embedding.loss`",
+    "attributes": "it tells people apart, and attributes do not",
+    "cache_features": "its head and its network are trained together",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +89,10 @@ class Recipe:
             mode; otherwise its dropouts, where it has any, are on, in frozen layers too.
         train_norms: Whether the backbone's BatchNorms, once frozen, train again when their
             layers do. Otherwise they keep the statistics that they have.
+        embedding: Options by name of an embedding that is learnt in place of classes, see
+            `kerasface.training.embedding_options.EmbeddingOptions`, for instance
+            ``{"dimensions": 128, "loss": "arcface"}``; empty learns classes or attributes. Then
+            ``model.keras`` gives embeddings and knows no classes.
         attributes: Names of the attributes to learn, of a table that has them; empty learns all.
         image_size: Side of the square images in pixels.
         square_crop: Whether a square as large as the shorter side is cut out of each image, from
@@ -137,6 +152,7 @@ class Recipe:
     weights: str | None = None
     trainable: str | int = "all"
     train_norms: bool = False
+    embedding: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     image_size: int = 224
     square_crop: bool = False
@@ -182,6 +198,10 @@ class Recipe:
         # Through JSON, as a run reads it back: a tuple becomes a list.
         architecture = json.loads(json.dumps(dict(self.architecture)))
         object.__setattr__(self, "architecture", architecture)
+        embedding = dict(self.embedding)
+        if embedding:  # with the values of what is left out
+            embedding = dataclasses.asdict(embedding_options(embedding))
+        object.__setattr__(self, "embedding", embedding)
         for name in ("augment", "attributes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._settle_epochs()
@@ -229,6 +249,13 @@ class Recipe:
 
     def _check_combinations(self) -> None:
         epochs = self.total_epochs
+        for key, reason in NOT_FOR_EMBEDDINGS.items():
+            if self.embedding and getattr(self, key):
+                raise ValueError(
+                    f"An embedding is learnt without `{key}`: {reason}. "
+                    f"Received: {key}={getattr(self, key)!r} with embedding={self.embedding}. "
+                    "Leave one of them out."
+                )
         if self.unmixed_epochs > epochs:
             raise ValueError(
                 "`unmixed_epochs` must be at most `epochs`. "
@@ -296,8 +323,9 @@ class Recipe:
         """A recipe with some keys changed.
 
         Args:
-            **changes: Keys and values. ``architecture`` is merged, not replaced, and so is a
-                phase that is given by its number, ``phases={1: {"learning_rate": 1e-5}}``.
+            **changes: Keys and values. ``architecture`` and ``embedding`` are merged, not
+                replaced, and so is a phase that is given by its number,
+                ``phases={1: {"learning_rate": 1e-5}}``.
 
         Raises:
             ValueError: If a key is unknown (with near names) or a value does not fit.
@@ -308,8 +336,9 @@ class Recipe:
                 raise ValueError(
                     f"A recipe has the keys {known}. Received: {name!r}.{suggest(name, known)}"
                 )
-        if isinstance(changes.get("architecture"), Mapping):
-            changes["architecture"] = {**self.architecture, **changes["architecture"]}
+        for name in ("architecture", "embedding"):
+            if isinstance(changes.get(name), Mapping):
+                changes[name] = {**getattr(self, name), **changes[name]}
         if isinstance(changes.get("phases"), Mapping):
             changes["phases"] = self._merged_phases(changes["phases"])
         if changes.get("phases") and "epochs" not in changes:
@@ -366,12 +395,14 @@ def parse_changes(words: list[str]) -> dict[str, Any]:
                 f"A change must be key=value, for instance batch_size=64. Received: {word!r}."
             )
         *parents, last = key.split(".")
-        deep = parents in ([], ["architecture"]) or (parents[0] == "phases" and len(parents) == 2)
+        deep = parents in ([], ["architecture"], ["embedding"]) or (
+            parents[0] == "phases" and len(parents) == 2
+        )
         if not deep:
             raise ValueError(
-                "Only `architecture` and the phases have keys of their own, for instance "
-                "architecture.drop_path and phases.0.epochs. "
-                f"Received: {key!r}.{suggest(key, ['architecture', 'phases'])}"
+                "Only `architecture`, `embedding` and the phases have keys of their own, for "
+                "instance architecture.drop_path and phases.0.epochs. "
+                f"Received: {key!r}.{suggest(key, ['architecture', 'embedding', 'phases'])}"
             )
         target = changes
         for parent in parents:
@@ -403,7 +434,7 @@ def _check_type(name: str, value: Any) -> None:
         fits = fits and all(isinstance(phase, Mapping) for phase in value)
     elif origin is tuple:
         fits = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    elif name == "architecture":
+    elif name in ("architecture", "embedding"):
         fits = isinstance(value, Mapping)
     else:
         kinds = typing.get_args(hint) or (hint,)
@@ -412,6 +443,7 @@ def _check_type(name: str, value: Any) -> None:
     if not fits:
         words = {
             "architecture": "options by name",
+            "embedding": "options by name",
             "attributes": "a list of names",
             "augment": "a list of names",
             "phases": "a list of phases, each options by name",

@@ -208,6 +208,46 @@ def attributes40() -> Recipe:
     return attributes15().replace(attributes=())
 
 
+def embedding_arcface() -> Recipe:
+    """Embeddings of faces for verification, from ImageNet weights, with ArcFace's margin.
+
+    Sources: ArcFace (Deng et al. 2019, arXiv:1801.07698) and, for the rising margin and the
+    smaller scale that few people need, this project's own choice. 112 px as there. The backbone
+    is MobileNetV2, whose ImageNet weights it needs; ``weights=none`` starts from scratch.
+    """
+    return Recipe(
+        model="mobilenet_v2",
+        weights="imagenet",
+        image_size=112,
+        epochs=10,
+        batch_size=32,
+        embedding={
+            "dimensions": 256,
+            "loss": "arcface",
+            "scale": 30.0,
+            "margin": 0.3,
+            "margin_warmup_epochs": 4,
+        },
+        learning_rate=5e-4,
+        weight_decay=0.05,
+        warmup_epochs=1,
+        warmup_learning_rate=5e-5,
+        final_learning_rate=1e-6,
+        augment=("flip", "rotation:10", "color_jitter:0.2"),
+        keep="last",
+    )
+
+
+def embedding_softmax() -> Recipe:
+    """As `embedding_arcface`, without a margin: a softmax over scaled cosines.
+
+    Source: NormFace (Wang et al. 2017, arXiv:1704.06369).
+    """
+    return embedding_arcface().replace(
+        embedding={"loss": "normface", "margin": None, "margin_warmup_epochs": 0}
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "attributes15": attributes15,
     "attributes40": attributes40,
@@ -215,6 +255,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "celebrities_mobile": celebrities_mobile,
     "cs405": cs405,
     "demo": demo,
+    "embedding_arcface": embedding_arcface,
+    "embedding_softmax": embedding_softmax,
     "hw2p2": hw2p2,
     "identity_small": identity_small,
     "smiling": smiling,

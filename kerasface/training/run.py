@@ -67,7 +67,10 @@ class Run:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Class or attribute names in the order of the model's outputs."""
+        """Class or attribute names in the order of the model's outputs.
+
+        Of an embedding model they are the people that it was trained on.
+        """
         file = self.path(ATTRIBUTES if self.multi_label else CLASSES)
         return tuple(json.loads(file.read_text(encoding="utf-8")))
 
@@ -75,6 +78,11 @@ class Run:
     def multi_label(self) -> bool:
         """Whether the outputs are attributes, several of which may hold for one image."""
         return self.path(ATTRIBUTES).is_file()
+
+    @property
+    def embeds(self) -> bool:
+        """Whether the model gives embeddings and knows no classes."""
+        return bool(self.recipe.embedding)
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -116,7 +124,16 @@ class Run:
 
         Returns:
             float32 ``[len(table), len(names)]``, rows in the table's order.
+
+        Raises:
+            ValueError: If the run is of an embedding model.
         """
+        if self.embeds:
+            raise ValueError(
+                "An embedding model knows no classes to predict. "
+                f"Received: {os.fspath(self.folder)!r}. Use kerasface.embed, kerasface.verify or "
+                "kerasface.identify (`kerasface verify`, `kerasface identify`)."
+            )
         return predict_table(
             self.load_model(),
             table,

@@ -121,3 +121,20 @@ def test_attributes(tmp_path, celeba_folder, monkeypatch, capsys):
     assert f"Test: mean accuracy {judged['accuracy_at_half'].mean():.2%}" in printed
     assert f"Page: {run.path('test/report.html')}" in printed
     assert run.path(f"photographs/{photo.name} face 0.png").exists()
+
+
+def test_verify_lfw(tmp_path, drawn, narrow, monkeypatch, capsys):
+    words = ["verify_lfw.py", "--out", str(tmp_path), "--epochs", "5", "--centre", "0.9"]
+    monkeypatch.setattr(sys, "argv", words)
+    runpy.run_path(str(EXAMPLES / "verify_lfw.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    run = kerasface.Run(tmp_path / "run")
+    assert run.recipe.embedding["loss"] == "arcface" and len(run.history) == 5
+    folder = run.folder / "verification" / "pairs"
+    figures = pd.read_csv(folder / "per_fold.csv")
+    assert figures["pairs"].tolist() == [60] * 4
+    assert f"accuracy {figures['accuracy'].mean():.1%} +- " in printed
+    assert f"Page: {folder / 'report.html'}" in printed
+    assert "Stranger_0_0001.png and Stranger_0_0002.png: Decision(similarity=" in printed
+    frame = pd.read_csv(folder / "pairs.csv")
+    assert list(frame["person_a"].head(4)) == ["Stranger_0"] * 4

@@ -13,6 +13,7 @@ from kerasface.data import FaceTable
 from kerasface.pipeline import stream
 from kerasface.pipeline.augment import augmentation
 from kerasface.training.assemble import build_model
+from kerasface.training.embedding import EmbeddingTraining
 from kerasface.training.features import HeadTraining
 from kerasface.training.recipe import Recipe, parse_changes
 
@@ -37,6 +38,7 @@ OTHER = {
     "weights": "model.keras",
     "trainable": "head",
     "train_norms": True,
+    "embedding": {"dimensions": 4, "loss": "normface"},
     "attributes": ("Smiling",),
     "image_size": 24,
     "square_crop": True,
@@ -74,6 +76,7 @@ OTHER = {
 }
 # What must hold for a key to be read at all.
 NEEDS = {
+    "embedding": {"label_smoothing": 0.0},
     "momentum": {"optimizer": "sgd"},
     "unmixed_epochs": {"mixup": 1.0},
     "train_norms": {"phases": ({"epochs": 2, "trainable": "head"}, {"epochs": 2})},
@@ -86,6 +89,11 @@ NEEDS = {
 
 def test_every_key_has_another_value():
     assert set(OTHER) == {field.name for field in dataclasses.fields(Recipe)}
+
+
+def described(loss):
+    """A loss with all that it holds; the embeddings' is in their model."""
+    return json.dumps([type(loss).__name__, vars(loss) if loss else None], default=str)
 
 
 class CannedFit:
@@ -134,11 +142,12 @@ class CannedFit:
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         optimizer.build(model.trainable_variables)
         parts = [model.backbone, model.head] if isinstance(model, HeadTraining) else [model]
+        parts = [model.embedder] if isinstance(model, EmbeddingTraining) else parts
         self.notes = {
             "network": [part.to_json() for part in parts],
             "weights": [float(np.sum(np.abs(value))) for value in model.get_weights()],
             "optimizer": type(optimizer).__name__ + json.dumps(optimizer.get_config(), default=str),
-            "loss": json.dumps([type(model.loss).__name__, vars(model.loss)], default=str),
+            "loss": described(model.loss),
             **self.look_at(batches, steps_per_epoch),
             "judged": validation_data is not None,
             "saved": [],
@@ -286,6 +295,9 @@ def test_architecture_is_merged():
         ({"augment": [1]}, "`augment` must be a list of names"),
         ({"augment": "fliip"}, "Did you mean 'flip'"),
         ({"architecture": 5}, "`architecture` must be options by name"),
+        ({"embedding": {"size": 5}}, "The options of `embedding` are"),
+        ({"embedding": {"margins": 5}}, "Did you mean 'margin'"),
+        ({"embedding": {"dimensions": 8}}, "without `label_smoothing`: a margin moves the cosine"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be at least 0"),
         ({"seed": -1}, r"`seed` must be in \[0, 4294967296\)"),
         ({"trainable": "tail"}, "`trainable` must be 'all', 'head' or a number"),

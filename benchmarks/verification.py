@@ -1,0 +1,176 @@
+"""Embeddings learnt from 120 people, judged on strangers, beside what they must beat.
+
+    python benchmarks/verification.py --identities identities/train \\
+        --weights mobilenet_v2_imagenet_notop.weights.h5 --lfw lfw --out runs/verification
+
+The people of the folder are sorted by name; every fifth one is a stranger, and the others are
+learnt. Judged are all genuine pairs of the strangers and as many impostor pairs, drawn with seed
+0, and LFW's own list (``lfw/pairs.txt``, photographs in ``lfw/lfw-deepfunneled``, their middle of
+which ``--centre`` says the share). All embeddings are made with the mirrored image added.
+
+- *untrained*: the pooled features of the ImageNet network;
+- *lda*: the linear discriminant of these features, learnt from the 120;
+- *softmax*, *arcface*: recipes ``embedding_softmax`` and ``embedding_arcface`` with the seeds;
+- *scratch*: ``embedding_softmax`` on the network of recipe ``identity_small`` with random weights,
+  30 epochs, the first seed.
+
+A run that is finished is not trained again. ``results.csv`` holds a row each; ``roc.png`` and
+``roc_lfw.png`` show the curves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import keras
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+import kerasface
+from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, read_pairs
+from kerasface.evaluation import verification
+from kerasface.evaluation.verification_plots import roc_log
+from kerasface.inference.embedding import unit_rows
+from kerasface.training.recipe import parse_changes
+
+EVERY = 5
+IMAGE_SIZE = 112
+SCRATCH = {
+    "model": "resnet_small",
+    "architecture": {"stem_stride": 4, "channels": [48, 96, 192, 384]},
+    "weights": None,
+    "epochs": 30,
+    "learning_rate": 2e-3,
+    "warmup_learning_rate": 1e-4,
+    "ema": 0.99,
+}
+RECIPES = {"softmax": "embedding_softmax", "arcface": "embedding_arcface"}
+CASES = ("untrained", "lda", *RECIPES, "scratch")
+FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
+
+
+def main() -> None:
+    """Trains what is not trained yet, judges everything and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--identities", type=pathlib.Path, required=True)
+    parser.add_argument("--weights", type=pathlib.Path, required=True)
+    parser.add_argument("--lfw", type=pathlib.Path, help="without it the strangers alone")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/verification"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES)
+    parser.add_argument("--centre", type=float, default=0.65, help="share of LFW's photographs")
+    parser.add_argument("--set", nargs="*", default=[], help="changes of the recipes")
+    options = parser.parse_args()
+    known, strangers = split_people(identity_folder(options.identities))
+    print(f"learnt: {known.summary()}\nstrangers: {strangers.summary()}")
+    lists = {"strangers": folder_pairs(strangers)}
+    if options.lfw is not None:
+        images = cut_centres(options.lfw / "lfw-deepfunneled", options.out / "lfw", options.centre)
+        lists["lfw"] = read_pairs(options.lfw / "pairs.txt", images)
+    for name, pairs in lists.items():
+        print(f"{name}: {pairs.summary()}")
+
+    rows, curves = [], {name: {} for name in lists}
+    changes = parse_changes(options.set)
+    for case, seed, embed in embedders(options, known, changes):
+        row = {"case": case, "seed": seed}
+        for name, pairs in lists.items():
+            scores = similarities(embed(pairs.images), pairs)
+            figures = verification.evaluate(
+                scores, pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
+            )
+            row |= {f"{name}_{key}": figures.metrics[key] for key in FIGURES}
+            if pairs.folds is not None:
+                keys = ("accuracy", "accuracy_standard_error")
+                row |= {f"{name}_{key}": figures.metrics[key] for key in keys}
+            curves[name][case if seed is None else f"{case} {seed}"] = (scores, pairs.same)
+        rows.append(row)
+        print(pd.DataFrame([row]).round(4).to_string(index=False), flush=True)
+    frame = pd.DataFrame(rows)
+    options.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(options.out / "results.csv", index=False)
+    for name, drawn in curves.items():
+        suffix = "" if name == "strangers" else f"_{name}"
+        roc_log(drawn, title=name).savefig(options.out / f"roc{suffix}.png")
+    print("\nMeans over the seeds:")
+    print(frame.drop(columns="seed").groupby("case", sort=False).mean().round(4).to_string())
+
+
+def split_people(table: FaceTable) -> tuple[FaceTable, FaceTable]:
+    """The people that are learnt and the strangers, each numbered anew."""
+    is_stranger = np.arange(len(table.names)) % EVERY == EVERY - 1
+    parts = []
+    for chosen in (~is_stranger, is_stranger):
+        part = table.take(chosen[table.labels])
+        number = np.cumsum(chosen) - 1
+        names = tuple(name for name, taken in zip(table.names, chosen, strict=True) if taken)
+        parts.append(FaceTable(part.root, part.paths, number[part.labels], names, part.formats))
+    return parts[0], parts[1]
+
+
+def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
+    """``(case, seed, function from a table to embeddings)`` one after the other."""
+    if {"untrained", "lda"} & set(options.only):
+        shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
+        network = kerasface.build(
+            "mobilenet_v2", len(known.names), weights=options.weights, input_shape=shape
+        )
+        model = kerasface.embedder(network)
+
+        def untrained(table):
+            return kerasface.embed(model, table, flip=True)
+
+        if "untrained" in options.only:
+            yield "untrained", None, untrained
+        if "lda" in options.only:
+            # Shrunk, since there are as many dimensions as pictures.
+            lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto")
+            lda.fit(untrained(known), known.labels)
+            yield "lda", None, lambda table: unit_rows(lda.transform(untrained(table)))
+    for case in options.only:
+        if case in ("untrained", "lda"):
+            continue
+        for seed in options.seeds[:1] if case == "scratch" else options.seeds:
+            run = trained(case, seed, options, known, changes)
+            yield case, seed, lambda table, run=run: kerasface.embed(run, table, flip=True)
+
+
+def trained(case, seed, options, known, changes) -> kerasface.Run:
+    """The run of a case, trained if it is not there; one that was stopped goes on."""
+    folder = options.out / f"{case}_{seed}"
+    if (folder / "metrics.json").is_file():
+        return kerasface.Run(folder)
+    keras.backend.clear_session()
+    recipe = kerasface.training.named_recipe(RECIPES.get(case, RECIPES["softmax"]))
+    recipe = recipe.replace(weights=str(options.weights))
+    if case == "scratch":
+        recipe = recipe.replace(**SCRATCH)
+    recipe = recipe.replace(seed=seed, **changes)
+    return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
+
+
+def similarities(vectors: np.ndarray, pairs: PairTable) -> np.ndarray:
+    """The cosine of each pair."""
+    return np.einsum("ij,ij->i", vectors[pairs.rows[:, 0]], vectors[pairs.rows[:, 1]])
+
+
+def cut_centres(images: pathlib.Path, out: pathlib.Path, share: float) -> pathlib.Path:
+    """Keeps the middle of every photograph, under the same names."""
+    out = out.with_name(f"{out.name}_{share:g}")
+    for path in kerasface.data.unlabeled_folder(images).paths:
+        target = out / path
+        if not target.exists():
+            with Image.open(images / path) as picture:
+                width, height = (round(share * side) for side in picture.size)
+                left, top = (picture.width - width) // 2, (picture.height - height) // 2
+                centre = picture.crop((left, top, left + width, top + height))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            centre.save(target, quality=95)
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The threshold that a verifier decides by, kept beside its model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import keras
+
+from kerasface.files import replacing
+from kerasface.inference.reading import Source
+from kerasface.training.run import Run
+
+FILE = "verifier.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold and what it stands for.
+
+    Attributes:
+        threshold: Pairs of at least this similarity are taken for the same person.
+        far: Share of the impostor pairs that were accepted at it.
+        tar: Share of the genuine pairs that were accepted at it.
+        impostor_pairs: How many there were.
+        pairs: Name of the list of pairs.
+        flip: Whether embeddings are made with the mirrored image.
+    """
+
+    threshold: float
+    far: float
+    tar: float
+    impostor_pairs: int
+    pairs: str
+    flip: bool
+
+
+def operating_point_path(source: Source) -> pathlib.Path | None:
+    """Where a source keeps its operating point; None for a model that is in no file.
+
+    Of a run it is ``verifier.json`` in its folder, of ``model.keras`` ``model.verifier.json``.
+    """
+    if isinstance(source, keras.Model):
+        return None
+    if isinstance(source, Run):
+        return source.path(FILE)
+    path = pathlib.Path(source)
+    return path.with_suffix(f".{FILE}") if path.suffix == ".keras" else path / FILE
+
+
+def write_operating_point(source: Source, point: OperatingPoint) -> None:
+    """Keeps an operating point beside its model, if that is in a file."""
+    path = operating_point_path(source)
+    if path is not None:
+        with replacing(path) as part:
+            text = json.dumps(dataclasses.asdict(point), indent=2) + "\n"
+            part.write_text(text, encoding="utf-8")
+
+
+def read_operating_point(source: Source) -> OperatingPoint | None:
+    """The operating point that `kerasface.inference.verify_pairs` has kept, or None."""
+    path = operating_point_path(source)
+    if path is None or not path.is_file():
+        return None
+    try:
+        return OperatingPoint(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "A verifier's file must be as it was written. "
+            f"Received: {os.fspath(path)!r}: {error}. Run `kerasface verify` again."
+        ) from error

@@ -1,0 +1,87 @@
+"""What the functions here take as a model and as images."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import keras
+
+from kerasface.data.folders import unlabeled_folder
+from kerasface.data.table import FaceTable, check
+from kerasface.inference.photographs import photographs
+from kerasface.training.run import Run
+
+Source: TypeAlias = str | os.PathLike | Run | keras.Model
+Images = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
+
+
+def open_model(source: Source) -> keras.Model:
+    """A model from a run, its folder, a ``.keras`` file or itself.
+
+    Args:
+        source: Which.
+
+    Raises:
+        FileNotFoundError: If there is no such run or file.
+        ValueError: If the file is no Keras model.
+    """
+    if isinstance(source, keras.Model):
+        return source
+    if isinstance(source, Run):
+        return source.load_model()
+    path = pathlib.Path(source)
+    if path.suffix != ".keras":
+        return Run(path).load_model()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"A model is a run folder or a .keras file. Received: {os.fspath(path)!r}, which does "
+            "not exist."
+        )
+    return keras.saving.load_model(path, compile=False)
+
+
+def run_of(source: Source) -> Run | None:
+    """The run of a source that is one, or its folder."""
+    if isinstance(source, Run):
+        return source
+    if isinstance(source, keras.Model) or pathlib.Path(source).suffix == ".keras":
+        return None
+    return Run(source)
+
+
+def crop_of(source: Source) -> str | None:
+    """What a run cuts out of each image, as `kerasface.pipeline.stream` has it; else None."""
+    run = run_of(source)
+    return None if run is None else run.recipe.crop(training=False)
+
+
+def readable_table(images: Images) -> FaceTable:
+    """A table of images every one of which can be read, in the order given.
+
+    Args:
+        images: A folder, whose images are sorted by path, or a table, or image files and folders.
+
+    Returns:
+        The table, with formats.
+
+    Raises:
+        ValueError: If an image cannot be read; the first few are named.
+    """
+    if isinstance(images, FaceTable):
+        table = images
+    elif isinstance(images, (str, os.PathLike)) and not os.path.isfile(images):
+        table = unlabeled_folder(images)
+    else:
+        paths = [images] if isinstance(images, (str, os.PathLike)) else images
+        table = photographs(paths)
+    report = check(table, max_unreadable=1.0)
+    if len(report.unreadable):
+        first = [f"{row.path} ({row.reason})" for row in report.unreadable.head(3).itertuples()]
+        raise ValueError(
+            "Every image that is to be predicted must be readable. "
+            f"Received: {len(report.unreadable)} that are not, for instance {'; '.join(first)}."
+        )
+    return report.table

@@ -1,0 +1,158 @@
+"""Two pictures, and lists of pairs: figures, files, the stored threshold."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasface
+from kerasface.data import folder_pairs, identity_folder, read_pairs
+from kerasface.evaluation import verification as judging
+from kerasface.inference import OperatingPoint, read_operating_point, verify_pairs
+from kerasface.inference.embedding import embed
+
+WRITTEN = {
+    "metrics.json",
+    "operating_points.csv",
+    "pairs.csv",
+    "per_fold.csv",
+    "report.html",
+    "roc.png",
+    "scores.png",
+    "worst_pairs.png",
+}
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory):
+    """Folder of five drawn people whom the run does not know, 5 pictures each."""
+    folder = tmp_path_factory.mktemp("strangers") / "faces"
+    drawn = kerasface.data.drawn_faces(
+        folder, identities=5, train=5, dev=1, test=1, size=24, seed=9
+    )
+    for person in sorted((drawn / "train").iterdir()):
+        person.rename(person.with_name(f"stranger {person.name}"))
+    return drawn / "train"
+
+
+@pytest.fixture
+def own_run(run, tmp_path):
+    """A copy of the run, to be written into."""
+    return kerasface.Run(shutil.copytree(run.folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def listed(strangers, tmp_path):
+    """The CSV list of all their genuine pairs and 100 impostor pairs, in two folds."""
+    pairs = folder_pairs(identity_folder(strangers), impostors=100)
+    frame = pairs.to_frame().assign(fold=np.arange(150) % 2)
+    frame.to_csv(tmp_path / "list.csv", index=False)
+    return tmp_path / "list.csv"
+
+
+def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
+    embedded = []
+
+    def counting(source, table, **options):
+        embedded.extend(table.paths)
+        return embed(source, table, **options)
+
+    monkeypatch.setattr("kerasface.inference.verification.embed", counting)
+    result = verify_pairs(own_run, listed, strangers, flip=True, bootstrap=20)
+    assert len(embedded) == len(set(embedded)) == 25  # each image once
+    table = read_pairs(listed, strangers)
+    vectors = embed(own_run, table.images, flip=True)
+    scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
+    np.testing.assert_allclose(result.scores, scores, atol=1e-5)
+    expected = judging.evaluate(
+        result.scores, table.same, folds=table.folds, people=table.people, bootstrap=20
+    )
+    assert result.figures.metrics == expected.metrics
+    assert result.figures.resampled == "people"
+
+    folder = own_run.folder / "verification" / "list"
+    assert result.folder == folder
+    assert {path.name for path in folder.iterdir()} == WRITTEN
+    assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(expected.metrics)
+    frame = pd.read_csv(folder / "pairs.csv")
+    np.testing.assert_allclose(frame["score"], result.scores, rtol=1e-6)
+    page = (folder / "report.html").read_text()
+    for words in (
+        "Worst pairs",
+        "over people",
+        "accepts 10.00% of 100 impostor pairs",
+        "fewer than",
+    ):
+        assert words in page
+
+    point = read_operating_point(own_run)
+    assert point == result.operating_point
+    assert point.threshold == judging.threshold_at_far(result.scores, table.same, 0.1)
+    assert (point.far, point.impostor_pairs, point.pairs, point.flip) == (0.1, 100, "list", True)
+
+    # Two pictures, by the threshold that was stored, mirrored as it was made.
+    for row in (0, 60, 149):
+        files = [strangers / table.images.paths[place] for place in table.rows[row]]
+        decision = kerasface.verify(own_run.folder, *files)
+        assert decision.similarity == pytest.approx(float(scores[row]), abs=1e-5)
+        assert decision.same == (decision.similarity >= point.threshold)
+        assert (decision.threshold, decision.far) == (point.threshold, 0.1)
+    by_hand = kerasface.verify(own_run, *files, threshold=-1.0)
+    assert by_hand.same and by_hand.far is None and by_hand.threshold == -1
+    assert by_hand.similarity != pytest.approx(decision.similarity, abs=1e-6)  # not mirrored
+    given = kerasface.verify(kerasface.embedder(own_run), *files, threshold=point)
+    assert given == decision
+
+
+def test_a_wanted_rate(own_run, strangers, listed):
+    result = verify_pairs(own_run, listed, strangers, far=0.25, bootstrap=5)
+    assert result.operating_point.far <= 0.25
+    assert "tar_at_far_0.25" in result.figures.metrics
+    with pytest.raises(ValueError, match="5 expected false accepts, fewer than 10"):
+        verify_pairs(own_run, listed, strangers, far=0.05)
+
+
+def test_a_file_keeps_its_threshold_beside_it(own_run, strangers, tmp_path):
+    file = shutil.copy(own_run.path("model.keras"), tmp_path / "net.keras")
+    pairs = folder_pairs(identity_folder(strangers), impostors=100)
+    result = verify_pairs(file, pairs, bootstrap=5)
+    assert result.folder is None
+    assert read_operating_point(file) == result.operating_point
+    assert (tmp_path / "net.verifier.json").is_file()
+    (tmp_path / "net.verifier.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"net\.verifier\.json.*Run `kerasface verify` again"):
+        read_operating_point(file)
+    model = kerasface.embedder(own_run)
+    result = verify_pairs(model, pairs, out=tmp_path / "out", bootstrap=5)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == WRITTEN
+    assert isinstance(result.operating_point, OperatingPoint)
+
+
+def test_too_few_impostors_store_nothing(own_run, strangers):
+    result = verify_pairs(own_run, images=strangers, bootstrap=5)
+    assert result.figures.metrics["genuine"] == result.figures.metrics["impostor"] == 50
+    assert result.operating_point is None and read_operating_point(own_run) is None
+    assert result.folder.name == "train"
+    assert "No threshold was stored" in (result.folder / "report.html").read_text()
+    with pytest.raises(ValueError, match=r"needs a threshold.*Run\(.*verify_pairs.*threshold="):
+        kerasface.verify(own_run, "a.jpg", "b.jpg")
+
+
+def test_known_people_are_refused(run, faces, tmp_path):
+    seen = folder_pairs(identity_folder(faces / "train"))
+    with pytest.raises(ValueError, match=r"24 of 24 images and 4 people of the same name.*'p0000'"):
+        verify_pairs(run, seen)
+    new = folder_pairs(identity_folder(faces / "dev"))
+    with pytest.raises(ValueError, match=r"0 of 12 images and 4 people.*--allow-seen"):
+        verify_pairs(run, new)
+    with pytest.warns(UserWarning, match="nothing about strangers"):
+        verify_pairs(run, new, out=tmp_path, allow_seen=True, bootstrap=5)
+
+
+def test_what_is_missing(run, strangers):
+    with pytest.raises(ValueError, match="Pairs need the folder"):
+        verify_pairs(run)
+    with pytest.raises(ValueError, match="knows its images"):
+        verify_pairs(run, folder_pairs(identity_folder(strangers)), strangers)
