@@ -359,7 +359,10 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
         (
             "demo",
             ["--set", "optimizer.momentum=0.9"],
-            ["Only `architecture`, `embedding` and the phases have keys of their own", "'optimizer.momentum'"],
+            [
+                "Only `architecture`, `embedding` and the phases have keys of their own",
+                "'optimizer.momentum'",
+            ],
         ),
         ("demo", ["--set", "epochs=many"], ["`epochs` must be a whole number.", "epochs='many'"]),
         ("demo", ["--set", "epochs=0"], ["`epochs` must be at least 1.", "epochs=0"]),
