@@ -111,14 +111,15 @@ def train(
     _fit_phases(model, recipe, train, validation, folder, features, callbacks, goes_on, verbose)
     run = Run(folder)
     _write_metrics(run, recipe, train, validation, model)
-    if run.multi_label and validation is not None:
-        choose_thresholds(run, validation, batch_size=recipe.batch_size)
     if report:
-        judgement = None
-        if validation is not None:
-            judge_one = judge_embeddings if run.embeds else judge
-            judgement = judge_one(run, validation, run.path(run_files.VALIDATION))
+        judgement, folder = None, run.path(run_files.VALIDATION)
+        if validation is not None and run.embeds:
+            judgement = judge_embeddings(run, validation, folder)
+        elif validation is not None:
+            judgement = judge(run, validation, folder, thresholds=run.multi_label)
         write_report(run, run.path(run_files.REPORT), judgement)
+    elif run.multi_label and validation is not None:
+        choose_thresholds(run, validation, batch_size=recipe.batch_size)
     return run
 
 

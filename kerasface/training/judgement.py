@@ -68,6 +68,7 @@ def judge(
     table: FaceTable,
     folder: pathlib.Path,
     *,
+    thresholds: bool = False,
     flip: bool = False,
     batch_size: int = 64,
     verbose: int = 0,
@@ -80,6 +81,8 @@ def judge(
             out.
         folder: Takes ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
             ``predictions.csv`` and pictures.
+        thresholds: Whether the run's thresholds of attributes are chosen on this table first, as
+            `choose_thresholds` does.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
         verbose: 1 shows a progress bar.
@@ -89,6 +92,8 @@ def judge(
     """
     table = check(table, max_unreadable=1.0).table  # a file may have broken since
     probabilities = run.predict(table, batch_size=batch_size, flip=flip, verbose=verbose)
+    if thresholds:
+        _write_thresholds(run, table, probabilities)
     judge_one = _judge_attributes if run.multi_label else _judge_classes
     judgement, frames = judge_one(run, table, probabilities)
     speed = inference_speed(run)
@@ -113,7 +118,10 @@ def choose_thresholds(run: Run, table: FaceTable, *, batch_size: int = 64) -> No
         batch_size: Images a step.
     """
     table = check(table, max_unreadable=1.0).table
-    probabilities = run.predict(table, batch_size=batch_size)
+    _write_thresholds(run, table, run.predict(table, batch_size=batch_size))
+
+
+def _write_thresholds(run: Run, table: FaceTable, probabilities: np.ndarray) -> None:
     chosen = attributes.best_thresholds(np.asarray(table.labels), probabilities, run.names)
     write_json(run.path(run_files.THRESHOLDS), dict(zip(run.names, chosen.tolist(), strict=True)))
 
