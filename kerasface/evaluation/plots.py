@@ -29,6 +29,7 @@ from kerasface.evaluation.style import (
     TRAIN_COLOR,
     VALIDATION_COLOR,
     brief,
+    captioned_cells,
     plain_axis,
     set_title,
     short,
@@ -357,25 +358,13 @@ def mistakes_gallery(
                 "Images must be uint8 of shape [height, width, 3]. Received: "
                 f"shape={image.shape}, dtype={image.dtype} at position {position}."
             )
-    columns = max(1, min(columns, len(images)))
-    rows = max(1, math.ceil(len(images) / columns))
-    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    figure = Figure(
-        figsize=(max(2.0 * columns, 3.0), (1.9 + 0.14 * lines) * rows + 0.4),
-        layout="constrained",
-        dpi=120,
-    )
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, image, caption in zip(axes, images, captions, strict=False):
+    figure, axes = captioned_cells(captions, columns, size=(2.0, 1.9), line_height=0.14, length=26)
+    for axis, image in zip(axes, images, strict=False):
         axis.imshow(image)
         # A square corner of its own for each, so that captions have the same room everywhere.
         side = max(image.shape[:2]) - 0.5
         axis.set_xlim(-0.5, side)
         axis.set_ylim(side, -0.5)
-        text = "\n".join(short(line, 26) for line in caption.split("\n"))
-        axis.set_title(text, fontsize=8, loc="left", pad=3)
     if not len(images):
         axes[0].text(0.5, 0.5, "no mistakes", ha="center", va="center")
     set_title(figure, title)

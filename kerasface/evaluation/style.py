@@ -101,3 +101,40 @@ def square_matrix(
     bar.set_label(label)
     bar.outline.set_visible(False)
     return figure, axis
+
+
+def captioned_cells(
+    captions: Sequence[str],
+    columns: int,
+    *,
+    size: tuple[float, float],
+    line_height: float,
+    length: int,
+) -> tuple[Figure, np.ndarray]:
+    """A grid of cells without axes, each with its caption above.
+
+    Args:
+        captions: One text a cell, of several lines.
+        columns: Cells a row, at most.
+        size: Width and height of a cell without its caption, in inches.
+        line_height: Height of a line of a caption, in inches.
+        length: Characters from which on a line is shortened.
+
+    Returns:
+        The figure and its axes in one row, at least one and as many as fill the grid.
+    """
+    columns = max(1, min(columns, len(captions)))
+    rows = max(1, -(-len(captions) // columns))
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    figure = Figure(
+        figsize=(max(size[0] * columns, 3.0), (size[1] + line_height * lines) * rows + 0.4),
+        layout="constrained",
+        dpi=120,
+    )
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, caption in zip(axes, captions, strict=False):
+        text = "\n".join(short(line, length) for line in caption.split("\n"))
+        axis.set_title(text, fontsize=8, loc="left", pad=3)
+    return figure, axes

@@ -15,6 +15,7 @@ from kerasface.evaluation.style import (
     RATE_COLOR,
     TRAIN_COLOR,
     VALIDATION_COLOR,
+    captioned_cells,
     plain_axis,
     set_title,
     short,
@@ -155,21 +156,9 @@ def pairs_gallery(
             "Every pair must have a caption. "
             f"Received: {len(pairs)} pairs and {len(captions)} captions."
         )
-    columns = max(1, min(columns, len(pairs)))
-    rows = max(1, math.ceil(len(pairs) / columns))
-    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    figure = Figure(
-        figsize=(max(2.8 * columns, 3.0), (1.4 + 0.15 * lines) * rows + 0.4),
-        layout="constrained",
-        dpi=120,
-    )
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, pair, caption in zip(axes, pairs, captions, strict=False):
+    figure, axes = captioned_cells(captions, columns, size=(2.8, 1.4), line_height=0.15, length=38)
+    for axis, pair in zip(axes, pairs, strict=False):
         axis.imshow(_side_by_side(*pair))
-        text = "\n".join(short(line, 38) for line in caption.split("\n"))
-        axis.set_title(text, fontsize=8, loc="left", pad=3)
     if not len(pairs):
         axes[0].text(0.5, 0.5, "no pairs", ha="center", va="center")
     set_title(figure, title)
