@@ -80,8 +80,21 @@ TRIALS |= {"30 epochs": LONG} | {
         "rand_augment": {"augment": ("flip", "rand_augment:6")},
         "mixup 0.2, last 6 without": {"mixup": 0.2, "unmixed_epochs": 6},
         "cutmix, last 10 without": {"cutmix": 1.0, "unmixed_epochs": 10},
+        "cutmix, last 5 without": {"cutmix": 1.0, "unmixed_epochs": 5},
         "no smoothing": {"label_smoothing": 0.0},
         "drop path 0.1": {"architecture": {"drop_path": 0.1}},
+        "dropout 0.3": {"dropout": 0.3},
+    }.items()
+}
+# Beside CutMix, which helps where it ends ten epochs before the training does.
+MIXED = LONG | {"cutmix": 1.0, "unmixed_epochs": 10}
+TRIALS |= {
+    f"30 epochs, cutmix, last 10 without, {name}": MIXED | changes
+    for name, changes in {
+        "decay 0.2": {"weight_decay": 0.2},
+        "rand_augment": {"augment": ("flip", "rand_augment:6")},
+        "flip alone": {"augment": ("flip",)},
+        "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
         "dropout 0.3": {"dropout": 0.3},
     }.items()
 }

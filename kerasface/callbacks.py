@@ -16,6 +16,7 @@ from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
 from kerasface.evaluation import attribute_plots, plots
 from kerasface.evaluation.attributes import THRESHOLD, check_thresholds, evaluate
+from kerasface.evaluation.style import save_figures
 from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
 from kerasface.files import replacing
 from kerasface.pipeline.predict import predict_table
@@ -89,8 +90,26 @@ class Curves(keras.callbacks.Callback):
             plots.training_curves(history, title=self.title).savefig(part)
 
 
-class _Drawing(keras.callbacks.Callback):
-    """Predicts a labelled table at the end of the training, or every few epochs, and draws it."""
+class _Report(keras.callbacks.Callback):
+    """Calls its `report` at the end of the training, or every few epochs too."""
+
+    def __init__(self, every: int):
+        super().__init__()
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.every and (epoch + 1) % self.every == 0:
+            self.report(f"epoch {epoch + 1}")
+
+    def on_train_end(self, logs=None):
+        self.report(None)
+
+    def report(self, title: str | None) -> None:
+        raise NotImplementedError
+
+
+class _Drawing(_Report):
+    """Predicts a labelled table and draws it."""
 
     def __init__(
         self,
@@ -100,25 +119,17 @@ class _Drawing(keras.callbacks.Callback):
         every: int = 0,
         batch_size: int = 64,
     ):
-        super().__init__()
+        super().__init__(every)
         if table.labels is None or table.multi_label:
             raise ValueError(
                 f"A picture of classes needs one class an image. Received: {table.summary()}."
             )
         self.table = table
         self.path = pathlib.Path(path)
-        self.every = every
         self.batch_size = batch_size
         plots.check_format(self.path)
 
-    def on_epoch_end(self, epoch, logs=None):
-        if self.every and (epoch + 1) % self.every == 0:
-            self.draw(f"epoch {epoch + 1}")
-
-    def on_train_end(self, logs=None):
-        self.draw(None)
-
-    def draw(self, title: str | None) -> None:
+    def report(self, title: str | None) -> None:
         """Predicts with the model's weights as they are and writes the picture."""
         outputs = predict_table(self.model, self.table, batch_size=self.batch_size)
         with replacing(self.path) as part:
@@ -176,13 +187,14 @@ class RocCurves(_Drawing):
         return plots.roc_curves(labels, outputs, self.table.names, title=title)
 
 
-class AttributeReport(keras.callbacks.Callback):
+class AttributeReport(_Report):
     """Judges the attributes of a table at the end of the training, or every few epochs.
 
     Args:
         table: Images and attributes, in the order of the model's outputs.
-        folder: Takes ``per_attribute.csv``, ``gain.png`` (over the majority guess),
-            ``precision_recall.png``, ``labels.png`` and, of several, ``co_occurrence.png``.
+        folder: Takes ``per_attribute.csv``, ``gain_over_the_majority_guess.png``,
+            ``precision_and_recall.png``, ``label_distribution.png`` and, of several attributes,
+            ``co_occurrence.png``.
         thresholds: From which probability on an attribute is said, one for all or one each.
         every: Epochs between two reports; 0 reports at the end of the training alone.
         crop: As in `kerasface.pipeline.stream`, ``"center_square"`` for a model that is trained
@@ -207,7 +219,7 @@ class AttributeReport(keras.callbacks.Callback):
         crop: str | None = None,
         batch_size: int = 64,
     ):
-        super().__init__()
+        super().__init__(every)
         if not table.multi_label:
             raise ValueError(
                 f"A report of attributes needs a table with some. Received: {table.summary()}."
@@ -215,16 +227,8 @@ class AttributeReport(keras.callbacks.Callback):
         self.table = table
         self.folder = pathlib.Path(folder)
         self.thresholds = check_thresholds(thresholds, len(table.names))
-        self.every = every
         self.crop = crop
         self.batch_size = batch_size
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.every and (epoch + 1) % self.every == 0:
-            self.report(f"epoch {epoch + 1}")
-
-    def on_train_end(self, logs=None):
-        self.report(None)
 
     def report(self, title: str | None) -> None:
         """Predicts with the model's weights as they are and writes the files."""
@@ -234,20 +238,18 @@ class AttributeReport(keras.callbacks.Callback):
         labels, names = np.asarray(self.table.labels), self.table.names
         limits = self.thresholds
         frame = evaluate(labels, probabilities, names, thresholds=limits).per_attribute
-        figures = {
-            "gain": attribute_plots.gain_bars(frame, title=title),
-            "precision_recall": attribute_plots.precision_recall_curves(
-                labels, probabilities, names, thresholds=limits, title=title
-            ),
-            "labels": attribute_plots.label_distribution(labels, names),
-        }
-        if len(names) > 1:
-            figures["co_occurrence"] = attribute_plots.co_occurrence_matrix(labels, names)
+        figures = attribute_plots.attribute_figures(
+            labels,
+            probabilities,
+            names,
+            frame,
+            thresholds=limits,
+            gain_title=title,
+            curves_title=title,
+        )
         with replacing(self.folder / "per_attribute.csv") as part:
             frame.to_csv(part, index=False)
-        for name, figure in figures.items():
-            with replacing(self.folder / f"{name}.png") as part:
-                figure.savefig(part)
+        save_figures(figures, self.folder)
 
 
 class Submission(keras.callbacks.Callback):

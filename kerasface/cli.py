@@ -407,15 +407,8 @@ def predict(
     """Write the probabilities of every class or attribute for every image."""
     from kerasface.files import replacing
     from kerasface.inference import predict as predict_images
-    from kerasface.training.run import RECIPE
 
-    runs = [path for path in paths if (path / RECIPE).is_file()]
-    images = [path for path in paths if path not in runs]
-    if not runs or not images:
-        raise ValueError(
-            "One or more run folders and then images or folders of them are needed. Received: "
-            f"{len(runs)} run folders and {len(images)} others, {[str(path) for path in paths]}."
-        )
+    runs, images = _split_paths(paths)
     with _told_warnings():
         frame = predict_images(
             runs,
@@ -456,9 +449,14 @@ def submit(
     from kerasface.inference import submit as submit_images
 
     runs, images = _split_paths(runs_and_images)
+    if len(images) > 1:
+        raise ValueError(
+            "A submission is made for one folder of test images. "
+            f"Received: {[str(path) for path in images]}, none of which holds a run."
+        )
     path = submit_images(
         runs,
-        images,
+        images[0],
         out,
         sample=sample,
         label=label,
@@ -761,12 +759,16 @@ def _contact_sheet(folder: pathlib.Path, limit: int) -> tuple[np.ndarray, str]:
     return pixels, f"{len(shown)} of {len(paths):,} images"
 
 
-def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], pathlib.Path]:
-    *runs, images = paths
-    if not runs:
+def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """Run folders, and the other paths."""
+    from kerasface.training.run import RECIPE
+
+    runs = [path for path in paths if (path / RECIPE).is_file()]
+    images = [path for path in paths if path not in runs]
+    if not runs or not images:
         raise ValueError(
-            "One or more run folders and then a folder of images are needed. "
-            f"Received: {images} alone."
+            "One or more run folders and then images or folders of them are needed. Received: "
+            f"{len(runs)} run folders and {len(images)} others, {[str(path) for path in paths]}."
         )
     return runs, images
 

@@ -365,9 +365,9 @@ def test_report_of_attributes(celeba_folder, tmp_path):
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)
     assert {path.name for path in folder.glob("*.png")} == {
         "co_occurrence.png",
-        "gain.png",
-        "labels.png",
-        "precision_recall.png",
+        "gain_over_the_majority_guess.png",
+        "label_distribution.png",
+        "precision_and_recall.png",
     }
 
 

@@ -605,9 +605,9 @@ def test_compare(shell, mistake, run, tmp_path):
 @pytest.mark.parametrize(
     ("command", "words", "fragment"),
     [
-        ("submit", ["IMAGES"], "One or more run folders and then a folder of images are needed."),
-        ("submit", ["IMAGES", "RUN"], "A run folder holds a recipe.json."),
-        ("submit", ["nowhere", "IMAGES"], "'nowhere', which does not exist."),
+        ("submit", ["IMAGES"], "Received: 0 run folders and 1 others"),
+        ("submit", ["nowhere", "IMAGES"], "Received: 0 run folders and 2 others, ['nowhere', "),
+        ("submit", ["RUN", "IMAGES", "more"], "A submission is made for one folder of test images"),
         ("submit", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
         ("predict", ["IMAGES"], "Received: 0 run folders and 1 others"),
         ("predict", ["RUN"], "Received: 1 run folders and 0 others"),

@@ -37,6 +37,42 @@ CURVE_POINTS = 1000
 ROW = 0.26  # inches for one attribute in a list
 
 
+def attribute_figures(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    per_attribute: pd.DataFrame,
+    *,
+    thresholds: Sequence[float] | np.ndarray,
+    gain_title: str | None = None,
+    curves_title: str | None = None,
+) -> dict[str, Figure]:
+    """All pictures of this module.
+
+    Args:
+        labels: 0 or 1, ``[images, attributes]``.
+        probabilities: In [0, 1], ``[images, attributes]``.
+        names: Attributes in that order.
+        per_attribute: Their figures, of `kerasface.evaluation.attributes.evaluate`.
+        thresholds: One each, marked on the curves.
+        gain_title: Title in the picture of the gains.
+        curves_title: Title in the picture of precision and recall.
+
+    Returns:
+        Title to picture; of a single attribute there is no co-occurrence.
+    """
+    figures = {
+        "Gain over the majority guess": gain_bars(per_attribute, title=gain_title),
+        "Precision and recall": precision_recall_curves(
+            labels, probabilities, names, thresholds=thresholds, title=curves_title
+        ),
+        "Label distribution": label_distribution(labels, names),
+    }
+    if len(names) > 1:
+        figures["Co-occurrence"] = co_occurrence_matrix(labels, names)
+    return figures
+
+
 def gain_bars(per_attribute: pd.DataFrame, *, title: str | None = None) -> Figure:
     """Accuracy beside that of the majority guess, the largest gain first.
 

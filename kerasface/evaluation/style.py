@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+from kerasface.files import replacing
 
 TRAIN_COLOR = "#4c78a8"
 VALIDATION_COLOR = "#e45756"
@@ -28,6 +31,13 @@ def set_title(figure: Figure, title: str | None) -> None:
         figure.suptitle(
             title.replace("$", r"\$"), x=0.01, ha="left", fontsize=12, fontweight="bold"
         )
+
+
+def save_figures(figures: Mapping[str, Figure], folder: pathlib.Path) -> None:
+    """Writes each as a PNG file named like its title: "ROC curves" as ``roc_curves.png``."""
+    for title, figure in figures.items():
+        with replacing(folder / f"{title.lower().replace(' ', '_').replace('-', '_')}.png") as part:
+            figure.savefig(part)
 
 
 def short(text: object, length: int) -> str:

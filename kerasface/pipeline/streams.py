@@ -205,7 +205,7 @@ def _loader(
             image = decode.read_image(paths[row], formats[row])
         else:
             place = numbers[-1] if crop == "random_square" else CENTER
-            image = decode.read_square(paths[row], formats[row], place)
+            image = decode.read_square(paths[row], formats[row], place, image_size)
         image = steps.apply(image, numbers, before_resize=True)
         image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
         return position, image

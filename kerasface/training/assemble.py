@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasface import models
@@ -82,6 +83,12 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
     else:
         loss = build_loss(recipe, table)
         model.compile(optimizer, loss, weighted_metrics=accuracy(table), **options)
+        # As below, of the metrics.
+        answers = np.zeros((1, len(table.names)), np.float32)
+        model.compute_metrics(None, answers, answers, np.ones(1, np.float32))
+        model.reset_metrics()
+    # Otherwise `fit` creates them in its first step, and TensorFlow traces such a step twice.
+    model.optimizer.build(model.trainable_variables)
 
 
 def accuracy(table: FaceTable) -> list:

@@ -21,6 +21,7 @@ from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import attribute_plots, attributes, classification, plots
 from kerasface.evaluation.attributes import AttributeFigures
 from kerasface.evaluation.classification import Classification
+from kerasface.evaluation.style import save_figures
 from kerasface.evaluation.verification import Verification
 from kerasface.files import replacing
 from kerasface.training import run as run_files
@@ -103,9 +104,7 @@ def judge(
     for name, frame in frames.items():
         with replacing(folder / f"{name}.csv") as part:
             frame.to_csv(part, index=False)
-    for title, figure in judgement.figures.items():
-        with replacing(folder / f"{title.lower().replace(' ', '_').replace('-', '_')}.png") as part:
-            figure.savefig(part)
+    save_figures(judgement.figures, folder)
     return judgement
 
 
@@ -155,17 +154,14 @@ def _judge_attributes(run: Run, table: FaceTable, probabilities: np.ndarray):
         result.metrics[f"{key}{PLAIN}"] = plain.metrics[key]
     for key in ("accuracy", "gain", "f1"):
         result.per_attribute[f"{key}{PLAIN}"] = plain.per_attribute[key]
-    figures = {
-        "Gain over the majority guess": attribute_plots.gain_bars(
-            plain.per_attribute, title="Every attribute said from probability 0.5 on"
-        ),
-        "Precision and recall": attribute_plots.precision_recall_curves(
-            labels, probabilities, names, thresholds=thresholds
-        ),
-        "Label distribution": attribute_plots.label_distribution(labels, names),
-    }
-    if len(names) > 1:
-        figures["Co-occurrence"] = attribute_plots.co_occurrence_matrix(labels, names)
+    figures = attribute_plots.attribute_figures(
+        labels,
+        probabilities,
+        names,
+        plain.per_attribute,
+        thresholds=thresholds,
+        gain_title="Every attribute said from probability 0.5 on",
+    )
     facts = dict(result.metrics)
     low, high = (facts[f"mean_accuracy_{end}{PLAIN}"] for end in ("low", "high"))
     summary = (

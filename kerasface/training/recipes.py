@@ -153,6 +153,8 @@ def identity_small() -> Recipe:
         final_learning_rate=1e-6,
         label_smoothing=0.1,
         augment=("flip", "rotation:10", "color_jitter:0.2"),
+        cutmix=1.0,
+        unmixed_epochs=10,
         ema=0.99,
         keep="last",
     )

@@ -114,7 +114,9 @@ def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation
     if not gpu:
         hours = len(table) * epochs / (CORE_SPEED * cores) / 3600
         reasons.append(f"About {_duration(hours)} on {cores} cores.")
-    recipe = recipe.replace(image_size=size, epochs=epochs)
+    # Unmixed for the same share of the epochs.
+    unmixed = round(recipe.unmixed_epochs * epochs / recipe.epochs)
+    recipe = recipe.replace(image_size=size, epochs=epochs, unmixed_epochs=unmixed)
     if size == SMALL_SIZE:
         # Nearly the same feature maps as at 112 px with the usual stem.
         recipe = recipe.replace(architecture={"stem_stride": 2})

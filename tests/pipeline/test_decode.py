@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import ExifTags, Image
 
 from kerasface import images
+from kerasface.data import draw_face
 from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT, FaceTable, check
 from kerasface.pipeline import decode
 
@@ -279,6 +280,34 @@ def read_without_the_whole():
         patch.setattr(tf.io, "decode_jpeg", refuse)
         function.get_concrete_function()
     return function
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}])
+@pytest.mark.parametrize(
+    ("shape", "image_size", "ratio"),
+    [
+        ((218, 178), 64, 2),
+        ((109, 89), 64, 1),
+        ((218, 178), 90, 1),
+        ((218, 178), 89, 2),
+        ((101, 90), 22, 4),
+        ((101, 90), 23, 2),
+        ((90, 333), 7, 8),
+        ((90, 333), 1, 8),
+    ],
+)
+def test_square_of_a_large_jpeg_is_decoded_smaller(file, shape, image_size, ratio, options):
+    face = draw_face(1, 1, size=max(shape)).image[: shape[0], : shape[1]]
+    path = file(encode(Image.fromarray(face), "JPEG", quality=95, **options))
+    data = tf.io.read_file(path)
+    small = tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
+    large = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
+    for position in (0.0, 0.3, 0.5, 0.999):
+        found = decode.read_square(path, 1, position, image_size).numpy()
+        np.testing.assert_array_equal(found, square(small, position))
+        # Their places differ by less than a pixel of the small picture.
+        resized = decode.resize(square(large, position), image_size)
+        assert np.abs(decode.resize(found, image_size) - resized).mean() < 2 * ratio
 
 
 @pytest.mark.parametrize(("name", "known"), [("jpeg", 1), ("jpeg-exif-1", 1), ("jpeg", -1)])

@@ -163,6 +163,20 @@ def test_callbacks_see_the_weights_that_were_judged(tables, tmp_path, validated)
         assert run.metrics["best"]["val_accuracy"] == run.history["val_accuracy"].max()
 
 
+def test_a_step_is_traced_once(tables, tmp_path, monkeypatch):
+    traced = []
+    compute = keras.Model.compute_loss
+
+    def count(model, *arguments, **options):
+        traced.append(model.name)
+        return compute(model, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "compute_loss", count)
+    recipe = TINY.replace(epochs=2, accumulate_steps=2, **PLAIN)
+    train((tables[0], None), tmp_path / "run", recipe)
+    assert len(traced) == 1
+
+
 def test_images_are_recorded(finished, tables):
     frame = read_images(finished.folder)
     for side, table in zip(("train", "validation"), tables, strict=True):

@@ -64,9 +64,13 @@ def test_image_size(table, size, few, many):
     assert recommend(table(MANY_IMAGES, size=size), gpu=True).recipe.image_size == many
 
 
-@pytest.mark.parametrize(("count", "epochs"), [(400, 100), (1000, 79), (2600, 30), (9000, 30)])
-def test_epochs(table, count, epochs):
-    assert recommend(table(count), gpu=True).recipe.epochs == epochs
+@pytest.mark.parametrize(
+    ("count", "epochs", "unmixed"),
+    [(400, 100, 33), (1000, 79, 26), (2600, 30, 10), (9000, 30, 10)],
+)
+def test_epochs(table, count, epochs, unmixed):
+    recipe = recommend(table(count), gpu=True).recipe
+    assert (recipe.epochs, recipe.unmixed_epochs) == (epochs, unmixed)
 
 
 @pytest.mark.parametrize(("cores", "words"), [(2, "About 33 hours"), (100, "About 40 minutes")])
