@@ -307,7 +307,7 @@ def test_square_of_a_large_jpeg_is_decoded_smaller(file, shape, image_size, rati
         np.testing.assert_array_equal(found, square(small, position))
         # Their places differ by less than a pixel of the small picture.
         resized = decode.resize(square(large, position), image_size)
-        assert np.abs(decode.resize(found, image_size) - resized).mean() < 2 * ratio
+        assert np.abs(decode.resize(found, image_size) - resized).mean() < 3 * ratio
 
 
 @pytest.mark.parametrize(("name", "known"), [("jpeg", 1), ("jpeg-exif-1", 1), ("jpeg", -1)])
