@@ -91,7 +91,11 @@ def main() -> None:
         print(pd.DataFrame([row]).round(4).to_string(index=False), flush=True)
     frame = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(options.out / "results.csv", index=False)
+    results = options.out / "results.csv"
+    if results.is_file():  # of other cases and seeds
+        both = pd.concat([pd.read_csv(results), frame])
+        frame = both.drop_duplicates(["case", "seed"], keep="last")
+    frame.to_csv(results, index=False)
     for name, drawn in curves.items():
         suffix = "" if name == "strangers" else f"_{name}"
         roc_log(drawn, title=name).savefig(options.out / f"roc{suffix}.png")
@@ -128,8 +132,11 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
         if "lda" in options.only:
             # Shrunk, since there are as many dimensions as pictures.
             lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto")
-            lda.fit(untrained(known), known.labels)
-            yield "lda", None, lambda table: unit_rows(lda.transform(untrained(table)))
+            features = untrained(known)
+            lda.fit(features, known.labels)
+            # Directions from the middle of all people; this solver leaves the mean in.
+            middle = lda.transform(features).mean(axis=0)
+            yield "lda", None, lambda table: unit_rows(lda.transform(untrained(table)) - middle)
     for case in options.only:
         if case in ("untrained", "lda"):
             continue
@@ -141,14 +148,14 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
 def trained(case, seed, options, known, changes) -> kerasface.Run:
     """The run of a case, trained if it is not there; one that was stopped goes on."""
     folder = options.out / f"{case}_{seed}"
-    if (folder / "metrics.json").is_file():
-        return kerasface.Run(folder)
-    keras.backend.clear_session()
     recipe = kerasface.training.named_recipe(RECIPES.get(case, RECIPES["softmax"]))
     recipe = recipe.replace(weights=str(options.weights))
     if case == "scratch":
         recipe = recipe.replace(**SCRATCH)
     recipe = recipe.replace(seed=seed, **changes)
+    if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
+        return kerasface.Run(folder)
+    keras.backend.clear_session()
     return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
 
 

@@ -44,7 +44,7 @@ def main() -> None:
     elif pairs is None or images is None:
         parser.error("--data goes with --pairs and --images")
     if options.centre < 1:
-        images = cut_centres(images, options.out / "centres", options.centre)
+        images = cut_centres(images, options.out / f"centres_{options.centre:g}", options.centre)
 
     run = kerasface.train(
         options.recipe,

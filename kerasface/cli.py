@@ -531,7 +531,7 @@ def verify(
     print(f"Intervals resample {result.figures.resampled}.")
     point = result.operating_point
     if point is None:
-        print("\nNo threshold was stored: too few impostor pairs.")
+        print(f"\nNo threshold was stored: {result.not_stored}.")
     else:
         print(f"\nStored: threshold {point.threshold:.4f}, which accepts {point.far:.2%} of others")
     if result.folder is not None:
@@ -563,23 +563,26 @@ def identify(
     batch_size: BatchSize = 64,
 ) -> None:
     """Find the people of pictures in a gallery: answers, rank 1 and 5, CMC curve."""
-    from kerasface.inference import enrol
+    from kerasface.inference import enrol, read_operating_point
     from kerasface.inference import identify as identify_people
 
     known: Any = gallery
     if save_gallery is not None:
-        known = enrol(run, gallery, flip=flip, batch_size=batch_size, verbose=_verbose())
+        stored = read_operating_point(run) if threshold is None else None
+        mirrored = flip or bool(stored and stored.flip)  # as without keeping it
+        known = enrol(run, gallery, flip=mirrored, batch_size=batch_size, verbose=_verbose())
         known.save(save_gallery)
-    result = identify_people(
-        run,
-        known,
-        probe,
-        threshold=threshold,
-        flip=True if flip else None,
-        batch_size=batch_size,
-        out=out,
-        verbose=_verbose(),
-    )
+    with _told_warnings():
+        result = identify_people(
+            run,
+            known,
+            probe,
+            threshold=threshold,
+            flip=True if flip else None,
+            batch_size=batch_size,
+            out=out,
+            verbose=_verbose(),
+        )
     print(result.answers[["path", "answer", "score"]].head(10).to_string(index=False))
     if result.threshold is None:
         print("No threshold: somebody is always named. Say --threshold, or verify pairs first.")

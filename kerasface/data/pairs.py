@@ -196,6 +196,9 @@ def _read_lfw(path: pathlib.Path, root: pathlib.Path) -> PairTable:
         if not genuine and first == second:
             problems.append(f"line {number}: {line!r} is of one person among impostor pairs")
             continue
+        if genuine and int(words[1]) == int(words[-1]):
+            problems.append(f"line {number}: {line!r} is a picture and itself")
+            continue
         pairs.append((_lfw_file(first, words[1]), _lfw_file(second, words[-1])))
         people.append((first, second))
         numbers.append(number)

@@ -30,7 +30,7 @@ class Matches:
         threshold: The similarity below which the answer is that nobody matches.
         matched: Share of the pictures that were given a name.
         dev_accuracy: Share of right answers on the development pictures at that threshold, which
-            was chosen on them; None without any.
+            was chosen on them unless one was given; None without any.
     """
 
     path: pathlib.Path
@@ -98,6 +98,7 @@ def submit_matches(
                 "with the model. Give threshold=, or dev= and dev_labels= to choose one."
             )
         threshold = stored.threshold
+        stored.check(embedder(source))
     if flip is None:
         flip = bool(stored and stored.flip)
     tables = {"unknown": unlabeled_folder(unknown)}

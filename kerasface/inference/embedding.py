@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -95,7 +96,7 @@ def embed(
         >>> similarity = vectors @ vectors.T  # doctest: +SKIP
     """
     model = embedder(source)
-    table = readable_table(images)
+    table = readable_table(images, once=False)  # a row for each that was given
     options: dict[str, Any] = {"batch_size": batch_size, "flip": flip, "verbose": verbose}
     return unit_rows(predict_table(model, table, crop=crop or crop_of(source), **options))
 
@@ -136,6 +137,14 @@ def embed_pictures(
     if flip:
         outputs = outputs + model.predict_on_batch(batch[:, :, ::-1])
     return unit_rows(outputs)
+
+
+def fingerprint(model: keras.Model) -> str:
+    """What tells an embedding model from others: a hash of its weights."""
+    digest = hashlib.sha256(str(model.input_shape).encode())
+    for array in model.get_weights():
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

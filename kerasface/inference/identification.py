@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import os
 import pathlib
+import warnings
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ from kerasface.data.table import FaceTable
 from kerasface.evaluation import identification as ranking
 from kerasface.evaluation.verification_plots import cmc_curve
 from kerasface.files import replacing
-from kerasface.inference.embedding import embed, embedder
+from kerasface.inference.embedding import embed, embedder, fingerprint
 from kerasface.inference.operating_point import OperatingPoint, read_operating_point
 from kerasface.inference.reading import Source, crop_of
 from kerasface.training.judgement import write_json
@@ -241,8 +241,8 @@ def identify(
         Answers, figures and the threshold.
 
     Raises:
-        ValueError: If the gallery was made by another model or with another ``flip``, or an image
-            cannot be read.
+        ValueError: If the gallery was made by another model or with another ``flip``, the stored
+            threshold belongs to other weights, or an image cannot be read.
 
     Example:
         >>> result = identify("runs/faces", "staff", "visitors")  # doctest: +SKIP
@@ -251,12 +251,21 @@ def identify(
     stored = read_operating_point(source) if threshold is None else threshold
     limit = stored.threshold if isinstance(stored, OperatingPoint) else stored
     model = embedder(source)
+    if isinstance(stored, OperatingPoint):
+        stored.check(model)
     if flip is None and not isinstance(gallery, Gallery) and not _is_file(gallery):
         flip = isinstance(stored, OperatingPoint) and stored.flip
     crop = crop_of(source)
+    table = probes if isinstance(probes, FaceTable) else _probes(pathlib.Path(probes))
+    _warn_of_the_same(gallery, table)
     known = _gallery(model, gallery, crop, flip, batch_size, verbose)
     _check_gallery(known, model, flip)
-    table = probes if isinstance(probes, FaceTable) else _probes(pathlib.Path(probes))
+    if isinstance(stored, OperatingPoint) and stored.flip != known.flip:
+        warnings.warn(
+            f"the threshold was measured with flip={stored.flip}, and the gallery was made with "
+            f"flip={known.flip}: it does not stand for the false accept rate of {stored.far:.2%}",
+            stacklevel=2,
+        )
     options: dict[str, Any] = {"batch_size": batch_size, "flip": known.flip, "verbose": verbose}
     vectors = embed(model, table, crop=crop, **options)
     people, scores = nearest_people(known, vectors, max(count, RANKS), engine=engine)
@@ -284,14 +293,6 @@ def identify(
     return result
 
 
-def fingerprint(model: keras.Model) -> str:
-    """What tells an embedding model from others: a hash of its weights."""
-    digest = hashlib.sha256(str(model.input_shape).encode())
-    for array in model.get_weights():
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
-
-
 def _nearest_with_numpy(gallery: Gallery, embeddings, count: int):
     starts = np.searchsorted(gallery.labels, np.arange(len(gallery.names)))
     rows = max(1, CHUNK // len(gallery))
@@ -316,15 +317,16 @@ def _nearest_with_faiss(gallery: Gallery, embeddings, count: int):
     index = faiss.IndexFlatIP(gallery.embeddings.shape[1])
     index.add(np.ascontiguousarray(gallery.embeddings, np.float32))
     # So many pictures are of at least `count` people, who are then the nearest ones.
-    most = int(np.bincount(gallery.labels).max())
-    found, places = index.search(
-        np.ascontiguousarray(embeddings, np.float32), min(len(gallery), count * most)
-    )
+    pictures = min(len(gallery), count * int(np.bincount(gallery.labels).max()))
+    rows = max(1, CHUNK // pictures)
     people = np.empty((len(embeddings), count), np.int64)
     scores = np.empty((len(embeddings), count), np.float32)
-    for row, labels in enumerate(gallery.labels[places]):
-        first = np.sort(np.unique(labels, return_index=True)[1])[:count]
-        people[row], scores[row] = labels[first], found[row, first]
+    for start in range(0, len(embeddings), rows):
+        part = np.ascontiguousarray(embeddings[start : start + rows], np.float32)
+        found, places = index.search(part, pictures)
+        for row, labels in enumerate(gallery.labels[places]):
+            first = np.sort(np.unique(labels, return_index=True)[1])[:count]
+            people[start + row], scores[start + row] = labels[first], found[row, first]
     return people, scores
 
 
@@ -341,6 +343,21 @@ def _gallery(model, gallery, crop, flip, batch_size, verbose) -> Gallery:
         return load_gallery(gallery)
     options: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
     return enrol(model, gallery, crop=crop, flip=bool(flip), **options)
+
+
+def _warn_of_the_same(gallery, probes: FaceTable) -> None:
+    """Warns of probes that are in the gallery: finding a picture by itself says nothing."""
+    if isinstance(gallery, Gallery) or _is_file(gallery):
+        return
+    table = gallery if isinstance(gallery, FaceTable) else _people(pathlib.Path(gallery))
+    known = {os.path.realpath(path) for path in table.full_paths()}
+    same = [path for path in probes.full_paths() if os.path.realpath(path) in known]
+    if same:
+        warnings.warn(
+            f"{len(same)} of the {len(probes)} probes are in the gallery themselves, for instance "
+            f"{same[0]}: that these are found says nothing",
+            stacklevel=3,
+        )
 
 
 def _is_file(gallery) -> bool:

@@ -10,6 +10,7 @@ import pathlib
 import keras
 
 from kerasface.files import replacing
+from kerasface.inference.embedding import fingerprint
 from kerasface.inference.reading import Source
 from kerasface.training.run import Run
 
@@ -27,6 +28,7 @@ class OperatingPoint:
         impostor_pairs: How many there were.
         pairs: Name of the list of pairs.
         flip: Whether embeddings are made with the mirrored image.
+        model: Fingerprint of the embedding model that it was measured with.
     """
 
     threshold: float
@@ -35,6 +37,23 @@ class OperatingPoint:
     impostor_pairs: int
     pairs: str
     flip: bool
+    model: str
+
+    def check(self, model: keras.Model) -> None:
+        """Raises if it was measured with other weights than those of an embedding model.
+
+        Args:
+            model: What `kerasface.embedder` gives.
+
+        Raises:
+            ValueError: If its fingerprint is another.
+        """
+        if self.model != fingerprint(model):
+            raise ValueError(
+                "A threshold belongs to the weights that it was measured with. "
+                f"Received: one of other weights than {model.name!r} has now. "
+                "Run `kerasface verify` again, or give a threshold."
+            )
 
 
 def operating_point_path(source: Source) -> pathlib.Path | None:

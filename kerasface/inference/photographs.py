@@ -22,11 +22,12 @@ FACE_SIZE = 256  # pixels, more than the models take
 PICTURE_SIZE = 480
 
 
-def photographs(paths: Sequence[str | os.PathLike]) -> FaceTable:
+def photographs(paths: Sequence[str | os.PathLike], *, once: bool = True) -> FaceTable:
     """Files and folders of images as one table.
 
     Args:
         paths: Image files, and folders of which all images at any depth are taken.
+        once: Whether an image that is given again, alone or by its folder, is left out.
 
     Returns:
         Table without labels, in the order of ``paths``, its paths relative to the folder that all
@@ -52,7 +53,9 @@ def photographs(paths: Sequence[str | os.PathLike]) -> FaceTable:
             )
     if not files:
         raise ValueError("At least one photograph is needed. Received: none.")
-    files = list(dict.fromkeys(os.path.abspath(file) for file in files))
+    files = [os.path.abspath(file) for file in files]
+    if once:
+        files = list(dict.fromkeys(files))
     root = pathlib.Path(os.path.commonpath([os.path.dirname(file) for file in files]))
     relative = [pathlib.Path(file).relative_to(root).as_posix() for file in files]
     return FaceTable(root, np.array(relative, dtype=object))

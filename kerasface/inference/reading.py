@@ -58,11 +58,12 @@ def crop_of(source: Source) -> str | None:
     return None if run is None else run.recipe.crop(training=False)
 
 
-def readable_table(images: Images) -> FaceTable:
+def readable_table(images: Images, *, once: bool = True) -> FaceTable:
     """A table of images every one of which can be read, in the order given.
 
     Args:
         images: A folder, whose images are sorted by path, or a table, or image files and folders.
+        once: Whether of image files and folders one that is given again is left out.
 
     Returns:
         The table, with formats.
@@ -76,7 +77,7 @@ def readable_table(images: Images) -> FaceTable:
         table = unlabeled_folder(images)
     else:
         paths = [images] if isinstance(images, (str, os.PathLike)) else images
-        table = photographs(paths)
+        table = photographs(paths, once=once)
     report = check(table, max_unreadable=1.0)
     if len(report.unreadable):
         first = [f"{row.path} ({row.reason})" for row in report.unreadable.head(3).itertuples()]

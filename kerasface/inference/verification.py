@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pathlib
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ from kerasface.evaluation.report import (
     table_section,
 )
 from kerasface.files import replacing
-from kerasface.inference.embedding import embed, embed_pictures, embedder
+from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
 from kerasface.inference.evaluation import seen_images
 from kerasface.inference.operating_point import (
     OperatingPoint,
@@ -67,13 +67,15 @@ class Verified:
         figures: See `kerasface.evaluation.verification.evaluate`.
         scores: float32 ``[N]``, the cosine of each pair, in the order of the list.
         operating_point: The threshold that was stored, or for a model in no file would have
-            been; None where there are too few impostor pairs for any of the rates.
+            been; None where there is none.
+        not_stored: Why there is none; empty where there is one.
         folder: What was written to; None for nothing.
     """
 
     figures: judging.Verification
     scores: np.ndarray
     operating_point: OperatingPoint | None
+    not_stored: str
     folder: pathlib.Path | None
 
 
@@ -101,7 +103,8 @@ def verify(
         Similarity, decision, threshold and the false accept rate that it stands for.
 
     Raises:
-        ValueError: If no threshold is given or stored, or a picture is no image.
+        ValueError: If no threshold is given or stored, it was stored with other weights, or a
+            picture is no image.
         FileNotFoundError: If there is no such model or picture.
 
     Example:
@@ -118,9 +121,10 @@ def verify(
     limit = point.threshold if point else float(stored)  # type: ignore[arg-type]
     if flip is None:
         flip = bool(point and point.flip)
-    first, second = embed_pictures(
-        embedder(source), [image_a, image_b], crop=crop_of(source), flip=flip
-    )
+    model = embedder(source)
+    if point is not None:
+        point.check(model)
+    first, second = embed_pictures(model, [image_a, image_b], crop=crop_of(source), flip=flip)
     similarity = float(np.clip(first @ second, -1.0, 1.0))
     return Decision(similarity, similarity >= limit, limit, point.far if point else None)
 
@@ -159,7 +163,7 @@ def verify_pairs(
         bootstrap: Resamples for the intervals.
         seed: Seed of drawn pairs, dealt out folds and resamples.
         allow_seen: Whether images that a run was trained on, and people of the same names, are
-            put up with; a warning says how many there are.
+            put up with; a warning says how many there are, and no threshold is stored.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -178,10 +182,12 @@ def verify_pairs(
     name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
     if pairs is None:
         name = table.images.root.resolve().name
-    _check_unseen(source, table, allow_seen)
+    seen = _check_unseen(source, table, allow_seen)
     if far is not None:  # before the long part
         judging.threshold_at_far(np.arange(len(table)), table.same, far)
-    vectors = embed(source, table.images, flip=flip, batch_size=batch_size, verbose=verbose)
+    model, crop = embedder(source), crop_of(source)
+    options: dict[str, Any] = {"batch_size": batch_size, "flip": flip, "verbose": verbose}
+    vectors = embed(model, table.images, crop=crop, **options)
     first, second = vectors[table.rows[:, 0]], vectors[table.rows[:, 1]]
     scores = np.einsum("ij,ij->i", first, second)
     rates = judging.FALSE_ACCEPT_RATES
@@ -194,15 +200,19 @@ def verify_pairs(
         bootstrap=bootstrap,
         seed=seed,
     )
-    point = _operating_point(result, far, name, flip)
+    point, why_not = _operating_point(result, far, name, flip, fingerprint(model))
+    if seen:
+        point, why_not = None, "the run was trained on some of these people or images"
     if point is not None:
         write_operating_point(source, point)
     run = run_of(source)
     folder = None if run is None else run.folder / "verification" / name
     folder = folder if out is None else pathlib.Path(out)
     if folder is not None:
-        _write(folder, name, table, scores, result, point, stored=operating_point_path(source))
-    return Verified(result, scores, point, folder)
+        stored = operating_point_path(source)
+        note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
+        _write(folder, name, table, scores, result, point, note)
+    return Verified(result, scores, point, why_not, folder)
 
 
 def _pair_table(pairs, images, seed: int) -> PairTable:
@@ -220,14 +230,15 @@ def _pair_table(pairs, images, seed: int) -> PairTable:
     return read_pairs(pairs, images)
 
 
-def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> None:
+def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
+    """Whether a run was trained on some of the images or people; raises if it must not."""
     run = run_of(source)
     if run is None:
-        return
+        return False
     files = seen_images(run, table.images)
     people = set() if table.people is None else set(table.people.ravel()) & set(run.names)
     if not files and not people:
-        return
+        return False
     words = (
         f"{len(files)} of {len(table.images)} images and {len(people)} people of the same name"
         f" that the run was trained on{f', for instance {sorted(people)[0]!r}' if people else ''}"
@@ -238,27 +249,33 @@ def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> None:
             f"Received: {words}. Take other pairs, or say allow_seen=True (--allow-seen)."
         )
     warnings.warn(f"{words}: these figures say nothing about strangers", stacklevel=3)
+    return True
 
 
-def _operating_point(result, far, name, flip) -> OperatingPoint | None:
+def _operating_point(result, far, name, flip, model) -> tuple[OperatingPoint | None, str]:
     frame = result.operating_points
     frame = frame[frame["refused"] == ""]
     if far is not None:
         frame = frame[frame["wanted_far"] == far]
-    if not len(frame) or not math.isfinite(frame.iloc[-1]["threshold"]):
-        return None
+    if not len(frame):
+        return None, "too few impostor pairs for any of the rates"
+    frame = frame[np.isfinite(frame["threshold"])]
+    if not len(frame):
+        return None, "too many impostor pairs have the highest score"
     row = frame.iloc[-1]  # rates fall
-    return OperatingPoint(
+    point = OperatingPoint(
         threshold=float(row["threshold"]),
         far=float(row["far"]),
         tar=float(row["tar"]),
         impostor_pairs=int(result.metrics["impostor"]),
         pairs=name,
         flip=flip,
+        model=model,
     )
+    return point, ""
 
 
-def _write(folder, name, table: PairTable, scores, result, point, stored) -> None:
+def _write(folder, name, table: PairTable, scores, result, point, note) -> None:
     frame = table.to_frame().assign(score=scores)
     frames = {
         "pairs": frame,
@@ -280,14 +297,14 @@ def _write(folder, name, table: PairTable, scores, result, point, stored) -> Non
         with replacing(folder / f"{title.lower().replace(' ', '_')}.png") as part:
             figure.savefig(part)
     metrics = result.metrics
-    note = (
+    accuracy = (
         f"Accuracy {metrics['accuracy']:.2%} +- {metrics['accuracy_standard_error']:.2%} (mean "
         f"and standard error of {metrics['folds']} folds). Intervals are 95 % bootstrap "
         f"intervals over {result.resampled}."
     )
     sections = [
-        facts_section(f"Figures on {name}", metrics, note),
-        table_section("False accept rates", result.operating_points, _stored_note(point, stored)),
+        facts_section(f"Figures on {name}", metrics, accuracy),
+        table_section("False accept rates", result.operating_points, note),
         *(figure_section(title, figure) for title, figure in drawn.items()),
         table_section("Folds", result.per_fold),
     ]
@@ -295,9 +312,7 @@ def _write(folder, name, table: PairTable, scores, result, point, stored) -> Non
         part.write_text(report_html(f"Verification on {name}", sections), encoding="utf-8")
 
 
-def _stored_note(point: OperatingPoint | None, stored: pathlib.Path | None) -> str:
-    if point is None:
-        return "No threshold was stored: there are too few impostor pairs for any of the rates."
+def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:
     where = f", stored in {stored.name}" if stored else ""
     return (
         f"Threshold {point.threshold:.4f}{where}: it accepts {point.far:.2%} of "

@@ -112,7 +112,8 @@ class SampledCenters(ClassCenters):
     Partial FC (An et al. 2022, arXiv:2203.15565). With a share of 1 it is exact. The centers of a
     step are changed here and not by Keras's optimizer, whose moments, decay and moving averages
     would touch all of them: by SGD, or by AdaGrad with one number a center (its gradients' squared
-    lengths summed). Compile without XLA, for the number of centers differs from step to step.
+    lengths summed). A step whose gradients are not finite, as an overflow in half precision makes
+    them, changes no center. XLA is off, for the number of centers differs from step to step.
 
     Args:
         num_classes: Number of classes, at least 2.
@@ -155,6 +156,7 @@ class SampledCenters(ClassCenters):
                 f"`optimizer` must be one of {list(ROW_OPTIMIZERS)}. "
                 f"Received: optimizer={optimizer!r}."
             )
+        self.supports_jit = False
         self.count = max(1, round(share * num_classes))
         self.learning_rate = learning_rate
         self.seed = seed
@@ -187,6 +189,8 @@ class SampledCenters(ClassCenters):
 
     def _change(self, classes, rows, gradients) -> None:
         rate = at_step(self.learning_rate, self.step)
+        finite = tf.reduce_all(tf.math.is_finite(gradients))
+        gradients = tf.where(finite, gradients, tf.zeros_like(gradients))
         if self.squares is not None:
             squares = tf.gather(self.squares.value, classes)
             squares += tf.reduce_sum(gradients * gradients, axis=-1)

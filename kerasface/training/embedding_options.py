@@ -13,6 +13,7 @@ from kerasface.training.margins import MARGINS
 TRIPLETS = "triplets"
 # The papers' margins: Kim et al. 2022, Deng et al. 2019, Wang et al. 2018, Schroff et al. 2015.
 USUAL_MARGINS = {"adaface": 0.4, "arcface": 0.5, "cosface": 0.35, "normface": 0.0, TRIPLETS: 0.2}
+NEEDS_CENTERS = ("margin_warmup_epochs", "subcenters", "class_share")
 LARGEST_TRIPLET_MARGIN = 4.0  # the largest squared distance
 
 
@@ -81,6 +82,22 @@ class EmbeddingOptions:
                 f"margin_warmup_epochs={self.margin_warmup_epochs}, subcenters={self.subcenters}, "
                 f"class_share={self.class_share}. Leave them out, or take loss='arcface'."
             )
+
+
+def kept_options(values: Mapping[str, Any], loss: str | None) -> dict[str, Any]:
+    """What of an embedding's options goes on where the loss is changed.
+
+    Args:
+        values: Options by name.
+        loss: The new loss; None, or the same, keeps all.
+
+    Returns:
+        Without the margin, which was another loss's; for triplets without what centers need.
+    """
+    if loss is None or loss == values.get("loss"):
+        return dict(values)
+    dropped = {"margin", *(NEEDS_CENTERS if loss == TRIPLETS else ())}
+    return {key: value for key, value in values.items() if key not in dropped}
 
 
 def embedding_options(values: Mapping[str, Any]) -> EmbeddingOptions:

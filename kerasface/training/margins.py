@@ -177,8 +177,11 @@ class AdaFace(Margin):
 
     def target(self, cosine, norms, margin):
         norms = ops.stop_gradient(ops.clip(norms, *NORM_RANGE))
-        for sum_, value in zip(self.seen, (ops.mean(norms), ops.std(norms), 1.0), strict=True):
-            sum_.assign(self.momentum * sum_ + (1 - self.momentum) * value)
+        values = (ops.mean(norms), ops.std(norms), 1.0)
+        finite = ops.all(ops.isfinite(norms))  # not where half precision overflows
+        for sum_, value in zip(self.seen, values, strict=True):
+            updated = self.momentum * sum_ + (1 - self.momentum) * value
+            sum_.assign(ops.where(finite, updated, sum_))
         total = ops.convert_to_tensor(self.seen[2])
         mean, deviation = self.seen[0] / total, self.seen[1] / total
         quality = (norms - mean) / (deviation + NORM_RANGE[0]) * self.concentration

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasface.names import suggest
 from kerasface.pipeline.augment import augmentation
-from kerasface.training.embedding_options import embedding_options
+from kerasface.training.embedding_options import embedding_options, kept_options
 
 CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
@@ -325,7 +325,8 @@ class Recipe:
         Args:
             **changes: Keys and values. ``architecture`` and ``embedding`` are merged, not
                 replaced, and so is a phase that is given by its number,
-                ``phases={1: {"learning_rate": 1e-5}}``.
+                ``phases={1: {"learning_rate": 1e-5}}``. With another ``embedding.loss`` the
+                margin is that loss's own, unless one is given too.
 
         Raises:
             ValueError: If a key is unknown (with near names) or a value does not fit.
@@ -336,9 +337,11 @@ class Recipe:
                 raise ValueError(
                     f"A recipe has the keys {known}. Received: {name!r}.{suggest(name, known)}"
                 )
-        for name in ("architecture", "embedding"):
-            if isinstance(changes.get(name), Mapping):
-                changes[name] = {**getattr(self, name), **changes[name]}
+        if isinstance(changes.get("embedding"), Mapping):
+            before = kept_options(self.embedding, changes["embedding"].get("loss"))
+            changes["embedding"] = {**before, **changes["embedding"]}
+        if isinstance(changes.get("architecture"), Mapping):
+            changes["architecture"] = {**self.architecture, **changes["architecture"]}
         if isinstance(changes.get("phases"), Mapping):
             changes["phases"] = self._merged_phases(changes["phases"])
         if changes.get("phases") and "epochs" not in changes:

@@ -115,7 +115,7 @@ def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation
         hours = len(table) * epochs / (CORE_SPEED * cores) / 3600
         reasons.append(f"About {_duration(hours)} on {cores} cores.")
     # Unmixed for the same share of the epochs.
-    unmixed = round(recipe.unmixed_epochs * epochs / recipe.epochs)
+    unmixed = round(recipe.unmixed_epochs * epochs / recipe.total_epochs)
     recipe = recipe.replace(image_size=size, epochs=epochs, unmixed_epochs=unmixed)
     if size == SMALL_SIZE:
         # Nearly the same feature maps as at 112 px with the usual stem.

@@ -44,7 +44,7 @@ class SemiHardTriplets(keras.layers.Layer):
 
         Returns:
             The loss, and whether each image's nearest one in the batch is of the same person,
-            where the batch holds one.
+            where the batch holds one of them and one of another person.
 
         Raises:
             ValueError: If the labels are no class indices, with the reason.
@@ -73,5 +73,5 @@ class SemiHardTriplets(keras.layers.Layer):
 
         seen = ops.where(ops.logical_and(other_one, together), distances, 5.0)
         hits = ops.take_along_axis(alike, ops.argmin(seen, axis=1)[:, None], axis=1)[:, 0]
-        has_another = ops.cast(ops.any(positive, axis=1), "float32")
-        return Outcome(loss, ops.cast(hits, "float32"), has_another)
+        counts = ops.logical_and(ops.any(positive, axis=1), ops.any(negative, axis=1))
+        return Outcome(loss, ops.cast(hits, "float32"), ops.cast(counts, "float32"))

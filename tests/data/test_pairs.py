@@ -101,6 +101,7 @@ def test_csv_that_was_written_is_read_again(written, tmp_path, pictures):
         (LFW.replace("Cid\t1\tDan\t2", "Cid\t1\tCid\t2"), "line 8: .* one person among impostor"),
         (LFW.replace("Ann\t1\t3", "Ann\t1\t4"), r"line 3: Ann/Ann_0004.jpg is not in .*images"),
         (LFW.replace("Ann\t1\t3", "Ann"), "line 3: 'Ann' is not"),
+        (LFW.replace("Ann\t1\t3", "Ann\t1\t01"), "line 3: .* is a picture and itself"),
     ],
 )
 def test_wrong_lfw_lines(written, text, message):

@@ -1,5 +1,6 @@
 """Galleries, the nearest people, and who is identified; the course's CSV."""
 
+import dataclasses
 import shutil
 import sys
 import types
@@ -19,16 +20,20 @@ from kerasface.inference import (
     nearest_people,
     submit_matches,
 )
-from kerasface.inference.embedding import embed, unit_rows
+from kerasface.inference.embedding import embed, fingerprint, unit_rows
 from kerasface.inference.operating_point import write_operating_point
-
-POINT = OperatingPoint(0.5, 0.01, 0.9, 1000, "list", flip=True)
 
 
 @pytest.fixture(scope="module")
 def network(run):
     """The run's embedding model, traced once."""
     return kerasface.embedder(run)
+
+
+@pytest.fixture(scope="module")
+def point(network):
+    """A threshold as it is stored with the model."""
+    return OperatingPoint(0.5, 0.01, 0.9, 1000, "list", flip=True, model=fingerprint(network))
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +170,9 @@ def test_probes_without_names(network, faces, gallery, tmp_path):
     assert set(same.answers["answer"]) == {""}
 
 
-def test_the_stored_threshold_and_its_flip(run, network, faces, gallery, tmp_path):
+def test_the_stored_threshold_and_its_flip(run, network, faces, gallery, point, tmp_path):
     own = kerasface.Run(shutil.copytree(run.folder, tmp_path / "run"))
-    write_operating_point(own, POINT)
+    write_operating_point(own, point)
     result = identify(own, faces / "train", faces / "test")
     assert result.threshold == 0.5
     mirrored = identify(network, faces / "train", faces / "test", flip=True)
@@ -176,8 +181,17 @@ def test_the_stored_threshold_and_its_flip(run, network, faces, gallery, tmp_pat
     with pytest.raises(ValueError, match="flip=True for a gallery with flip=False"):
         identify(network, gallery, faces / "test", flip=True)
     gallery.save(tmp_path / "people.npz")
-    saved = identify(network, tmp_path / "people.npz", faces / "test", threshold=POINT)
+    with pytest.warns(UserWarning, match="measured with flip=True, and the gallery .*flip=False"):
+        saved = identify(network, tmp_path / "people.npz", faces / "test", threshold=point)
     assert saved.threshold == 0.5
+    other = dataclasses.replace(point, model="another")
+    with pytest.raises(ValueError, match="belongs to the weights that it was measured with"):
+        identify(network, gallery, faces / "test", threshold=other)
+
+
+def test_probes_of_the_gallery_are_told(network, faces):
+    with pytest.warns(UserWarning, match="8 of the 8 probes are in the gallery themselves"):
+        identify(network, faces / "train", identity_folder(faces / "train").take(range(8)))
 
 
 def test_refused_galleries(network, faces, gallery, tmp_path):

@@ -1,5 +1,6 @@
 """Two pictures, and lists of pairs: figures, files, the stored threshold."""
 
+import dataclasses
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from kerasface.data import folder_pairs, identity_folder, read_pairs
 from kerasface.evaluation import verification as judging
 from kerasface.inference import OperatingPoint, read_operating_point, verify_pairs
 from kerasface.inference.embedding import embed
+from kerasface.inference.operating_point import write_operating_point
 
 WRITTEN = {
     "metrics.json",
@@ -121,6 +123,12 @@ def test_a_file_keeps_its_threshold_beside_it(own_run, strangers, tmp_path):
     assert result.folder is None
     assert read_operating_point(file) == result.operating_point
     assert (tmp_path / "net.verifier.json").is_file()
+    files = [pairs.images.full_paths()[row] for row in pairs.rows[0]]
+    kerasface.verify(file, *files)
+    point = read_operating_point(file)
+    write_operating_point(file, dataclasses.replace(point, model="what it was before"))
+    with pytest.raises(ValueError, match="belongs to the weights that it was measured with"):
+        kerasface.verify(file, *files)
     (tmp_path / "net.verifier.json").write_text("{}")
     with pytest.raises(ValueError, match=r"net\.verifier\.json.*Run `kerasface verify` again"):
         read_operating_point(file)
@@ -135,7 +143,8 @@ def test_too_few_impostors_store_nothing(own_run, strangers):
     assert result.figures.metrics["genuine"] == result.figures.metrics["impostor"] == 50
     assert result.operating_point is None and read_operating_point(own_run) is None
     assert result.folder.name == "train"
-    assert "No threshold was stored" in (result.folder / "report.html").read_text()
+    page = (result.folder / "report.html").read_text()
+    assert "No threshold was stored: too few impostor pairs" in page
     with pytest.raises(ValueError, match=r"needs a threshold.*Run\(.*verify_pairs.*threshold="):
         kerasface.verify(own_run, "a.jpg", "b.jpg")
 
@@ -147,8 +156,12 @@ def test_known_people_are_refused(run, faces, tmp_path):
     new = folder_pairs(identity_folder(faces / "dev"))
     with pytest.raises(ValueError, match=r"0 of 12 images and 4 people.*--allow-seen"):
         verify_pairs(run, new)
+    # Enough pairs for a threshold, which would be one of people that it knows.
+    many = folder_pairs(identity_folder(faces / "train"), impostors=100)
     with pytest.warns(UserWarning, match="nothing about strangers"):
-        verify_pairs(run, new, out=tmp_path, allow_seen=True, bootstrap=5)
+        result = verify_pairs(run, many, out=tmp_path, allow_seen=True, bootstrap=5)
+    assert result.operating_point is None and read_operating_point(run) is None
+    assert result.not_stored == "the run was trained on some of these people or images"
 
 
 def test_what_is_missing(run, strangers):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerasface
 from kerasface.training.centers import ClassCenters, SampledCenters, sample_classes
-from kerasface.training.margins import ArcFace, CosFace, NormFace
+from kerasface.training.embedding import EmbeddingTraining
+from kerasface.training.margins import AdaFace, ArcFace, CosFace, NormFace
 
 CLASSES, DIMENSIONS = 12, 6
 
@@ -146,6 +148,29 @@ def test_subcenters_count_by_their_nearest():
     expected = [np.log1p(np.exp(-1)), np.log1p(np.exp(1))]
     assert float(outcome.loss) == pytest.approx(np.mean(expected), rel=1e-5)
     assert outcome.hits.numpy().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
+def test_an_overflow_changes_no_center(optimizer):
+    head = SampledCenters(CLASSES, DIMENSIONS, AdaFace(), share=0.5, optimizer=optimizer)
+    before = [weight.numpy() for weight in head.weights]
+    points = np.ones((2, DIMENSIONS), np.float16)
+    points[0, 0] = np.inf
+    head.loss(tf.constant(points), tf.constant([1, 2]))
+    for weight, old in zip(head.weights, before, strict=True):
+        if weight is not head.step:
+            np.testing.assert_allclose(weight.numpy(), old, atol=1e-6)
+    head.loss(tf.ones((2, DIMENSIONS)), tf.constant([1, 2]))
+    assert all(np.isfinite(weight.numpy()).all() for weight in head.weights)
+    assert not np.allclose(head.centers.numpy(), before[0])
+
+
+def test_xla_is_off_where_samples_change_size():
+    head = SampledCenters(CLASSES, DIMENSIONS, ArcFace(), share=0.5)
+    embedder = kerasface.build("convnext_nano", embedding=DIMENSIONS)
+    model = EmbeddingTraining(embedder, head)
+    model.compile("adam", jit_compile="auto")
+    assert not model.jit_compile
 
 
 def test_zero_embeddings_are_survived():

@@ -214,3 +214,13 @@ def test_refused_options(options, message):
 def test_what_an_embedding_is_learnt_without(changes, message):
     with pytest.raises(ValueError, match=message):
         TINY.replace(**changes)
+
+
+@pytest.mark.parametrize("loss", ["adaface", "cosface", "normface", "triplets"])
+def test_another_loss_has_its_own_margin(loss):
+    recipe = named_recipe("embedding_arcface").replace(embedding={"loss": loss})
+    assert "margin" not in recipe.embedding and recipe.embedding["dimensions"] == 256
+    assert ("margin_warmup_epochs" in recipe.embedding) is (loss != "triplets")
+    given = recipe.replace(embedding={"loss": "cosface", "margin": 0.2})
+    assert given.embedding["margin"] == 0.2
+    assert given.replace(embedding={"scale": 9.0}).embedding["margin"] == 0.2
