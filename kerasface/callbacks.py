@@ -18,7 +18,7 @@ from kerasface.evaluation import attribute_plots, plots
 from kerasface.evaluation.attributes import THRESHOLD, check_thresholds, evaluate
 from kerasface.evaluation.style import save_figures
 from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
-from kerasface.files import replacing
+from kerasface.files import replacing, write_json
 from kerasface.pipeline.predict import predict_table
 
 
@@ -93,9 +93,18 @@ class Curves(keras.callbacks.Callback):
 class _Report(keras.callbacks.Callback):
     """Calls its `report` at the end of the training, or every few epochs too."""
 
-    def __init__(self, every: int):
+    def __init__(self, table: FaceTable, every: int):
         super().__init__()
+        self.table = table
         self.every = every
+
+    def on_train_begin(self, logs=None):
+        outputs = self.model.output_shape[-1]
+        if outputs != len(self.table.names):
+            raise ValueError(
+                "A model must have one output a class or attribute of the table. "
+                f"Received: {outputs} outputs for {len(self.table.names)} of them."
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if self.every and (epoch + 1) % self.every == 0:
@@ -119,12 +128,11 @@ class _Drawing(_Report):
         every: int = 0,
         batch_size: int = 64,
     ):
-        super().__init__(every)
+        super().__init__(table, every)
         if table.labels is None or table.multi_label:
             raise ValueError(
                 f"A picture of classes needs one class an image. Received: {table.summary()}."
             )
-        self.table = table
         self.path = pathlib.Path(path)
         self.batch_size = batch_size
         plots.check_format(self.path)
@@ -149,7 +157,8 @@ class ConfusionMatrix(_Drawing):
         batch_size: Images a step.
 
     Raises:
-        ValueError: If the table has no class an image, or matplotlib writes no such picture.
+        ValueError: If the table has no class an image, or matplotlib writes no such picture; when
+            the training begins, if the model has not one output a class.
 
     Example:
         >>> callback = ConfusionMatrix(dev, "confusion.png")  # doctest: +SKIP
@@ -192,7 +201,7 @@ class AttributeReport(_Report):
 
     Args:
         table: Images and attributes, in the order of the model's outputs.
-        folder: Takes ``per_attribute.csv``, ``gain_over_the_majority_guess.png``,
+        folder: Takes ``metrics.json``, ``per_attribute.csv``, ``gain_over_the_majority_guess.png``,
             ``precision_and_recall.png``, ``label_distribution.png`` and, of several attributes,
             ``co_occurrence.png``.
         thresholds: From which probability on an attribute is said, one for all or one each.
@@ -202,7 +211,8 @@ class AttributeReport(_Report):
         batch_size: Images a step.
 
     Raises:
-        ValueError: If the table has no attributes or the thresholds do not fit.
+        ValueError: If the table has no attributes or the thresholds do not fit; when the training
+            begins, if the model has not one output an attribute.
 
     Example:
         >>> callback = AttributeReport(validation, "attributes")  # doctest: +SKIP
@@ -219,12 +229,11 @@ class AttributeReport(_Report):
         crop: str | None = None,
         batch_size: int = 64,
     ):
-        super().__init__(every)
+        super().__init__(table, every)
         if not table.multi_label:
             raise ValueError(
                 f"A report of attributes needs a table with some. Received: {table.summary()}."
             )
-        self.table = table
         self.folder = pathlib.Path(folder)
         self.thresholds = check_thresholds(thresholds, len(table.names))
         self.crop = crop
@@ -237,7 +246,8 @@ class AttributeReport(_Report):
         )
         labels, names = np.asarray(self.table.labels), self.table.names
         limits = self.thresholds
-        frame = evaluate(labels, probabilities, names, thresholds=limits).per_attribute
+        result = evaluate(labels, probabilities, names, thresholds=limits)
+        frame = result.per_attribute
         figures = attribute_plots.attribute_figures(
             labels,
             probabilities,
@@ -247,6 +257,7 @@ class AttributeReport(_Report):
             gain_title=title,
             curves_title=title,
         )
+        write_json(self.folder / "metrics.json", result.metrics)
         with replacing(self.folder / "per_attribute.csv") as part:
             frame.to_csv(part, index=False)
         save_figures(figures, self.folder)

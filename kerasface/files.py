@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -69,3 +72,13 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
+    """Writes numbers by name; what is no number becomes null, which JSON has."""
+    plain = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+    with replacing(path) as part:
+        part.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """Callbacks under a user's own `model.fit`: curves and submissions."""
 
+import json
 import types
 
 import keras
@@ -361,6 +362,8 @@ def test_report_of_attributes(celeba_folder, tmp_path):
     expected = attributes.evaluate(
         table.labels, probabilities, table.names, thresholds=[0.4, 0.6]
     ).per_attribute
+    written = json.loads((folder / "metrics.json").read_text())
+    assert {"mean_accuracy", "f1_macro", "f1_micro", "f1_example_based"} <= set(written)
     found = pd.read_csv(folder / "per_attribute.csv")
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)
     assert {path.name for path in folder.glob("*.png")} == {
@@ -376,3 +379,14 @@ def test_report_of_attributes_needs_some(tables, celeba_folder):
         AttributeReport(tables[1])
     with pytest.raises(ValueError, match="`thresholds` must be"):
         AttributeReport(celeba(celeba_folder).test, thresholds=[0.5, 0.5])
+
+
+@pytest.mark.parametrize("callback", [AttributeReport, ConfusionMatrix, RocCurves])
+def test_a_model_with_other_outputs_is_refused_before_the_training(
+    tables, celeba_folder, tmp_path, callback
+):
+    table = celeba(celeba_folder).test if callback is AttributeReport else tables[1]
+    report = callback(table, tmp_path / "out.png")
+    report.set_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+    with pytest.raises(ValueError, match=f"Received: 2 outputs for {len(table.names)}"):
+        report.on_train_begin()

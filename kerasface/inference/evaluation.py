@@ -87,7 +87,15 @@ def evaluate(
             f"An evaluation needs {needed} each image. Received: {table.summary()}, for a run of "
             f"{len(run.names)}. Read the folder with names=run.names."
         )
-    table = check(table, max_unreadable=run.recipe.max_unreadable).table
+    checked = check(table, max_unreadable=run.recipe.max_unreadable)
+    if len(checked.unreadable):
+        first = ", ".join(checked.unreadable["path"].head(3))
+        warnings.warn(
+            f"{len(checked.unreadable)} of the {len(table)} images cannot be read and are left "
+            f"out, for instance {first}",
+            stacklevel=2,
+        )
+    table = checked.table
     seen = seen_images(run, table)
     if seen and not allow_seen:
         raise ValueError(
@@ -101,7 +109,8 @@ def evaluate(
             "nothing about new ones",
             stacklevel=2,
         )
-    folder = pathlib.Path(out or run.folder / "evaluation" / (table.root.name or "images"))
+    root = table.root if isinstance(data, FaceTable) else pathlib.Path(data).resolve()
+    folder = pathlib.Path(out or run.folder / "evaluation" / (root.name or "images"))
     name = folder.resolve().name
     judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
     words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
@@ -118,6 +127,8 @@ def _labelled(run: Run, data: str | os.PathLike) -> FaceTable:
 def seen_images(run: Run, table: FaceTable) -> list[str]:
     """Images of a table that a run was trained on, the same files or copies of them.
 
+    A run that began with the weights of another was trained on the images of that one too.
+
     Args:
         run: Its training images need not be there any more; then only paths are compared.
         table: What is to be judged on.
@@ -125,12 +136,7 @@ def seen_images(run: Run, table: FaceTable) -> list[str]:
     Returns:
         Their paths, relative, in the table's order.
     """
-    frame = read_images(run.folder)
-    sides = ["train", "validation"] if run.recipe.train_on_validation else ["train"]
-    frame = frame[frame["side"].isin(sides) & (frame["format"] != UNKNOWN_FORMAT)]
-    roots = json.loads(run.path(ROOTS).read_text(encoding="utf-8"))
-    pairs = zip(frame["side"], frame["path"], strict=True)
-    trained = {os.path.realpath(os.path.join(roots[side], path)) for side, path in pairs}
+    trained = _trained_images(run)
     sizes: dict[int, list[str]] = defaultdict(list)
     for path in trained:
         if os.path.isfile(path):
@@ -157,6 +163,24 @@ def seen_images(run: Run, table: FaceTable) -> list[str]:
     return seen
 
 
+def _trained_images(run: Run) -> set[str]:
+    """Absolute paths of what a run, and those whose weights it began with, were trained on."""
+    trained: set[str] = set()
+    known: set[pathlib.Path] = set()
+    one: Run | None = run
+    while one is not None and one.folder.resolve() not in known:
+        known.add(one.folder.resolve())
+        frame = read_images(one.folder)
+        sides = ["train", "validation"] if one.recipe.train_on_validation else ["train"]
+        frame = frame[frame["side"].isin(sides) & (frame["format"] != UNKNOWN_FORMAT)]
+        roots = json.loads(one.path(ROOTS).read_text(encoding="utf-8"))
+        pairs = zip(frame["side"], frame["path"], strict=True)
+        trained |= {os.path.realpath(os.path.join(roots[side], path)) for side, path in pairs}
+        before = pathlib.Path(one.recipe.weights or "").resolve().parent
+        one = Run(before) if (before / run_files.RECIPE).is_file() else None
+    return trained
+
+
 def compare(
     runs: Sequence[str | os.PathLike | Run], out: str | os.PathLike = "compare.html"
 ) -> pd.DataFrame:
@@ -171,7 +195,8 @@ def compare(
     Returns:
         One row a run, best first: ``run``, ``model``, ``head``, ``accuracy``, ``accuracy_low``,
         ``accuracy_high`` (95% interval; of attributes their mean at threshold 0.5), of attributes
-        ``f1_macro`` (at the thresholds of each run), ``auc_macro``, ``parameters`` (trainable),
+        ``f1_macro`` (at the thresholds of each run), ``auc_macro``, ``parameters`` (all of them),
+        ``trainable_parameters``,
         ``epochs``, ``cached_epochs`` (those of them that trained on cached features, which leave
         the backbone out), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
 
@@ -184,12 +209,13 @@ def compare(
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     if len(opened) < 2:
         raise ValueError(f"A comparison needs at least two runs. Received: {len(opened)}.")
-    if len({run.multi_label for run in opened}) > 1:
+    if len({(run.multi_label, run.names if run.multi_label else ()) for run in opened}) > 1:
         kinds = [
-            f"{run.folder} of {'attributes' if run.multi_label else 'classes'}" for run in opened
+            f"{run.folder} of {len(run.names)} {'attributes' if run.multi_label else 'classes'}"
+            for run in opened
         ]
         raise ValueError(
-            "Runs of classes and runs of attributes cannot be compared. "
+            "Only runs of classes, or of the same attributes, can be compared. "
             f"Received: {', '.join(kinds)}."
         )
     names = _distinct_names(opened)
@@ -221,7 +247,7 @@ def _row(name: str, run: Run) -> dict:
         raise ValueError(
             "Runs are compared by their validation figures. "
             f"Received: {os.fspath(run.folder)!r}, which has no {path.name} in "
-            f"{run_files.VALIDATION}/. Train it with a validation table."
+            f"{run_files.VALIDATION}/. Train it with a validation table, and with its report."
         )
     judged = json.loads(path.read_text(encoding="utf-8"))
     keys = ("accuracy", "accuracy_low", "accuracy_high")
@@ -233,7 +259,8 @@ def _row(name: str, run: Run) -> dict:
         **{key: judged[name] for key, name in zip(keys, names, strict=True)},
         **({"f1_macro": judged["f1_macro"]} if run.multi_label else {}),
         "auc_macro": judged["auc_macro"],
-        "parameters": run.metrics["trainable_parameters"],
+        "parameters": run.metrics["parameters"],
+        "trainable_parameters": run.metrics["trainable_parameters"],
         "epochs": len(run.history),
         "cached_epochs": _cached_epochs(run),
         "seconds_per_epoch": run.metrics["seconds_per_epoch"],

@@ -17,11 +17,10 @@ from kerasface.data.folders import identity_folder, unlabeled_folder
 from kerasface.data.table import FaceTable
 from kerasface.evaluation import identification as ranking
 from kerasface.evaluation.verification_plots import cmc_curve
-from kerasface.files import replacing
+from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embedder, fingerprint
 from kerasface.inference.operating_point import OperatingPoint, read_operating_point
 from kerasface.inference.reading import Source, crop_of
-from kerasface.training.judgement import write_json
 
 # A comparison of one face with as many takes numpy some hundredths of a second.
 MOST_WITH_NUMPY = 100_000

@@ -133,5 +133,6 @@ def draw_predictions(
         figure = prediction_picture(
             np.asarray(picture), names, row, thresholds=thresholds, title=title, caption=caption
         )
-        with replacing(folder / f"{title}.png") as part:
+        # An absolute path is one in the folder.
+        with replacing(folder / f"{title.lstrip(os.sep)}.png") as part:
             figure.savefig(part)

@@ -24,7 +24,7 @@ from kerasface.evaluation.report import (
     report_html,
     table_section,
 )
-from kerasface.files import replacing
+from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
 from kerasface.inference.evaluation import seen_images
 from kerasface.inference.operating_point import (
@@ -34,7 +34,6 @@ from kerasface.inference.operating_point import (
     write_operating_point,
 )
 from kerasface.inference.reading import Source, crop_of, run_of
-from kerasface.training.judgement import write_json
 from kerasface.training.run import METRICS, REPORT
 
 SHOWN_PAIRS = 24

@@ -30,9 +30,9 @@ def smile_cnn_features(
         ValueError: If an option is out of range.
     """
     _check_channels(channels)
-    if not 0 <= block_dropout < 1:
+    if not isinstance(block_dropout, (int, float)) or not 0 <= block_dropout < 1:
         raise ValueError(
-            f"`block_dropout` must be in [0, 1). Received: block_dropout={block_dropout}."
+            f"`block_dropout` must be in [0, 1). Received: block_dropout={block_dropout!r}."
         )
     x = keras.layers.Rescaling(1 / 255, name="rescale")(inputs)
     for index, width in enumerate(channels, start=1):
@@ -84,8 +84,9 @@ def _conv_block(x, filters: int, name: str):
 
 
 def _check_channels(channels: Sequence[int]) -> None:
-    if not len(channels) or min(channels) < 1:
+    listed = isinstance(channels, Sequence) and all(isinstance(n, int) for n in channels)
+    if not listed or not channels or min(channels) < 1:
         raise ValueError(
-            "`channels` must have one number a stage, each at least 1. "
-            f"Received: channels={tuple(channels)}."
+            "`channels` must be a list of whole numbers, one a stage, each at least 1. "
+            f"Received: channels={channels!r}."
         )

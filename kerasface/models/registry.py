@@ -165,8 +165,8 @@ def build(
         dropout: Rate of the head's dropouts, in [0, 1); None takes the head's own.
         weights: ``"imagenet"`` for a backbone of `keras.applications`; a ``.keras`` model or a
             ``.weights.h5`` file made from the same architecture; a file of such a backbone
-            without its top. Of a ``.keras`` model with another number of classes everything but
-            the last layer is taken. None initialises at random.
+            without its top. Of a ``.keras`` model with another head or number of classes what does
+            not fit of the head begins anew. None initialises at random.
         freeze: Whether only the head is trainable; the frozen BatchNorms are in inference mode.
             `unfreeze_backbone` lets layers go again.
         **architecture: Options of the network, for instance ``drop_path=0.1``.

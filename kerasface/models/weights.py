@@ -91,16 +91,15 @@ def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
     layers = [layer for layer in model.layers if layer.weights]
     given = [layer for layer in source.layers if layer.weights]
     for position, layer in enumerate(layers):
-        is_last = layer is layers[-1] and heads.is_head(layer)
         other = given[position] if position < len(given) else None
         wanted = [tuple(weight.shape) for weight in layer.weights]
         shapes = other and [tuple(weight.shape) for weight in other.weights]
         if other is not None and shapes == wanted:
             if not isinstance(layer, keras.layers.Normalization):  # see `_copy_backbone`
                 layer.set_weights(other.get_weights())
-        elif not is_last:
+        elif not heads.is_head(layer):
             raise ValueError(
-                f"Every layer but the last must fit the weights in {os.fspath(path)!r}. "
+                f"Every layer but those of the head must fit the weights in {os.fspath(path)!r}. "
                 f"Received: layer {layer.name!r} of shapes {wanted} against "
                 f"{'no such layer' if other is None else f'{other.name!r} of shapes {shapes}'}. "
                 "Build the architecture that the file was saved from."

@@ -10,10 +10,10 @@ from kerasface.data.pairs import folder_pairs
 from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import verification
 from kerasface.evaluation import verification_plots as plots
-from kerasface.files import replacing
+from kerasface.files import replacing, write_json
 from kerasface.pipeline.predict import predict_table
 from kerasface.training import run as run_files
-from kerasface.training.judgement import Judgement, write_json
+from kerasface.training.judgement import Judgement
 from kerasface.training.run import Run
 
 # Figures of so many pairs take some ten seconds, and those of more say hardly more.

@@ -403,6 +403,7 @@ def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
         "train_images": len(train),
         "validation_images": 0 if validation is None else len(validation),
         "attributes" if train.multi_label else "classes": len(train.names),
+        "parameters": model.count_params(),
         "trainable_parameters": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
         "seconds_per_epoch": round(seconds, 3),
         "images_per_second": round(len(train) / seconds, 2),

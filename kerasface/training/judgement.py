@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
 import pathlib
 import time
@@ -23,7 +21,7 @@ from kerasface.evaluation.attributes import AttributeFigures
 from kerasface.evaluation.classification import Classification
 from kerasface.evaluation.style import save_figures
 from kerasface.evaluation.verification import Verification
-from kerasface.files import replacing
+from kerasface.files import replacing, write_json
 from kerasface.training import run as run_files
 from kerasface.training.run import Run
 
@@ -164,10 +162,13 @@ def _judge_attributes(run: Run, table: FaceTable, probabilities: np.ndarray):
     )
     facts = dict(result.metrics)
     low, high = (facts[f"mean_accuracy_{end}{PLAIN}"] for end in ("low", "high"))
+    chosen = "the thresholds of the run, which were chosen on the validation images"
+    if not run.path(run_files.THRESHOLDS).is_file():
+        chosen = "0.5"
     summary = (
         f"mean accuracy {facts[f'mean_accuracy{PLAIN}']:.2%} at threshold 0.5 (95% interval "
         f"{low:.2%} to {high:.2%}; majority guess {facts['mean_majority_accuracy']:.2%}), macro "
-        f"F1 {facts['f1_macro']:.3f} at the thresholds chosen on the validation images."
+        f"F1 {facts['f1_macro']:.3f} at {chosen}."
     )
     said = pd.DataFrame((probabilities >= thresholds).astype(int), columns=list(names))
     predictions = pd.concat(
@@ -181,16 +182,6 @@ def _judge_attributes(run: Run, table: FaceTable, probabilities: np.ndarray):
     )
     judgement = Judgement(result, summary, facts, figures, {"Attributes": result.per_attribute})
     return judgement, {"per_attribute": result.per_attribute, "predictions": predictions}
-
-
-def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
-    """Writes numbers by name; what is no number becomes null, which JSON has."""
-    plain = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in values.items()
-    }
-    with replacing(path) as part:
-        part.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
 
 def inference_speed(run: Run) -> float:

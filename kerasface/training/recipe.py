@@ -277,6 +277,14 @@ class Recipe:
                 f"Received: mixup={self.mixup}, cutmix={self.cutmix}, cache_features=True. "
                 "Set mixup=0 and cutmix=0, or cache_features=false."
             )
+        random = self.augment or self.square_crop
+        if self.cached and random and self.feature_variants == 1 and epochs > 1:
+            raise ValueError(
+                "With one cached picture an image, every epoch would show the same augmentation. "
+                f"Received: feature_variants=1, epochs={epochs}, augment={self.augment}, "
+                f"square_crop={self.square_crop}. Say feature_variants={epochs} for a new one each "
+                "epoch, or leave the augmentation out."
+            )
         if isinstance(self.trainable, str) and self.trainable not in ("all", "head"):
             raise ValueError(
                 "`trainable` must be 'all', 'head' or a number of layers. "

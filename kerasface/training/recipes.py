@@ -91,6 +91,7 @@ def celebrities() -> Recipe:
         learning_rate=1e-4,
         weight_decay=0.0,
         cache_features=True,
+        keep="last",
     )
 
 
@@ -127,6 +128,7 @@ def cs405() -> Recipe:
         schedule="constant",
         learning_rate=1e-4,
         weight_decay=0.0,
+        keep="last",
         augment=("flip", "rotation:10", "color_jitter:0.2"),
     )
 

@@ -93,6 +93,30 @@ def test_validation_images_that_were_trained_on_are_seen(run, tables, tmp_path):
     assert len(seen_images(kerasface.Run(tmp_path / "run"), tables[1])) == 12
 
 
+def test_what_the_first_weights_were_trained_on_is_seen(run, tables, tmp_path):
+    later = shutil.copytree(run.folder, tmp_path / "later")
+    recipe = run.recipe.replace(weights=str(run.path("model.keras")))
+    (later / "recipe.json").write_text(recipe.to_json())
+    frame = pd.read_csv(later / "images.csv", keep_default_na=False)
+    frame[frame["side"] != "train"].to_csv(later / "images.csv", index=False)
+    assert len(seen_images(kerasface.Run(later), tables[0])) == 24
+    (later / "recipe.json").write_text(run.recipe.to_json())
+    assert seen_images(kerasface.Run(later), tables[0]) == []
+
+
+def test_unreadable_images_are_told(run, faces, tmp_path):
+    shutil.copytree(faces / "dev", tmp_path / "new")
+    broken = next((tmp_path / "new" / "p0001").iterdir())
+    broken.write_bytes(b"no image")
+    recipe = run.recipe.replace(max_unreadable=0.5)
+    own = shutil.copytree(run.folder, tmp_path / "run")
+    (own / "recipe.json").write_text(recipe.to_json())
+    with pytest.warns(UserWarning, match=f"1 of the 12 images cannot be read.*{broken.name}"):
+        result = evaluate(own, tmp_path / "new")
+    assert result.metrics["images"] == 11
+    assert (own / "evaluation" / "new" / "metrics.json").is_file()
+
+
 def test_other_classes_are_refused(run, tables, tmp_path):
     shutil.copytree(tables[1].root, tmp_path / "dev")
     shutil.rmtree(tmp_path / "dev" / "p0003")
@@ -157,7 +181,8 @@ def test_comparison(two_runs, tmp_path):
         run = next(run for run in two_runs if run.folder.name == row["run"])
         written = json.loads((run.folder / "validation" / "metrics.json").read_text())
         assert row["accuracy"] == written["accuracy"]
-        assert row["parameters"] == run.metrics["trainable_parameters"]
+        assert row["trainable_parameters"] == run.metrics["trainable_parameters"]
+        assert row["parameters"] == run.load_model().count_params() > row["trainable_parameters"]
     assert (frame["epochs"].tolist(), frame["cached_epochs"].tolist()) == ([1, 1], [0, 0])
     page = (tmp_path / "compare.html").read_text()
     assert "p value" in page and page.count("<img") == 1

@@ -277,6 +277,11 @@ def test_weights_of_a_model_with_other_classes(tmp_path):
             source.get_layer(layer).get_weights(), model.get_layer(layer).get_weights(), strict=True
         ):
             np.testing.assert_array_equal(given, taken)
+    other_head = nano(9, head="mlp", weights=tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        other_head.get_layer("stage2_norm").get_weights(),
+        source.get_layer("stage2_norm").get_weights(),
+    )
     equal = nano(9, weights=tmp_path / "model.keras")
     np.testing.assert_array_equal(equal(noise(2)), source(noise(2)))
 
@@ -331,6 +336,8 @@ def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
         (("convnext_nano", 3), {"stem": "classic", "patch_size": 2}, "belongs to the patchify"),
         (("convnext_nano", 3), {"patch_size": 0}, "`patch_size` must be at least 1"),
         (("convnext_nano", 3), {"channels": (8,)}, "one number a stage"),
+        (("smile_cnn", 3), {"channels": 8}, "must be a list of whole numbers, one a stage"),
+        (("smile_cnn", 3), {"block_dropout": "a"}, r"`block_dropout` must be in \[0, 1\)"),
         (("convnext_nano", 3), {"channels": 8}, "`channels` must be a list of whole numbers"),
         (("convnext_nano", 3), {"channels": ["a"]}, "`channels` must be a list of whole numbers"),
         (("convnext_nano", 3), {"drop_path": "abc"}, r"`drop_path` must be in \[0, 1\)"),

@@ -168,7 +168,7 @@ def test_comparison(attribute_run, run, parts, tmp_path):
     assert frame["accuracy"].tolist() == [half["mean_accuracy_at_half"]] * 2
     assert frame["f1_macro"].tolist() == [half["f1_macro"]] * 2
     assert "bootstrap over the same images" in page.read_text()
-    with pytest.raises(ValueError, match="Runs of classes and runs of attributes"):
+    with pytest.raises(ValueError, match="Only runs of classes, or of the same attributes"):
         kerasface.compare([attribute_run, run], page)
 
 

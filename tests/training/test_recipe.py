@@ -81,7 +81,7 @@ NEEDS = {
     "unmixed_epochs": {"mixup": 1.0},
     "train_norms": {"phases": ({"epochs": 2, "trainable": "head"}, {"epochs": 2})},
     "cache_features": {"trainable": "head", "augment": ()},
-    "feature_variants": {"trainable": "head", "cache_features": True},
+    "feature_variants": {"trainable": "head", "cache_features": True, "feature_variants": 3},
     "decay_epochs": {"schedule": "step", "warmup_epochs": 0},
     "decay_factor": {"schedule": "step", "warmup_epochs": 0, "decay_epochs": 2},
 }
@@ -306,6 +306,10 @@ def test_architecture_is_merged():
         (
             {"cache_features": True, "trainable": "head", "mixup": 0.5},
             "Cached features cannot be mixed",
+        ),
+        (
+            {"cache_features": True, "trainable": "head"},
+            "every epoch would show the same augmentation.*Say feature_variants=4",
         ),
         ({"phases": 5}, "`phases` must be a list of phases"),
         ({"phases": [{"learning_rate": 1}]}, "Every phase must say its `epochs`"),
