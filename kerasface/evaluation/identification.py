@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kerasface.evaluation.verification import FEWEST_FALSE_ACCEPTS, threshold_at_far
+
 INTERVAL = (2.5, 97.5)  # percentiles
 UNKNOWN = 0  # the rank of a person who is not in the gallery
+FALSE_POSITIVE_RATES = (0.1, 0.01)
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ def evaluate(
         five, whatever the score; with a threshold ``identified``, the share of the known ones
         whose person is first and not below it, and, where there are unknown ones,
         ``false_positives``, the share of them that are taken for somebody, and ``accuracy``, the
-        share of all probes with the right answer, "nobody" for the unknown. Shares of none are
-        NaN.
+        share of all probes with the right answer, "nobody" for the unknown. For open sets, at
+        false positive rates of 10 % and 1 % of which ten unknown probes are to be expected:
+        ``threshold_at_fpir_0.1``, from which on not more of them are taken for somebody, and
+        ``dir_at_fpir_0.1``, what ``identified`` is at it. Shares of none are NaN.
 
     Raises:
         ValueError: If shapes or values do not fit, or there is no probe.
@@ -105,6 +110,11 @@ def evaluate(
         if not known.all():
             metrics["false_positives"] = _share(answered[~known])
             metrics["accuracy"] = _share(right | (~answered & ~known))
+    for rate in FALSE_POSITIVE_RATES:
+        if known.any() and rate * (~known).sum() >= FEWEST_FALSE_ACCEPTS:
+            limit = threshold_at_far(scores, known, rate)
+            metrics[f"threshold_at_fpir_{rate:g}"] = limit
+            metrics[f"dir_at_fpir_{rate:g}"] = _share(((ranks == 1) & (scores >= limit))[known])
     places = np.arange(1, most + 1)
     shares = [_share(hits <= place) for place in places]
     return Identification(metrics, pd.DataFrame({"rank": places, "share": shares}))

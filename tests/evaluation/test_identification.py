@@ -24,6 +24,21 @@ def test_figures_that_can_be_counted():
     assert all(type(value) in (int, float) for value in found.values())
 
 
+def test_open_set_thresholds():
+    rng = np.random.default_rng(0)
+    ranks = np.repeat([1, 2, 0], [80, 20, 150])
+    scores = np.concatenate([rng.random(100) + 0.5, rng.random(150)])
+    found = evaluate(ranks, scores).metrics
+    limit = found["threshold_at_fpir_0.1"]
+    assert (scores[100:] >= limit).mean() <= 0.1
+    lower = scores[scores < limit].max()
+    assert (scores[100:] >= lower).mean() > 0.1
+    assert found["dir_at_fpir_0.1"] == pytest.approx((scores[:80] >= limit).sum() / 100)
+    assert "dir_at_fpir_0.01" not in found  # of 150, fewer than ten are to be expected
+    at_it = evaluate(ranks, scores, threshold=limit).metrics
+    assert at_it["identified"] == found["dir_at_fpir_0.1"]
+
+
 def test_without_a_threshold_or_unknown_ones():
     closed = evaluate([1, 1, 2], [0.1, 0.2, 0.3]).metrics
     assert not {"identified", "false_positives", "accuracy"} & set(closed)
