@@ -14,10 +14,13 @@ from kerasface import models
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.streams import steps_per_epoch
 from kerasface.training.losses import build_loss
+from kerasface.training.muon import Muon
 from kerasface.training.recipe import Recipe
 
 # PyTorch's, with which the recipes were published; Keras's is ten times that.
 ADAM_EPSILON = 1e-8
+# In the paths of what makes the classes, whose rows are directions on their own and no matrix.
+CLASS_LAYERS = ("head_logits", "centers")
 
 
 def build_model(
@@ -120,6 +123,8 @@ def build_optimizer(
     }
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
+    elif recipe.optimizer == "muon":
+        optimizer = Muon(exclude_layers=CLASS_LAYERS, **options)
     elif recipe.optimizer == "adam":
         optimizer = keras.optimizers.Adam(epsilon=ADAM_EPSILON, **options)
     else:

@@ -13,7 +13,7 @@ from kerasface.pipeline.augment import augmentation
 from kerasface.training.embedding_options import embedding_options, kept_options
 
 CHOICES = {
-    "optimizer": ("adamw", "adam", "sgd"),
+    "optimizer": ("adamw", "adam", "muon", "sgd"),
     "schedule": ("cosine", "constant", "step", "plateau"),
     "precision": ("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     "keep": ("best", "last"),
@@ -104,7 +104,8 @@ class Recipe:
         batch_size: Images a step.
         accumulate_steps: Steps whose gradients are averaged before the weights change; the
             weights see batches of ``batch_size * accumulate_steps``.
-        optimizer: ``"adamw"``, ``"adam"`` or ``"sgd"`` (with Nesterov momentum).
+        optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` (with Nesterov momentum) or ``"muon"``, which
+            learns more in few steps and takes longer for each.
         learning_rate: Peak learning rate.
         weight_decay: Decoupled decay a step, times the learning rate; not on biases and norms.
         momentum: Momentum of ``"sgd"``; the others do not read it.

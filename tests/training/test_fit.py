@@ -426,7 +426,7 @@ def test_plateau_needs_a_validation(tables, tmp_path):
         train((tables[0], None), tmp_path / "run", schedule="plateau", warmup_epochs=0)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "muon", "sgd"])
 def test_biases_and_norms_are_not_decayed(name):
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()]

@@ -1,0 +1,105 @@
+"""The Muon optimizer, against plain numpy."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasface.training.muon import UPDATE_SIZE, Muon, orthogonal
+
+RATE = 0.01
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 16), (3, 3, 2, 64), (40, 10), (10, 40), (5, 5)])
+def test_singular_values_are_near_each_other(shape):
+    kernel = np.random.default_rng(0).normal(size=shape).astype("float32")
+    found = keras.ops.convert_to_numpy(orthogonal(kernel))
+    assert found.shape == shape
+    matrix = found.reshape(-1, shape[-1])
+    values = np.linalg.svd(matrix, compute_uv=False) / max(matrix.shape) ** 0.5
+    assert values.min() > 0.6 and values.max() < 1.25
+    # The directions are the kernel's own.
+    left, _, right = np.linalg.svd(kernel.reshape(matrix.shape), full_matrices=False)
+    aligned = left.T @ matrix @ right.T
+    assert np.abs(aligned - np.diag(np.diag(aligned))).max() < 0.05 * max(matrix.shape) ** 0.5
+
+
+def test_zeros_stay():
+    assert not np.any(orthogonal(np.zeros((3, 3, 4, 8), "float32")))
+
+
+@pytest.fixture
+def variables():
+    shapes = {"conv/kernel": (3, 3, 4, 8), "conv/bias": (8,), "depthwise/kernel": (3, 3, 4, 1)}
+    shapes |= {"dense/kernel": (6, 5), "head_logits/kernel": (8, 5)}
+    made = []
+    for path, shape in shapes.items():
+        variable = keras.Variable(np.ones(shape, "float32"), name=path.split("/")[1])
+        variable._path = path
+        made.append(variable)
+    return made
+
+
+def gradients(variables, steps=3):
+    rng = np.random.default_rng(1)
+    return [
+        [rng.normal(size=variable.shape).astype("float32") for variable in variables]
+        for _ in range(steps)
+    ]
+
+
+def test_kernels_move_by_their_momentum_and_the_others_by_adam(variables):
+    optimizer = Muon(RATE, exclude_layers=["head_logits"])
+    adam = keras.optimizers.Adam(RATE, epsilon=1e-8)
+    twins = [keras.Variable(variable.numpy()) for variable in variables]
+    momentum = 0
+    expected = variables[0].numpy()
+    for step in gradients(variables):
+        optimizer.apply(step, variables)
+        adam.apply(step, twins)
+        momentum = 0.95 * momentum + 0.05 * step[0]
+        update = keras.ops.convert_to_numpy(orthogonal(0.95 * momentum + 0.05 * step[0]))
+        expected = expected - RATE * UPDATE_SIZE * update
+    np.testing.assert_allclose(variables[0].numpy(), expected, atol=1e-6)
+    by_adam = [optimizer.is_kernel(variable) is False for variable in variables]
+    assert by_adam == [False, True, True, False, True]
+    for variable, twin, same in zip(variables, twins, by_adam, strict=True):
+        assert np.allclose(variable.numpy(), twin.numpy(), atol=5e-5) is same
+
+
+def test_decay_average_and_accumulation_are_keras_own(variables):
+    optimizer = Muon(
+        RATE, weight_decay=0.5, use_ema=True, ema_momentum=0.5, gradient_accumulation_steps=2
+    )
+    optimizer.exclude_from_weight_decay(var_list=[variables[1]])
+    before = [variable.numpy() for variable in variables]
+    nothing = [np.zeros(variable.shape, "float32") for variable in variables]
+    optimizer.apply(nothing, variables)
+    for variable, old in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+    optimizer.apply(nothing, variables)
+    for variable, old in zip(variables, before, strict=True):
+        left = 1.0 if variable is variables[1] else 1 - 0.5 * RATE
+        np.testing.assert_allclose(variable.numpy(), old * left, rtol=1e-6)
+
+
+def test_it_learns_under_fit_and_is_made_again_from_its_config():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(8, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, name="head_logits"),
+        ]
+    )
+    made = keras.optimizers.schedules.CosineDecay(0.02, 40)
+    optimizer = Muon(made, exclude_layers=("head_logits",), weight_decay=0.01)
+    again = Muon.from_config(optimizer.get_config())
+    assert again.get_config() == optimizer.get_config()
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 32)
+    images = rng.normal(size=(64, 8, 8, 3)) + labels[:, None, None, None] * [1, 0, -1]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(again, loss, metrics=["accuracy"], jit_compile=False)
+    history = model.fit(images, labels, epochs=10, batch_size=16, verbose=0).history
+    assert history["accuracy"][-1] > 0.95 > history["accuracy"][0]
