@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "embedding": ["EmbeddingTraining"],
         "fit": ["train"],
         "margins": ["AdaFace", "ArcFace", "CosFace", "NormFace"],
+        "muon": ["Muon"],
         "recipe": ["Recipe"],
         "recipes": ["RECIPES", "named_recipe"],
         "recommendation": ["Recommendation", "recommend"],
