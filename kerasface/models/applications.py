@@ -8,6 +8,7 @@ from collections.abc import Callable
 import keras
 
 from kerasface.models import preprocess
+from kerasface.models.blocks import BATCH_NORM_MOMENTUM
 
 # Mean and standard deviation of ImageNet, RGB in [0, 1], as torchvision and Keras have them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -95,9 +96,22 @@ def application_features(name: str) -> Callable:
         x = PREPROCESSING[APPLICATIONS[name].preprocessing](inputs)
         backbone = construct(name, input_tensor=x)
         _set_imagenet_statistics(backbone)
+        _quicken_norms(backbone)
         return backbone.output
 
     return features
+
+
+def _quicken_norms(backbone: keras.Model) -> None:
+    """Gives BatchNorms the momentum of all other networks here.
+
+    Keras's backbones have .99 and MobileNets .999, made for ImageNet's millions of steps: where
+    they train for some hundred, the averages that they are judged by would stay behind by most of
+    the way, and a network that has learnt everything would seem to know nothing.
+    """
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
 
 
 def _caffe(x):

@@ -77,6 +77,8 @@ def test_builds_at_its_smallest_input_saves_and_loads(classifier, tmp_path):
     assert list_models().loc[name, "parameters"] == sum(
         int(np.prod(variable.shape)) for variable in model.trainable_variables
     )
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert {norm.momentum for norm in norms} <= {0.9}
     if model.count_params() > GIANT:
         return
     model.save(tmp_path / "model.keras")
