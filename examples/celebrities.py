@@ -4,7 +4,7 @@ With one folder a person, and the ImageNet weights from the network or from file
 
     python examples/celebrities.py --data data/celebrities --models vgg19 mobilenet_v2
     python examples/celebrities.py --data data/celebrities --models mobilenet_v2 \\
-        --weights weights/mobilenet_v2_notop.weights.h5
+        --weights weights/mobilenet_v2_notop.weights.h5 --recipe celebrities_tuned
 
 Without ``--data`` faces are drawn, and a small random backbone shows the way:
 
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/celebrities"))
     parser.add_argument("--models", nargs="+", default=["vgg19", "mobilenet_v2"])
     parser.add_argument("--weights", default="imagenet", help="a file, or imagenet")
+    parser.add_argument("--recipe", help="default: celebrities, or celebrities_mobile")
     parser.add_argument("--split-seed", type=int, default=0)
     options = parser.parse_args()
     changes: dict = {"weights": options.weights}
@@ -41,10 +42,10 @@ def main() -> None:
     runs = []
     for model in models:
         # System 4's head on its VGG19; system 1's hidden layers on the others.
-        recipe = "celebrities" if model == "vgg19" else "celebrities_mobile"
+        usual = "celebrities" if model == "vgg19" else "celebrities_mobile"
         runs.append(
             kerasface.train(
-                recipe,
+                options.recipe or usual,
                 train=train,
                 validation=validation,
                 out=options.out / model,

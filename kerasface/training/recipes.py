@@ -106,6 +106,30 @@ def celebrities_mobile() -> Recipe:
     )
 
 
+def celebrities_tuned() -> Recipe:
+    """System 4's task with all of MobileNetV2 trained, at 112 px: half a minute an epoch on a CPU.
+
+    Chosen on a fifth of the training part of one split, where it had 86% and frozen features at
+    224 px 70%.
+    """
+    return celebrities_mobile().replace(
+        trainable="all",
+        cache_features=False,
+        head="pool",
+        dropout=None,
+        image_size=112,
+        epochs=12,
+        optimizer="adamw",
+        learning_rate=5e-4,
+        weight_decay=0.05,
+        warmup_epochs=1,
+        warmup_learning_rate=1e-5,
+        final_learning_rate=1e-6,
+        label_smoothing=0.1,
+        augment=("flip", "rotation:10", "color_jitter:0.2"),
+    )
+
+
 def cs405() -> Recipe:
     """System 1 (CS405): ResNet-50 on 7,000 people, its head first and then all of it.
 
@@ -257,6 +281,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "attributes40": attributes40,
     "celebrities": celebrities,
     "celebrities_mobile": celebrities_mobile,
+    "celebrities_tuned": celebrities_tuned,
     "cs405": cs405,
     "demo": demo,
     "embedding_arcface": embedding_arcface,
