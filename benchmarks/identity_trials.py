@@ -96,6 +96,8 @@ TRIALS |= {
         "flip alone": {"augment": ("flip",)},
         "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
         "dropout 0.3": {"dropout": 0.3},
+        "muon": {"optimizer": "muon"},
+        "muon, last 4 without": {"optimizer": "muon", "unmixed_epochs": 4},
     }.items()
 }
 

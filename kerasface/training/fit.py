@@ -295,7 +295,7 @@ def _fit_phases(
             elif fitted is not model:  # for callbacks, which look at the whole model
                 model.compile(fitted.optimizer, fitted.loss, weighted_metrics=accuracy(train))
             if goes_on and done:
-                keeper.restore(fitted.optimizer, fitted.trainable_variables)
+                keeper.restore(fitted.optimizer)
             goes_on = False
             first = max(start, done)
             if part.cached:

@@ -284,14 +284,13 @@ class Keeper(keras.callbacks.Callback):
         with np.load(path) as saved:
             return int(saved["epochs"])
 
-    def restore(self, optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+    def restore(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Brings the whole model, and the optimizer of its phase, to the last whole epoch.
 
         Between two phases the weights are all that goes on; each begins with a new optimizer.
 
         Args:
-            optimizer: Of the model that is going to be fitted, freshly compiled.
-            variables: Its trainable variables.
+            optimizer: Of the model that is going to be fitted, freshly compiled and built.
         """
         with np.load(self.folder / run_files.CHECKPOINT) as saved:
             if "phase" not in saved:
@@ -309,7 +308,6 @@ class Keeper(keras.callbacks.Callback):
             state = self._variables()
             assign(state, [saved[_key("model", i)] for i in range(len(state))])
             if int(saved["phase"]) == self._phase:
-                optimizer.build(variables)
                 state = optimizer.variables
                 assign(state, [saved[_key("optimizer", i)] for i in range(len(state))])
 

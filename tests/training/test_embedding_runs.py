@@ -219,8 +219,8 @@ def test_what_an_embedding_is_learnt_without(changes, message):
 @pytest.mark.parametrize("loss", ["adaface", "cosface", "normface", "triplets"])
 def test_another_loss_has_its_own_margin(loss):
     recipe = named_recipe("embedding_arcface").replace(embedding={"loss": loss})
-    assert "margin" not in recipe.embedding and recipe.embedding["dimensions"] == 256
-    assert ("margin_warmup_epochs" in recipe.embedding) is (loss != "triplets")
+    assert recipe.embedding["margin"] is None and recipe.embedding["dimensions"] == 256
+    assert recipe.embedding["margin_warmup_epochs"] == (0 if loss == "triplets" else 4)
     given = recipe.replace(embedding={"loss": "cosface", "margin": 0.2})
     assert given.embedding["margin"] == 0.2
     assert given.replace(embedding={"scale": 9.0}).embedding["margin"] == 0.2

@@ -177,6 +177,15 @@ def test_a_training_gives_the_same_with_and_without_the_cache(tables, tmp_path):
     assert (cached.folder / "features").is_dir()
 
 
+@pytest.mark.parametrize("variants", [2, 3])
+def test_as_many_pictures_of_an_image_are_kept_as_the_recipe_says(tables, tmp_path, variants):
+    options = {"cache_features": True, "augment": ("flip",), "feature_variants": variants}
+    train(tables, tmp_path / "run", epochs=1, **options)
+    shapes = [np.load(path).shape for path in (tmp_path / "run" / "features").glob("*.npy")]
+    counts = {(shape[0], shape[1]) for shape in shapes if len(shape) > 2}
+    assert counts == {(variants, len(tables[0])), (1, len(tables[1]))}
+
+
 def test_runs_share_a_folder_of_features(tables, tmp_path, monkeypatch):
     shared = tmp_path / "shared"
     options = {"cache_features": True, "features": shared, "epochs": 1}
