@@ -87,7 +87,7 @@ TRIALS |= {"30 epochs": LONG} | {
     }.items()
 }
 # Beside CutMix, which helps where it ends ten epochs before the training does.
-MIXED = LONG | {"cutmix": 1.0, "unmixed_epochs": 10}
+MIXED = TRIALS["30 epochs, cutmix, last 10 without"]
 TRIALS |= {
     f"30 epochs, cutmix, last 10 without, {name}": MIXED | changes
     for name, changes in {
@@ -97,8 +97,11 @@ TRIALS |= {
         "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
         "dropout 0.3": {"dropout": 0.3},
         "muon": {"optimizer": "muon"},
-        "muon, last 4 without": {"optimizer": "muon", "unmixed_epochs": 4},
     }.items()
+}
+TRIALS["30 epochs, cutmix, last 4 without, muon"] = MIXED | {
+    "optimizer": "muon",
+    "unmixed_epochs": 4,
 }
 
 

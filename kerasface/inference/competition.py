@@ -91,6 +91,7 @@ def submit_matches(
             f"Received: dev={dev!r}, dev_labels={dev_labels!r}."
         )
     stored: OperatingPoint | None = read_operating_point(source)
+    model, crop = embedder(source), crop_of(source)
     if threshold is None and dev is None:
         if stored is None:
             raise ValueError(
@@ -98,7 +99,7 @@ def submit_matches(
                 "with the model. Give threshold=, or dev= and dev_labels= to choose one."
             )
         threshold = stored.threshold
-        stored.check(embedder(source))
+        stored.check(model)
     if flip is None:
         flip = bool(stored and stored.flip)
     tables = {"unknown": unlabeled_folder(unknown)}
@@ -107,7 +108,6 @@ def submit_matches(
         tables["dev"] = unlabeled_folder(dev)
         labels = _dev_labels(pathlib.Path(dev_labels), len(tables["dev"]))
     options: dict[str, Any] = {"flip": flip, "batch_size": batch_size, "verbose": verbose}
-    model, crop = embedder(source), crop_of(source)
     gallery = enrol(model, known, crop=crop, **options)
     names = np.array(gallery.names, dtype=object)
     if labels is not None:

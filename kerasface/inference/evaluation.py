@@ -176,8 +176,10 @@ def _trained_images(run: Run) -> set[str]:
         roots = json.loads(one.path(ROOTS).read_text(encoding="utf-8"))
         pairs = zip(frame["side"], frame["path"], strict=True)
         trained |= {os.path.realpath(os.path.join(roots[side], path)) for side, path in pairs}
-        before = pathlib.Path(one.recipe.weights or "").resolve().parent
-        one = Run(before) if (before / run_files.RECIPE).is_file() else None
+        weights, one = one.recipe.weights, None
+        if weights not in (None, "imagenet"):
+            before = pathlib.Path(weights).resolve().parent
+            one = Run(before) if (before / run_files.RECIPE).is_file() else None
     return trained
 
 

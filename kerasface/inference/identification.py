@@ -256,7 +256,10 @@ def identify(
         flip = isinstance(stored, OperatingPoint) and stored.flip
     crop = crop_of(source)
     table = probes if isinstance(probes, FaceTable) else _probes(pathlib.Path(probes))
-    _warn_of_the_same(gallery, table)
+    if not isinstance(gallery, (FaceTable, Gallery)) and not _is_file(gallery):
+        gallery = _people(pathlib.Path(gallery))
+    if isinstance(gallery, FaceTable):
+        _warn_of_the_same(gallery, table)
     known = _gallery(model, gallery, crop, flip, batch_size, verbose)
     _check_gallery(known, model, flip)
     if isinstance(stored, OperatingPoint) and stored.flip != known.flip:
@@ -344,12 +347,9 @@ def _gallery(model, gallery, crop, flip, batch_size, verbose) -> Gallery:
     return enrol(model, gallery, crop=crop, flip=bool(flip), **options)
 
 
-def _warn_of_the_same(gallery, probes: FaceTable) -> None:
+def _warn_of_the_same(people: FaceTable, probes: FaceTable) -> None:
     """Warns of probes that are in the gallery: finding a picture by itself says nothing."""
-    if isinstance(gallery, Gallery) or _is_file(gallery):
-        return
-    table = gallery if isinstance(gallery, FaceTable) else _people(pathlib.Path(gallery))
-    known = {os.path.realpath(path) for path in table.full_paths()}
+    known = {os.path.realpath(path) for path in people.full_paths()}
     same = [path for path in probes.full_paths() if os.path.realpath(path) in known]
     if same:
         warnings.warn(

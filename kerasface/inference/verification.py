@@ -24,6 +24,7 @@ from kerasface.evaluation.report import (
     report_html,
     table_section,
 )
+from kerasface.evaluation.style import save_figures
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
 from kerasface.inference.evaluation import seen_images
@@ -199,9 +200,10 @@ def verify_pairs(
         bootstrap=bootstrap,
         seed=seed,
     )
-    point, why_not = _operating_point(result, far, name, flip, fingerprint(model))
     if seen:
         point, why_not = None, "the run was trained on some of these people or images"
+    else:
+        point, why_not = _operating_point(result, far, name, flip, fingerprint(model))
     if point is not None:
         write_operating_point(source, point)
     run = run_of(source)
@@ -292,9 +294,7 @@ def _write(folder, name, table: PairTable, scores, result, point, note) -> None:
         "Scores": plots.score_histograms(scores, table.same, threshold=threshold),
         "Worst pairs": _gallery(table, worst, frame),
     }
-    for title, figure in drawn.items():
-        with replacing(folder / f"{title.lower().replace(' ', '_')}.png") as part:
-            figure.savefig(part)
+    save_figures(drawn, folder)
     metrics = result.metrics
     accuracy = (
         f"Accuracy {metrics['accuracy']:.2%} +- {metrics['accuracy_standard_error']:.2%} (mean "

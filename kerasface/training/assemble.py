@@ -86,12 +86,13 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
     else:
         loss = build_loss(recipe, table)
         model.compile(optimizer, loss, weighted_metrics=accuracy(table), **options)
-        # As below, of the metrics.
+    # Otherwise `fit` creates the variables of optimizer and metrics in its first step, and
+    # TensorFlow traces such a step twice.
+    model.optimizer.build(model.trainable_variables)
+    if not recipe.embedding:
         answers = np.zeros((1, len(table.names)), np.float32)
         model.compute_metrics(None, answers, answers, np.ones(1, np.float32))
         model.reset_metrics()
-    # Otherwise `fit` creates them in its first step, and TensorFlow traces such a step twice.
-    model.optimizer.build(model.trainable_variables)
 
 
 def accuracy(table: FaceTable) -> list:

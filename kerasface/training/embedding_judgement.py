@@ -10,6 +10,7 @@ from kerasface.data.pairs import folder_pairs
 from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import verification
 from kerasface.evaluation import verification_plots as plots
+from kerasface.evaluation.style import save_figures
 from kerasface.files import replacing, write_json
 from kerasface.pipeline.predict import predict_table
 from kerasface.training import run as run_files
@@ -76,9 +77,7 @@ def judge_embeddings(
         "ROC": plots.roc_log({"validation": (scores, same)}),
         "Scores": plots.score_histograms(scores, same),
     }
-    for title, figure in figures.items():
-        with replacing(folder / f"{title.lower()}.png") as part:
-            figure.savefig(part)
+    save_figures(figures, folder)
     summary = (
         f"equal error rate {metrics['eer']:.2%} (95% interval {metrics['eer_low']:.2%} to "
         f"{metrics['eer_high']:.2%}) on other pictures of the people that it was trained on. "

@@ -94,7 +94,7 @@ def kept_options(values: Mapping[str, Any], loss: str | None) -> dict[str, Any]:
     Returns:
         Without the margin, which was another loss's; for triplets without what centers need.
     """
-    if loss is None or loss == values.get("loss"):
+    if loss is None or loss == values.get("loss", EmbeddingOptions.loss):
         return dict(values)
     dropped = {"margin", *(NEEDS_CENTERS if loss == TRIPLETS else ())}
     return {key: value for key, value in values.items() if key not in dropped}

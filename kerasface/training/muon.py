@@ -20,7 +20,7 @@ class Muon(keras.optimizers.Optimizer):
 
     A class, since it is an optimizer for ``model.compile``. `keras.optimizers.Muon` knows dense
     kernels alone; here a convolution's is the matrix of its windows times its filters. Few steps
-    learn more than with AdamW; a step takes longer by ten multiplications a kernel.
+    learn more than with AdamW; a step takes longer by fifteen products of matrices a kernel.
 
     Sources: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the size
     of the updates: Liu et al. 2025, arXiv:2502.16982.
