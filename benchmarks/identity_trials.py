@@ -103,6 +103,23 @@ TRIALS["30 epochs, cutmix, last 4 without, muon"] = MIXED | {
     "optimizer": "muon",
     "unmixed_epochs": 4,
 }
+MUON = TRIALS["30 epochs, cutmix, last 10 without, muon"]
+TRIALS |= {
+    f"30 epochs, cutmix, last 10 without, muon, {name}": MUON | changes
+    for name, changes in {
+        "full resolution": {
+            "architecture": {
+                "stem_stride": 1,
+                "channels": [16, 24, 48, 96, 192],
+                "blocks_per_stage": [1, 2, 2, 2, 2],
+            }
+        },
+        "rate 1e-3": {"learning_rate": 1e-3},
+        "rate 4e-3": {"learning_rate": 4e-3},
+        "crop 0.8": {"augment": ("crop:0.8", *AUGMENT)},
+        "drop path 0.1": {"architecture": {"drop_path": 0.1}},
+    }.items()
+}
 
 
 def main() -> None:

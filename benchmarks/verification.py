@@ -11,8 +11,8 @@ which ``--centre`` says the share). All embeddings are made with the mirrored im
 - *untrained*: the pooled features of the ImageNet network;
 - *lda*: the linear discriminant of these features, learnt from the 120;
 - *softmax*, *arcface*: recipes ``embedding_softmax`` and ``embedding_arcface`` with the seeds;
-- *scratch*: ``embedding_softmax`` on the network of recipe ``identity_small`` with random weights,
-  30 epochs, the first seed.
+- *scratch*: ``embedding_softmax`` with network, optimizer and 30 epochs of recipe
+  ``identity_small``, from random weights, the first seed.
 
 A run that is finished is not trained again. ``results.csv`` holds a row each; ``roc.png`` and
 ``roc_lfw.png`` show the curves.
@@ -38,15 +38,16 @@ from kerasface.training.recipe import parse_changes
 
 EVERY = 5
 IMAGE_SIZE = 112
-SCRATCH = {
-    "model": "resnet_small",
-    "architecture": {"stem_stride": 4, "channels": [48, 96, 192, 384]},
-    "weights": None,
-    "epochs": 30,
-    "learning_rate": 2e-3,
-    "warmup_learning_rate": 1e-4,
-    "ema": 0.99,
-}
+# What the case from scratch takes from recipe identity_small.
+FROM_SMALL = (
+    "model",
+    "architecture",
+    "epochs",
+    "optimizer",
+    "learning_rate",
+    "warmup_learning_rate",
+    "ema",
+)
 RECIPES = {"softmax": "embedding_softmax", "arcface": "embedding_arcface"}
 CASES = ("untrained", "lda", *RECIPES, "scratch")
 FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
@@ -151,7 +152,8 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     recipe = kerasface.training.named_recipe(RECIPES.get(case, RECIPES["softmax"]))
     recipe = recipe.replace(weights=str(options.weights))
     if case == "scratch":
-        recipe = recipe.replace(**SCRATCH)
+        small = kerasface.training.named_recipe("identity_small")
+        recipe = recipe.replace(weights=None, **{key: getattr(small, key) for key in FROM_SMALL})
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder)

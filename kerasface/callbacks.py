@@ -35,6 +35,8 @@ class Curves(keras.callbacks.Callback):
         title: Title of the picture.
         resume: Whether rows of an existing table before the first epoch of this fit are kept;
             otherwise the table starts anew.
+        interval: Least seconds between two pictures, for epochs that are shorter than the
+            drawing; the last one is always drawn.
 
     Raises:
         ValueError: If matplotlib writes no pictures with that suffix.
@@ -50,6 +52,7 @@ class Curves(keras.callbacks.Callback):
         history: str | os.PathLike | None = None,
         title: str | None = None,
         resume: bool = False,
+        interval: float = 0.0,
     ):
         super().__init__()
         self.path = pathlib.Path(path)
@@ -57,12 +60,15 @@ class Curves(keras.callbacks.Callback):
         self.history_path = pathlib.Path(history or self.path.with_name("history.csv"))
         self.title = title
         self.resume = resume
+        self.interval = interval
         self.rows: list[dict] = []
+        self._drawn = (0, 0.0)  # rows, and when
         self._started = 0.0
         self._seconds: float | None = None
 
     def on_train_begin(self, logs=None):
         self.rows = []
+        self._drawn = (0, 0.0)
         if self.resume and self.history_path.exists():
             self.rows = pd.read_csv(self.history_path).to_dict("records")
 
@@ -86,8 +92,18 @@ class Curves(keras.callbacks.Callback):
         history = pd.DataFrame(self.rows)
         with replacing(self.history_path) as part:
             history.to_csv(part, index=False)
+        if not self.interval or time.monotonic() - self._drawn[1] >= self.interval:
+            self._draw()
+
+    def on_train_end(self, logs=None):
+        if self.rows and self._drawn[0] != len(self.rows):
+            self._draw()
+
+    def _draw(self):
+        history = pd.DataFrame(self.rows)
         with replacing(self.path) as part:
             plots.training_curves(history, title=self.title).savefig(part)
+        self._drawn = (len(self.rows), time.monotonic())
 
 
 class _Report(keras.callbacks.Callback):

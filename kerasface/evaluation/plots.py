@@ -469,7 +469,7 @@ def curves_overlay(histories: Mapping[str, pd.DataFrame], *, title: str | None =
             "linewidth": 1.8,
         }
         best = float(history["val_accuracy"].max()) if "val_accuracy" in history else math.nan
-        score = "no accuracy" if math.isnan(best) else f"{best:.2%}"
+        score = "no accuracy" if math.isnan(best) else f"best {best:.2%}"
         for axis, column in zip(panels, ("val_accuracy", "val_loss"), strict=True):
             known = history[history[column].notna()] if column in history else history.head(0)
             epochs = known.get("epoch", pd.Series(dtype=float))

@@ -27,6 +27,7 @@ from kerasface.training.assemble import (
     dtype_policy,
     set_trainable,
 )
+from kerasface.training.discriminant import linear_layer, start_from_discriminant
 from kerasface.training.embedding import EmbeddingTraining, build_head
 from kerasface.training.embedding_judgement import judge_embeddings
 from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
@@ -37,6 +38,9 @@ from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
 from kerasface.training.report import write_report
 from kerasface.training.run import Run
+
+# Seconds. An epoch on cached features takes less time than writing down what came of it.
+CACHED_INTERVAL = 10.0
 
 
 def train(
@@ -96,6 +100,8 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     with dtype_policy(recipe.precision):
         model = build_model(recipe, len(train.names), multi_label=train.multi_label)
+    if recipe.head_start == "lda":
+        linear_layer(model, multi_label=train.multi_label)  # refuses other heads
     given = {"train": train} if validation is None else {"train": train, "validation": validation}
     if goes_on:
         readable = same_images(folder, given)
@@ -274,10 +280,12 @@ def _fit_phases(
     centers = build_head(recipe, train) if recipe.embedding else None
     keeper = Keeper(folder, recipe, model, centers.variables if centers else ())
     done = keeper.epochs_done() if goes_on else 0
+    if recipe.head_start == "lda" and not done:
+        _start_head(model, recipe, train, keeper, features, verbose)
     parts, start, begins = recipe.parts(), 0, True
     for index, part in enumerate(parts):
         end = start + part.total_epochs
-        keeper.begin_phase(index, start, end)
+        keeper.begin_phase(index, start, end, CACHED_INTERVAL if part.cached else 0.0)
         if done < end and not (goes_on and keeper.stopped_early()):
             set_trainable(model, parts[: index + 1])
             backbone, fitted = None, model
@@ -311,6 +319,23 @@ def _fit_phases(
             _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
+
+
+def _start_head(model, recipe, train, keeper, folder, verbose) -> None:
+    """The last layer as the linear discriminant of the training images' features."""
+    backbone, _ = split_model(model)
+    known = extract(
+        backbone,
+        train,
+        folder,
+        image_size=recipe.image_size,
+        batch_size=recipe.batch_size,
+        crop=recipe.crop(training=False),
+        on_unreadable=keeper.note_unreadable,
+        verbose=bool(verbose),
+    )
+    readable = known.weights[0] > 0
+    start_from_discriminant(linear_layer(model), known.values[0][readable], train.labels[readable])
 
 
 def _image_batches(recipe, train, validation, keeper, first_epoch):
@@ -374,6 +399,7 @@ def _fit(
         keeper.folder / run_files.CURVES,
         title=f"{keeper.folder.name}: {recipe.model}",
         resume=first_epoch > 0,
+        interval=CACHED_INTERVAL if part.cached else 0.0,
     )
     average = [keeper.average] if recipe.ema else []
     # Behind the curves, which show the rate of the epoch that ends, and before the checkpoint.

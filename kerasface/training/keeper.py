@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -202,10 +203,22 @@ class Keeper(keras.callbacks.Callback):
         self._start = 0
         self._unreadable: set[str] = set()
         self._export: keras.Model | None = None
+        self._unsaved: list[np.ndarray] | None = None
+        self._interval = 0.0
+        self._saved_at = 0.0
 
-    def begin_phase(self, phase: int, start: int, end: int) -> None:
-        """Tells which phase comes next, from which epoch (counted from 0) to before which."""
+    def begin_phase(self, phase: int, start: int, end: int, interval: float = 0.0) -> None:
+        """Tells which phase comes next.
+
+        Args:
+            phase: Its number.
+            start: Its first epoch, counted from 0.
+            end: The first epoch behind it.
+            interval: Seconds between two epochs that are written, for phases whose epochs are
+                shorter than the writing; the last one always is.
+        """
         self._phase, self._start, self.end = phase, start, end
+        self._interval, self._saved_at = interval, time.monotonic()
 
     def note_unreadable(self, path: str) -> None:
         """Adds a file that broke during the training to the list in the folder."""
@@ -217,9 +230,16 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self._is_kept(Run(self.folder).history):
-            self._save_model()
+            self._unsaved = self.whole.get_weights()
         stops = self.stopped_early()
-        self._save_checkpoint(epoch + 1, ends_phase=stops or epoch + 1 == self.end)
+        ends = stops or epoch + 1 == self.end
+        if ends or time.monotonic() - self._saved_at >= self._interval:
+            # Both together: a resumed run begins with what was best before its checkpoint.
+            if self._unsaved is not None:
+                self._save_model(self._unsaved)
+                self._unsaved = None
+            self._save_checkpoint(epoch + 1, ends_phase=ends)
+            self._saved_at = time.monotonic()
         if stops:
             self.model.stop_training = True
 
@@ -243,7 +263,7 @@ class Keeper(keras.callbacks.Callback):
             return True
         return best_row(history, self.recipe.monitor) == len(history) - 1
 
-    def _save_model(self) -> None:
+    def _save_model(self, weights: list[np.ndarray]) -> None:
         if self._export is None:
             # Always float32, so that a file trained in half precision runs well on CPUs too, and
             # never compiled, so that no optimizer state doubles its size.
@@ -252,7 +272,7 @@ class Keeper(keras.callbacks.Callback):
                 self._export = build_model(
                     self.recipe, len(run.names), multi_label=run.multi_label, empty=True
                 )
-        self._export.set_weights(self.whole.get_weights())
+        self._export.set_weights(weights)
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 

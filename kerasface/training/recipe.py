@@ -13,6 +13,7 @@ from kerasface.pipeline.augment import augmentation
 from kerasface.training.embedding_options import embedding_options, kept_options
 
 CHOICES = {
+    "head_start": ("random", "lda"),
     "optimizer": ("adamw", "adam", "muon", "sgd"),
     "schedule": ("cosine", "constant", "step", "plateau"),
     "precision": ("auto", "float32", "mixed_float16", "mixed_bfloat16"),
@@ -82,6 +83,10 @@ class Recipe:
         architecture: Options of the network, for instance ``{"drop_path": 0.1}``.
         head: Name of the head; None takes the model's own.
         dropout: Dropout of the head; None takes the model's own.
+        head_start: What the last layer begins with: ``"random"`` numbers, or ``"lda"``, the
+            linear discriminant of the features that the backbone has at the beginning, of the
+            training images as they are. With pretrained weights and a head that is one linear
+            layer (``"pool"``).
         weights: What the model begins with: ``"imagenet"``, a file as `kerasface.build` takes it,
             or None for random numbers.
         trainable: ``"all"`` layers, the ``"head"`` alone, or the head and this number of the
@@ -150,6 +155,7 @@ class Recipe:
     architecture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     head: str | None = None
     dropout: float | None = None
+    head_start: str = "random"
     weights: str | None = None
     trainable: str | int = "all"
     train_norms: bool = False

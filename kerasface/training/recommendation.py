@@ -119,7 +119,7 @@ def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation
     recipe = recipe.replace(image_size=size, epochs=epochs, unmixed_epochs=unmixed)
     if size == SMALL_SIZE:
         # Nearly the same feature maps as at 112 px with the usual stem.
-        recipe = recipe.replace(architecture={"stem_stride": 2})
+        recipe = recipe.replace(architecture={"stem_stride": 1})
     return Recommendation(recipe, tuple(reasons))
 
 

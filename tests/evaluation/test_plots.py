@@ -435,7 +435,7 @@ def test_curves_overlay(tmp_path):
     figure = curves_overlay(runs, title="Runs")
     drawn = panels(figure)
     assert list(drawn) == ["validation accuracy", "validation loss"]
-    labels = ["50.00%  _first", "70.00%  second"]
+    labels = ["best 50.00%  _first", "best 70.00%  second"]
     assert legend(figure) == list(drawn["validation accuracy"]) == labels
     assert data(drawn["validation accuracy"][labels[1]]) == ([1, 3], [0.2, 0.7])
     assert data(drawn["validation loss"][labels[0]]) == ([1, 2, 3, 4], [2.1, 1.4, 1.6, 1.7])

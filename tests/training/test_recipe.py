@@ -35,6 +35,7 @@ OTHER = {
     "architecture": {"drop_path": 0.1},
     "head": "pool",
     "dropout": 0.5,
+    "head_start": "lda",
     "weights": "model.keras",
     "trainable": "head",
     "train_norms": True,
@@ -76,6 +77,7 @@ OTHER = {
 }
 # What must hold for a key to be read at all.
 NEEDS = {
+    "head_start": {"head": "pool"},
     "embedding": {"label_smoothing": 0.0},
     "momentum": {"optimizer": "sgd"},
     "unmixed_epochs": {"mixup": 1.0},

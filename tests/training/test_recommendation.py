@@ -60,7 +60,7 @@ def test_many_images(table, gpu, recipe):
 def test_image_size(table, size, few, many):
     small = recommend(table(2600, size=size), gpu=True).recipe
     assert small.image_size == few
-    assert small.architecture["stem_stride"] == {64: 2, 112: 4}[few]
+    assert small.architecture["stem_stride"] == {64: 1, 112: 2}[few]
     assert recommend(table(MANY_IMAGES, size=size), gpu=True).recipe.image_size == many
 
 

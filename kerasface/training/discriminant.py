@@ -1,0 +1,105 @@
+"""The linear discriminant of a backbone's features, for the last layer to begin with."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import scipy.linalg
+import scipy.special
+
+from kerasface.models import heads
+
+# By five folds of 1,101 pictures of 23 celebrities: the same between 0.2 and 0.4, worse beyond.
+SHRINKAGE = 0.3
+FOLDS = 3
+TEMPERATURES = np.geomspace(0.02, 1.0, 30)
+LINEAR_HEAD = ("pool", "dropout", "logits", "output")
+
+
+def linear_layer(model: keras.Model, *, multi_label: bool = False) -> keras.layers.Dense:
+    """The layer that makes the logits, of a model with nothing but pooling before it.
+
+    Args:
+        model: Made by `kerasface.build`.
+        multi_label: Whether its outputs are attributes.
+
+    Raises:
+        ValueError: If the head has other layers, or the outputs are no classes.
+    """
+    layers = [layer.name for layer in model.layers if heads.is_head(layer)]
+    names = [name.removeprefix(heads.HEAD_PREFIX) for name in layers]
+    if multi_label or "logits" not in names or not set(names) <= set(LINEAR_HEAD):
+        kind = "attributes" if multi_label else "classes or an embedding"
+        raise ValueError(
+            "head_start='lda' needs classes and a head that is one linear layer on pooled "
+            f"features. Received: {kind}, and a head of the layers {names}. "
+            "Say head='pool', or head_start='random'."
+        )
+    return model.get_layer(f"{heads.HEAD_PREFIX}logits")
+
+
+def start_from_discriminant(
+    layer: keras.layers.Dense, features: np.ndarray, labels: np.ndarray
+) -> None:
+    """Gives a linear layer the discriminant's weights: the posterior's logits.
+
+    The classes are taken as normal distributions of one covariance, which is shrunk towards that
+    of a sphere (Friedman 1989, "Regularized Discriminant Analysis"). Estimated from few images the
+    posterior is too sure of itself; the logits are multiplied by the factor with which images
+    left out in turn have the smallest log loss.
+
+    Args:
+        layer: ``[features] -> [classes]``, with a bias.
+        features: ``[N, features]``.
+        labels: Classes ``[N]``, below the layer's outputs. A class without images begins as the
+            least probable one.
+    """
+    classes = layer.units
+    features = np.asarray(features, np.float64)
+    folds = _position_in_class(labels) % FOLDS
+    left_out = np.full((len(labels), classes), np.nan)
+    for fold in np.unique(folds):
+        seen = folds != fold
+        if len(np.unique(labels[seen])) > 1:
+            kernel, bias = _discriminant(features[seen], labels[seen], classes)
+            left_out[~seen] = features[~seen] @ kernel + bias
+    told = np.isfinite(left_out).all(axis=1)
+    factor = _temperature(left_out[told], labels[told]) if told.any() else 1.0
+    kernel, bias = _discriminant(features, labels, classes)
+    layer.set_weights([factor * kernel, factor * bias])
+
+
+def _discriminant(features, labels, classes) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel ``[features, classes]`` and bias. Scikit-learn's takes a slow way to the same."""
+    counts = np.bincount(labels, minlength=classes)
+    present = np.flatnonzero(counts)
+    means = np.stack([features[labels == index].mean(axis=0) for index in present])
+    rows = np.searchsorted(present, labels)
+    inner = features - means[rows]
+    covariance = inner.T @ inner / len(labels)
+    variance = max(np.trace(covariance) / len(covariance), 1e-12)  # if all images are one
+    covariance = (1.0 - SHRINKAGE) * covariance
+    covariance[np.diag_indices_from(covariance)] += SHRINKAGE * variance
+    directions = scipy.linalg.solve(covariance, means.T, assume_a="pos")
+    offsets = np.log(counts[present] / len(labels)) - 0.5 * np.sum(means.T * directions, axis=0)
+    kernel, bias = np.zeros((features.shape[1], classes)), np.full(classes, offsets.min())
+    kernel[:, present], bias[present] = directions, offsets
+    return kernel, bias
+
+
+def _position_in_class(labels: np.ndarray) -> np.ndarray:
+    """Which image of its class each one is."""
+    position = np.zeros(len(labels), int)
+    for index in np.unique(labels):
+        rows = labels == index
+        position[rows] = np.arange(rows.sum())
+    return position
+
+
+def _temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    def log_loss(factor):
+        scaled = factor * logits
+        truth = scaled[np.arange(len(labels)), labels]
+        return np.mean(scipy.special.logsumexp(scaled, axis=1) - truth)
+
+    return min(TEMPERATURES, key=log_loss)

@@ -1,0 +1,119 @@
+"""The last layer that begins as the linear discriminant of the features."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.covariance import ShrunkCovariance
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+import kerasface
+from kerasface.models import build
+from kerasface.training.discriminant import SHRINKAGE, linear_layer, start_from_discriminant
+from kerasface.training.recipe import Recipe
+
+SMALL = {"channels": (8,), "blocks_per_stage": (1,), "input_shape": (16, 16, 3)}
+
+
+def people(classes, images, dimensions=12, spread=1.0, seed=0):
+    """Features around a place for each class, in directions that spread differently."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), images)
+    noise = random.normal(size=(len(labels), dimensions)) * np.geomspace(0.2, 3, dimensions)
+    return random.normal(size=(classes, dimensions))[labels] + spread * noise, labels
+
+
+def started(features, labels, classes):
+    layer = keras.layers.Dense(classes)
+    layer.build((None, features.shape[1]))
+    start_from_discriminant(layer, features, labels)
+    return layer
+
+
+def test_directions_are_those_of_scikit_learn():
+    features, labels = people(5, 8)
+    shrunk = ShrunkCovariance(shrinkage=SHRINKAGE)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=shrunk)
+    expected = theirs.fit(features, labels).decision_function(features)
+    logits = started(features, labels, 5)(features).numpy()
+    # Softmax takes no notice of what is added to all.
+    expected -= expected.mean(axis=1, keepdims=True)
+    logits -= logits.mean(axis=1, keepdims=True)
+    factor = np.sum(logits * expected) / np.sum(expected**2)
+    np.testing.assert_allclose(logits, factor * expected, rtol=1e-3, atol=1e-4)
+    assert 0.02 <= factor <= 1.001
+
+
+def test_new_images_are_told_with_the_right_confidence():
+    features, labels = people(10, 200, dimensions=60, spread=3.0)
+    learnt = np.arange(len(labels)) % 20 == 0  # 10 of each class, in 60 dimensions
+    layer = started(features[learnt], labels[learnt], 10)
+    posterior = keras.ops.softmax(layer(features[~learnt])).numpy()
+    right = posterior.argmax(axis=1) == labels[~learnt]
+    assert 0.5 < right.mean() < 0.9
+    assert abs(posterior.max(axis=1).mean() - right.mean()) < 0.08
+    sure = keras.ops.softmax(3 * layer(features[~learnt])).numpy().max(axis=1)
+    assert sure.mean() - right.mean() > 0.08  # as without the factor
+
+
+def test_a_class_without_images_is_the_least_probable():
+    features, labels = people(3, 6)
+    logits = started(features, np.where(labels == 1, 4, labels), 5)(features).numpy()
+    assert set(logits.argmax(axis=1)) == {0, 2, 4}
+
+
+@pytest.mark.parametrize(("classes", "images"), [(2, 5), (4, 1), (2, 1), (3, 2)])
+def test_few_classes_and_few_images(classes, images):
+    features, labels = people(classes, images, spread=0.1)
+    logits = started(features, labels, classes)(features).numpy()
+    assert np.isfinite(logits).all()
+    assert logits.argmax(axis=1).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("head", ["double", "mlp", "cosine"])
+def test_other_heads_are_refused(head):
+    with pytest.raises(ValueError, match=r"Received: .*head.*Say head='pool'"):
+        linear_layer(build("convnext_nano", 4, head=head, **SMALL))
+
+
+def test_embeddings_and_attributes_are_refused():
+    with pytest.raises(ValueError, match="needs classes"):
+        linear_layer(build("convnext_nano", embedding=8, **SMALL))
+    with pytest.raises(ValueError, match="Received: attributes"):
+        linear_layer(build("convnext_nano", 4, head="pool", **SMALL), multi_label=True)
+
+
+def test_a_run_begins_with_it(tables, tmp_path, empty_pictures):
+    train, validation = tables
+    recipe = Recipe(
+        model="convnext_nano",
+        architecture={"channels": [8], "blocks_per_stage": [1]},
+        head="pool",
+        head_start="lda",
+        image_size=16,
+        epochs=1,
+        batch_size=8,
+        optimizer="sgd",
+        learning_rate=0.0,
+        weight_decay=0.0,
+        trainable="head",
+    )
+    options = {"train": train, "validation": validation, "report": False}
+    run = kerasface.train(recipe, out=tmp_path / "run", **options)
+    model = keras.saving.load_model(run.path("model.keras"))
+    backbone = keras.Model(model.input, model.get_layer("head_logits").input)
+    images = np.concatenate(
+        [batch for batch, *_ in kerasface.pipeline.stream(train, image_size=16).as_numpy_iterator()]
+    )
+    features = backbone.predict(images, verbose=0)
+    expected = started(features, train.labels, len(train.names))(features).numpy()
+    found = model.get_layer("head_logits")(features).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.05)  # features in float16
+    again = kerasface.train(recipe, out=tmp_path / "run", resume=True, **options)
+    assert again.metrics["last"] == run.metrics["last"]
+
+
+def test_a_run_with_another_head_is_refused_before_anything_is_written(tables, tmp_path):
+    recipe = Recipe(model="convnext_nano", head="double", head_start="lda", image_size=16, epochs=1)
+    with pytest.raises(ValueError, match="Say head='pool'"):
+        kerasface.train(recipe, train=tables[0], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
