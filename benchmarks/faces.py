@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 
 import kerasface
 from kerasface import faces, images
@@ -89,11 +90,12 @@ def drawn(scenes: int, turns: int, cut: bool, sizes: tuple[int, int]) -> tuple[l
         scene = kerasface.data.draw_scene(faces=4, face_size=sizes, seed=seed)
         image, boxes = scene.image, [face.box for face in scene.faces]
         if cut:
-            # A third of the leftmost face is outside.
-            left, _, width, _ = min(boxes)
+            # A third of the leftmost face is outside, and the others are not there.
+            (left, top, width, height), *others = sorted(boxes)
             edge = round(left + width / 3)
-            boxes = [(box[0] - edge, *box[1:]) for box in boxes if box[0] - edge > -box[2] / 2]
-            image = np.ascontiguousarray(image[:, edge:])
+            end = min([left + 1.5 * width, *(box[0] for box in others)])
+            boxes = [(left - edge, top, width, height)]
+            image = np.ascontiguousarray(image[:, edge : round(max(end, left + width))])
         for _ in range(turns):
             side = image.shape[1]
             boxes = [(b[1], side - b[0] - b[2], b[3], b[2]) for b in boxes]
@@ -104,16 +106,18 @@ def drawn(scenes: int, turns: int, cut: bool, sizes: tuple[int, int]) -> tuple[l
 
 
 def judged(answers: list, truth: list) -> tuple[int, float, float, int]:
-    """Number of true faces, recall, mean overlap of the found, false positives."""
-    best, wrong = [], 0
+    """Number of true faces, recall, mean overlap of the found, false positives; one to one."""
+    hits, wrong = [], 0
     for found_faces, boxes in zip(answers, truth, strict=True):
         overlaps = np.array(
             [[faces.overlap(face.box, box) for box in boxes] for face in found_faces]
         ).reshape(len(found_faces), len(boxes))
-        best.extend(overlaps.max(axis=0, initial=0).tolist())
-        wrong += int((overlaps.max(axis=1, initial=0) < SAME).sum())
-    hits = np.array(best)[np.array(best) >= SAME]
-    return len(best), len(hits) / len(best), float(hits.mean()) if len(hits) else 0.0, wrong
+        pairs = zip(*linear_sum_assignment(-overlaps), strict=True)
+        matched = [overlaps[pair] for pair in pairs if overlaps[pair] >= SAME]
+        hits += matched
+        wrong += len(found_faces) - len(matched)
+    total = sum(map(len, truth))
+    return total, len(hits) / total, float(np.mean(hits)) if hits else 0.0, wrong
 
 
 def speed(data: pathlib.Path, folder: pathlib.Path, options: argparse.Namespace) -> None:
@@ -145,6 +149,8 @@ def killed(data: pathlib.Path, folder: pathlib.Path, options: argparse.Namespace
     for seconds in KILLS_AFTER:
         with subprocess.Popen([*words, str(folder / "killed")]) as process:
             time.sleep(seconds)
+            if process.poll() is not None:
+                sys.exit(f"It was done before {seconds} s: give more photographs.")
             process.kill()
         done = sum(1 for _ in (folder / "killed").rglob("*.jpg"))
         print(f"killed after {seconds} s: {done} crops so far")
@@ -156,6 +162,8 @@ def killed(data: pathlib.Path, folder: pathlib.Path, options: argparse.Namespace
     ]
     equal = filecmp.cmpfiles(folder / "killed", folder / "whole", names[1], shallow=False)
     print(f"same names: {names[0] == names[1]}; equal files: {len(equal[0])} of {len(names[1])}")
+    if names[0] != names[1] or len(equal[0]) != len(names[1]):
+        sys.exit("They differ.")
 
 
 def train(data: pathlib.Path, folder: pathlib.Path, options: argparse.Namespace) -> None:

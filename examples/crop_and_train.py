@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import shutil
 
 import numpy as np
 from PIL import Image
 
 import kerasface
+from kerasface import images
 
 
 def main() -> None:
@@ -46,8 +48,8 @@ def main() -> None:
     print(crops["outcome"].value_counts().to_string())
 
     data = options.out / "data"
-    if not data.exists():
-        kerasface.data.split_folder(options.out / "crops", data, how="link")
+    shutil.rmtree(data, ignore_errors=True)  # links alone
+    kerasface.data.split_folder(options.out / "crops", data, how="link")
     train = kerasface.data.identity_folder(data / "train")
     validation = kerasface.data.identity_folder(data / "validation", names=train.names)
     test = kerasface.data.identity_folder(data / "test", names=train.names)
@@ -68,12 +70,14 @@ def main() -> None:
     accuracy = (answers.to_numpy() == truth).mean()
     print(f"test accuracy {accuracy:.1%} of {len(test)} pictures")
 
-    first = crops[crops["outcome"] == "face"].iloc[0]
-    image = np.asarray(Image.open(photographs / first["file"]).convert("RGB"))
-    found = kerasface.faces.detect([image])[0]
+    # What the detector saw in one photograph, and some crops.
+    first = crops.sort_values("outcome", key=lambda outcome: outcome != "face").iloc[0]
+    image = images.decode((photographs / first["file"]).read_bytes())
+    [found] = kerasface.faces.detect([image])
     Image.fromarray(kerasface.faces.draw_faces(image, found)).save(options.out / "boxes.png")
-    some = [np.asarray(Image.open(options.out / "crops" / name)) for name in crops["crop"][:48]]
-    sheet = kerasface.faces.contact_sheet(some, list(crops["file"][:48]))
+    shown = crops[crops["crop"] != ""].head(48)
+    some = [np.asarray(Image.open(options.out / "crops" / name)) for name in shown["crop"]]
+    sheet = kerasface.faces.contact_sheet(some, list(shown["file"]))
     Image.fromarray(sheet).save(options.out / "crops.png")
     print(f"Look at {options.out / 'boxes.png'} and {options.out / 'crops.png'}")
 

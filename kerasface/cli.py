@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the commands import what they need: help must not wait for 
 USER_ERROR = 2
 INTERRUPTED = 130
 AUTO = "auto"
+SPLIT = 0.1
 VALIDATION_FOLDERS = ("dev", "val", "valid", "validation")
 
 app = typer.Typer(
@@ -292,7 +293,7 @@ def train(
     data: Data,
     out: Out,
     set_: Changes = None,
-    split: Split = 0.1,
+    split: Split = SPLIT,
     resume: Resume = False,
     overwrite: Overwrite = False,
     features: Features = None,
@@ -672,7 +673,7 @@ def _spread_set(words: list[str]) -> list[str]:
 
 
 def _train(
-    recipe, data, out, changes, *, resume, overwrite, split=0.1, features=None, first=None
+    recipe, data, out, changes, *, resume, overwrite, split=SPLIT, features=None, first=None
 ) -> Run:
     from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
@@ -715,6 +716,11 @@ def _tables(
     from kerasface.data.celeba_files import is_celeba
 
     if is_celeba(data):
+        if split != SPLIT:
+            raise ValueError(
+                "A folder of CelebA has a partition of its own. "
+                f"Received: --split {split:g} for {str(data)!r}. Leave it out."
+            )
         return celeba(data, first=first)[:2]
     if first is not None:
         raise ValueError(

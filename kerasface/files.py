@@ -11,6 +11,11 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextlib.contextmanager
 def replacing(
@@ -33,8 +38,10 @@ def replacing(
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    place = path.parent if folder is None else pathlib.Path(folder)
-    part = place / f".{path.stem}.{os.getpid()}.part{path.suffix}"
+    if folder is None:
+        part = path.parent / f".{path.stem}.{os.getpid()}.part{path.suffix}"
+    else:  # short, as the longest names that are allowed leave no room for more
+        part = pathlib.Path(folder) / f".{os.getpid()}.part{path.suffix}"
     try:
         yield part
         os.replace(part, path)
@@ -72,6 +79,41 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike) -> Iterator[None]:
+    """Keeps other processes from entering the same block with the same folder.
+
+    The system lets go of it when the process ends, however it ends. Where there are no such locks
+    (Windows) nothing is kept out.
+
+    Args:
+        folder: An existing folder.
+
+    Raises:
+        ValueError: If another process is in the block.
+
+    Example:
+        >>> with locked("crops"):  # doctest: +SKIP
+        ...     ...
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                "Only one process at a time may write to a folder. "
+                f"Received: {os.fspath(folder)!r}, which another one is writing to. "
+                "Wait for it, or name another folder."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:

@@ -72,8 +72,9 @@ def celeba(
             its own, so ``first`` takes other images there than in the original files.
         attributes: Names in the order wanted, for instance ``["Smiling", "Male"]``, or one name;
             None takes all of the label file in its order.
-        split: ``"official"``, CelebA's own partition in ``list_eval_partition`` (no person is in
-            two parts), or ``"identity"``, a random one by people from ``identity_CelebA``.
+        split: ``"official"``, the partition in ``list_eval_partition`` (in CelebA's own no person
+            is in two parts; where ``identity_CelebA`` is there too, that is looked at), or
+            ``"identity"``, a random one by people from ``identity_CelebA``.
         validation: Share of the images for the validation part of an identity split, in (0, 1),
             reached as nearly as whole people allow; None is 0.1.
         test: The same for the test part.
@@ -95,7 +96,8 @@ def celeba(
 
     Warns:
         UserWarning: If labels have no image, images no labels, or labelled images no place in the
-            partition; with their numbers and the first few names. They are left out.
+            partition; with their numbers and the first few names. They are left out. If a
+            person is in two parts of the partition.
 
     Example:
         >>> train, validation, test = celeba("celeba", attributes="Smiling")  # doctest: +SKIP
@@ -129,6 +131,7 @@ def celeba(
     if split == "official":
         groups.check((values >= 0) & (values <= 2), place[kept], "0, 1 or 2")
         part = values
+        _warn_of_shared_people(root, table.names[kept], part)
     else:
         shares = [0.1 if share is None else share for share in (validation, test)]
         part = group_split(values, (1 - sum(shares), *shares), seed)
@@ -138,6 +141,26 @@ def celeba(
     rows = [kept[part == index] for index in range(3)]
     rows[0] = rows[0][:first]
     return CelebA(*(FaceTable(folder, table.names[row], labels[row], names) for row in rows))
+
+
+def _warn_of_shared_people(root: pathlib.Path, names: np.ndarray, part: np.ndarray) -> None:
+    """Looks whether a partition keeps each person in one part, where people are known."""
+    file = _find(root, PEOPLE)
+    if file is None:
+        return
+    people = _read_rows(file, header=False)
+    place = pd.Index(people.names).get_indexer(pd.Index(names))
+    known = place >= 0
+    pairs = pd.DataFrame({"person": people.values[place[known], 0], "part": part[known]})
+    parts = pairs.groupby("person")["part"].nunique()
+    shared = int((parts > 1).sum())
+    if shared:
+        warnings.warn(
+            f"{shared} of the {len(parts)} people of {file.name} are in two parts or more of the "
+            "partition: figures on them say little about new people. split='identity' draws a "
+            "partition without such",
+            stacklevel=3,
+        )
 
 
 def is_celeba(folder: str | os.PathLike) -> bool:

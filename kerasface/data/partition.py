@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from kerasface import images
 from kerasface.data.duplicates import NEAR_DUPLICATE, near_duplicates
@@ -23,6 +25,8 @@ SIDES = ("train", "validation", "test")
 LEFT_OUT = "skip"
 UNREADABLE = "unreadable"
 TABLE = "split.csv"
+# What `kerasface.faces.crop` leaves beside its crops, and its column of the photographs' hashes.
+CROPS, PHOTOGRAPH = "crops.csv", "photograph_hash"
 
 
 def split_folder(
@@ -41,7 +45,9 @@ def split_folder(
     """Splits every person's images into ``train/``, ``validation/`` and ``test/``.
 
     Pictures that are nearly the same (stored anew, made smaller, a little brighter) all go to
-    one side, else the test would ask for what was learnt by heart. ``target`` appears whole or
+    one side, else the test would ask for what was learnt by heart. Of crops it is also the
+    photographs that count, where ``source`` holds the ``crops.csv`` of `kerasface.faces.crop`:
+    crops of one photograph stored twice differ by a pixel or two. ``target`` appears whole or
     not at all, with ``split.csv``, which tells where every file went.
 
     Args:
@@ -56,7 +62,7 @@ def split_folder(
             (to the absolute path).
         small: Where a person goes who has too few different pictures for all sides: ``"train"``,
             ``"validation"`` or ``"test"``, a side that is made, or ``"skip"``, nowhere; a warning
-            names them.
+            names them. Pictures that they share with people who go elsewhere are left out.
         distance: Bits of 256 that the hashes of nearly equal pictures may differ in
             (`near_duplicates`), 0 or more; None keeps no pictures together.
         progress: Whether a bar is shown while images are read, if standard error is a terminal.
@@ -88,7 +94,8 @@ def split_folder(
     side[readable] = chosen
     frame = pd.DataFrame(
         {
-            "file": table.paths,
+            # An object column: pandas's own strings hold no name that is not UTF-8.
+            "file": pd.Series(table.paths, dtype=object),
             "person": np.asarray(table.names, dtype=object)[labels],
             "side": side,
             "group": group,
@@ -158,9 +165,43 @@ def _groups(
         known = np.stack([value for value in hashes if value is not None])
         # Groups take the number of their first file, which no unreadable one has.
         number = near_duplicates(known, distance)
+        labels = np.asarray(table.labels)[readable]
+        number = _joined(number, _photographs(table.take(readable), labels, distance))
         first = np.unique(number, return_index=True)[1]
         group[readable] = np.flatnonzero(readable)[first][number]
     return readable, group
+
+
+def _photographs(table: FaceTable, labels: np.ndarray, distance: int) -> np.ndarray:
+    """Numbers of the photographs that crops of one person are from, alike for near duplicates."""
+    alone = np.arange(len(table))
+    path = pathlib.Path(table.root, CROPS)
+    if not path.is_file():
+        return alone
+    crops = pd.read_csv(
+        path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+    )
+    if not {"crop", PHOTOGRAPH} <= set(crops):  # another program's
+        return alone
+    marks = dict(zip(crops["crop"], crops[PHOTOGRAPH], strict=True))
+    found = [marks.get(path, "") for path in table.paths]
+    known = np.flatnonzero([bool(mark) for mark in found])
+    if not known.size:
+        return alone
+    hashes = np.stack([np.frombuffer(bytes.fromhex(found[row]), np.uint8) for row in known])
+    number = near_duplicates(hashes, distance)
+    # People of one photograph are different pictures.
+    keys = np.stack([number, labels[known]])
+    alone[known] = len(table) + np.unique(keys, axis=1, return_inverse=True)[1].reshape(-1)
+    return np.unique(alone, return_inverse=True)[1].reshape(-1)
+
+
+def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Groups of what is in one group by either numbering, or by a chain of both."""
+    places = one.max() + 1
+    edges = (np.ones(len(one), bool), (one, places + other))
+    size = places + other.max() + 1
+    return connected_components(coo_array(edges, shape=(size, size)), directed=False)[1][one]
 
 
 def _hash(path: str) -> np.ndarray | None:
@@ -205,6 +246,8 @@ def _choose(
         for label in owners:
             missing[label][best] -= 1
             empty[label][best] = False
+    # Groups take pictures of small people along, who would be on that side with these alone.
+    chosen[np.isin(labels, list(is_small)) & (chosen != small)] = LEFT_OUT
     return chosen, np.array(sorted(is_small), dtype=int)
 
 
@@ -228,6 +271,7 @@ def _write(
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process of the same number that was killed
     part.mkdir()
     try:
         for file, side in zip(frame["file"].tolist(), frame["side"].tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Many files read at once."""
+"""Many files read at once, and the headers of some."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+from PIL import ExifTags, Image
 from tqdm import tqdm
 
 Result = TypeVar("Result")
+SAMPLED_FILES = 200
+TURNED = (5, 6, 7, 8)  # orientations that swap width and height
 
 
 def read_files(
@@ -50,3 +54,25 @@ def read_files(
                 leave=False,
             )
         )
+
+
+def sampled_sizes(paths: Sequence[str], count: int = SAMPLED_FILES) -> np.ndarray:
+    """Width and height of some images, as they are shown; their headers alone are read.
+
+    Args:
+        paths: The files.
+        count: Of how many, spread evenly over the paths.
+
+    Returns:
+        int ``[n, 2]``, n of at most ``count``; files that are no images are left out.
+    """
+    rows = np.linspace(0, len(paths) - 1, min(len(paths), count)).astype(int)
+    sizes = []
+    for row in rows:
+        try:
+            with Image.open(paths[row]) as image:
+                turned = image.getexif().get(ExifTags.Base.Orientation) in TURNED
+                sizes.append(image.size[::-1] if turned else image.size)
+        except (OSError, ValueError):
+            continue
+    return np.array(sizes, int).reshape(-1, 2)

@@ -377,6 +377,7 @@ def prediction_picture(
     probabilities: np.ndarray,
     *,
     thresholds: np.ndarray | None = None,
+    said: np.ndarray | None = None,
     title: str | None = None,
     caption: str | None = None,
 ) -> Figure:
@@ -386,16 +387,18 @@ def prediction_picture(
         image: uint8 RGB ``[height, width, 3]``.
         names: Class or attribute names.
         probabilities: float ``[len(names)]``.
-        thresholds: Of attributes, ``[len(names)]``: a mark on each bar, and bars below theirs
-            are grey. None for classes.
+        thresholds: Of attributes, ``[len(names)]``: a mark on each bar. None for classes.
+        said: Of attributes, bool ``[len(names)]``: which are said; the others' bars are grey.
+            None says those that reach their threshold.
         title: Title of the figure.
         caption: What is said, in words.
 
     Returns:
-        The image and a bar for each of the most probable, at most 5 classes or 20 attributes.
+        The image and a bar for each of the most probable, at most 5 classes or 20 attributes;
+        attributes that are said come first.
 
     Raises:
-        ValueError: If the numbers of names, probabilities and thresholds differ.
+        ValueError: If the numbers of names, probabilities, thresholds and what is said differ.
     """
     probabilities = np.asarray(probabilities, float)
     limits = np.zeros(len(names)) if thresholds is None else np.asarray(thresholds, float)
@@ -404,8 +407,14 @@ def prediction_picture(
             "There must be one probability, and of attributes one threshold, a name. Received: "
             f"{probabilities.shape} and {limits.shape} for {len(names)} names."
         )
+    holds = probabilities >= limits if said is None else np.asarray(said, bool)
+    if holds.shape != (len(names),):
+        raise ValueError(
+            "What is said must be one truth value a name. "
+            f"Received: shape {holds.shape} for {len(names)} names."
+        )
     count = SHOWN_CLASSES if thresholds is None else SHOWN_ATTRIBUTES
-    order = np.argsort(-probabilities, kind="stable")[:count]
+    order = np.lexsort((-probabilities, ~holds))[:count]
     height = max(3.0, 1.3 + 0.24 * len(order))
     figure = Figure(figsize=(8.2, height), layout="constrained", dpi=120)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
@@ -417,7 +426,7 @@ def prediction_picture(
         )
     places = np.arange(len(order))
     values, marks = probabilities[order], limits[order]
-    colors = [TRAIN_COLOR if hit else "#d0cdca" for hit in values >= marks]
+    colors = [TRAIN_COLOR if hit else "#d0cdca" for hit in holds[order]]
     right.barh(places, values, color=colors)
     for place, value in zip(places, values, strict=True):  # beyond 100 %, where no mark reaches
         right.text(1.12, place, f"{value:.0%}", ha="right", va="center", fontsize=8)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ from kerasface.faces import alignment
 from kerasface.faces.detection import Detector, detect, list_detectors, load_detector
 from kerasface.faces.face import LANDMARKS, Face
 from kerasface.faces.workers import spawned
-from kerasface.files import replacing
+from kerasface.files import locked, replacing
 from kerasface.names import suggest
 
 RULES = ("largest", "central", "best", "all")
@@ -33,7 +35,7 @@ TABLE = "crops.csv"
 SETTINGS = "crops.json"
 WORK_FOLDER = ".crops"  # while cropping: what was done, and files that are not whole yet
 JOURNAL = "journal.jsonl"
-FORMAT = 1  # raised when crops change, so that old ones are not mixed with new ones
+FORMAT = 2  # raised when crops change, so that old ones are not mixed with new ones
 BOX_MARGIN = 0.2
 JPEG_QUALITY = 95
 FILES_A_JOB = 8  # a kill loses at most so many a process
@@ -42,7 +44,8 @@ FILES_A_PROCESS = 250  # with fewer, starting another process takes longer than 
 BOX_COLUMNS = ("left", "top", "width", "height")
 POINT_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
 NUMBERS = (*BOX_COLUMNS, "score", *POINT_COLUMNS)
-COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS)
+HASH = "photograph_hash"  # by which `kerasface.data.split_folder` knows the same photograph
+COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS, HASH)
 
 Row = dict[str, str]
 
@@ -103,10 +106,11 @@ def crop(
             ``"centre"`` keeps the square in its middle, ``"copy"`` the whole file.
         suffix: ``".jpg"`` (quality 95) or ``".png"``.
         processes: Processes of one thread each, started anew, which give the same crops
-            whatever their number; None for one a processor where there are files enough. 0
-            starts none, for scripts that do not call from under ``if __name__ == "__main__":``;
-            with other threads the last digit of a box may then differ. None is 0 for a function
-            that cannot be pickled.
+            whatever their number, without a GPU; None for one a processor where there are files
+            enough. 0 starts none, for scripts that do not call from under
+            ``if __name__ == "__main__":``; with other threads the last digit of a box may then
+            differ. None is 0 for a function that cannot be pickled, and for RetinaFace where
+            onnxruntime has a GPU.
         progress: Whether a bar with rate and remaining time is shown, if standard error is a
             terminal.
 
@@ -114,12 +118,14 @@ def crop(
         What ``crops.csv`` holds, one row a crop or file left out, sorted: ``file``, ``face``
         (its number) of ``faces``, ``outcome`` (``face``, ``centre``, ``copied``, ``skipped``,
         ``unreadable``), ``reason``, ``crop`` (its path in ``target``), box and landmarks in
-        pixels of the photograph, to 0.1, and ``score``, to 0.0001.
+        pixels of the photograph, to 0.1, ``score``, to 0.0001, and ``photograph_hash``
+        (`kerasface.images.perceptual_hash`, in hexadecimal).
 
     Raises:
         FileNotFoundError: If ``source`` is no folder.
         ValueError: If an option is unknown or out of range, ``source`` has no image, or
-            ``target`` holds something else, crops of other settings, or lies in ``source``.
+            ``target`` holds something else, crops of other settings or of another folder, or
+            lies in ``source``, or another process writes to it.
 
     Example:
         >>> table = crop("photographs", "crops", size=112, align=True)  # doctest: +SKIP
@@ -143,36 +149,12 @@ def crop(
     plan = _Plan(source, target, int(size), margin, align, rule, without, suffix)
     names = unlabeled_folder(source).paths.tolist()
     _check_outputs(names, plan)
-    _claim(plan, detector, options or {})
-
-    known = _known_rows(target)
-    done = {name for name in names if name in known and _is_done(known[name], target)}
-    # Cut from all files, so that the jobs of a run that goes on are those of an undisturbed one.
-    jobs = [names[start : start + FILES_A_JOB] for start in range(0, len(names), FILES_A_JOB)]
-    jobs = [[name for name in job if name not in done] for job in jobs]
-    jobs = [job for job in jobs if job]
-    work_folder = target / WORK_FOLDER
-    work_folder.mkdir(exist_ok=True)
-    with (
-        open(work_folder / JOURNAL, "a", encoding="utf-8") as journal,
-        tqdm(
-            total=len(names),
-            initial=len(done),
-            desc="cropping",
-            unit=" files",
-            disable=None if progress else True,  # None: where nobody looks
-        ) as bar,
-    ):
-        journal.write("\n")  # ends a line that a kill may have cut
-        for results in _results(plan, detector, dict(options or {}), jobs, processes):
-            for name, rows in results.items():
-                known[name] = rows
-            journal.writelines(json.dumps(rows) + "\n" for rows in results.values())
-            journal.flush()
-            bar.update(len(results))
-    table = _write_table(known, target)
-    shutil.rmtree(work_folder)
-    return table
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"Crops must go to a folder. Received: a file, {target}.")
+    target.mkdir(parents=True, exist_ok=True)
+    with locked(target):
+        _claim(plan, detector, options or {})
+        return _crop_names(names, plan, detector, dict(options or {}), processes, progress)
 
 
 def read_crops(target: str | os.PathLike) -> pd.DataFrame:
@@ -200,6 +182,46 @@ def read_crops(target: str | os.PathLike) -> pd.DataFrame:
     return _typed(_read_rows(path))
 
 
+def _crop_names(
+    names: list[str],
+    plan: _Plan,
+    detector: str | Detector,
+    options: dict,
+    processes: int | None,
+    progress: bool,
+) -> pd.DataFrame:
+    target = plan.target
+    known = _known_rows(target)
+    done = {name for name in names if name in known and _is_done(known[name], target)}
+    # Cut from all files, so that the jobs of a run that goes on are those of an undisturbed one.
+    jobs = [names[start : start + FILES_A_JOB] for start in range(0, len(names), FILES_A_JOB)]
+    jobs = [[name for name in job if name not in done] for job in jobs]
+    jobs = [job for job in jobs if job]
+    work_folder = target / WORK_FOLDER
+    work_folder.mkdir(exist_ok=True)
+    with (
+        open(work_folder / JOURNAL, "a", encoding="utf-8") as journal,
+        tqdm(
+            total=len(names),
+            initial=len(done),
+            desc="cropping",
+            unit=" files",
+            disable=None if progress else True,  # None: where nobody looks
+        ) as bar,
+    ):
+        journal.write("\n")  # ends a line that a kill may have cut
+        for results in _results(plan, detector, options, jobs, processes):
+            known |= results
+            # One line a job, which is done as a whole or not at all.
+            journal.write(json.dumps(results) + "\n")
+            journal.flush()
+            bar.update(len(results))
+    table = _write_table(known, target)
+    # A worker of a run that was killed may be finishing its last job in there.
+    shutil.rmtree(work_folder, ignore_errors=True)
+    return table
+
+
 def _results(
     plan: _Plan,
     detector: str | Detector,
@@ -214,6 +236,8 @@ def _results(
         processes = max(1, min(_processors(), files // FILES_A_PROCESS))
         if not isinstance(detector, str) and (processes == 1 or not _is_portable(detector)):
             processes = 0
+        if detector == "retinaface" and _has_gpu():  # which one process fills
+            processes = 0
     if processes:
         if detector == "retinaface":
             options = {"threads": 1, **options, "weights": _weights(options)}
@@ -226,6 +250,12 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):  # those that this process may use, where that is known
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _has_gpu() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def _weights(options: Mapping) -> str | os.PathLike:
@@ -245,12 +275,13 @@ def _is_portable(detector: Detector) -> bool:
 
 def _make_worker(plan: _Plan, detector: str | Detector, options: dict) -> Callable:
     """What crops in a process of its own, with one thread and without a GPU."""
+    if isinstance(detector, str):  # every process would take all of its memory
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if detector == "mtcnn":  # its sums depend on the number of threads, in their last bits
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.set_visible_devices([], "GPU")  # every process would take all of its memory
     return _make_cropper(plan, detector, options)
 
 
@@ -269,7 +300,9 @@ def _make_cropper(plan: _Plan, detector: str | Detector, options: dict) -> Calla
                 results[name] = [_row(name, "unreadable", reason)]
         answers = detect(list(readable.values()), loaded) if readable else []
         for (name, image), faces in zip(readable.items(), answers, strict=True):
-            results[name] = _crop_image(plan, name, image, [_rounded(face) for face in faces])
+            rows = _crop_image(plan, name, image, [_rounded(face) for face in faces])
+            mark = images.perceptual_hash(image).tobytes().hex()
+            results[name] = [row | {HASH: mark} for row in rows]
         return {name: results[name] for name in names}
 
     return crop_files
@@ -383,6 +416,16 @@ def _check_outputs(names: list[str], plan: _Plan) -> None:
                     "Every photograph must have a crop of its own name. Received: "
                     f"{owners[output]!r} and {name!r}, both to {output!r}. Rename one of them."
                 )
+    if plan.rule == "all" and plan.without == "copy":
+        crops = {_output_name(name, plan, None): name for name in names}
+        for name in names:
+            numbered = re.fullmatch(r"(.+)\.\d+(\.[^./]+)", name)
+            owner = crops.get("".join(numbered.groups())) if numbered else None
+            if owner is not None and owner != name:
+                raise ValueError(
+                    "No photograph that may be copied must be called like a crop of another. "
+                    f"Received: {name!r} beside {owner!r}. Rename it, or say without='centre'."
+                )
 
 
 def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
@@ -392,11 +435,9 @@ def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
     settings |= {f"options.{key}": options[key] for key in sorted(options)}
     settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "rule")}
     settings |= {key: getattr(plan, key) for key in ("without", "suffix")}
+    settings["source"] = os.fspath(plan.source.resolve())
     text = json.dumps(settings, indent=1, default=str)
     path, work_folder = plan.target / SETTINGS, plan.target / WORK_FOLDER
-    if plan.target.exists() and not plan.target.is_dir():
-        raise ValueError(f"Crops must go to a folder. Received: a file, {plan.target}.")
-    plan.target.mkdir(parents=True, exist_ok=True)
     begun = any(entry.name not in (SETTINGS, WORK_FOLDER) for entry in os.scandir(plan.target))
     if path.is_file():
         found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
@@ -438,11 +479,8 @@ def _known_rows(target: pathlib.Path) -> dict[str, list[Row]]:
     journal = target / WORK_FOLDER / JOURNAL
     if journal.is_file():
         for line in journal.read_text(encoding="utf-8").split("\n"):
-            try:
-                rows = json.loads(line)
-            except ValueError:  # a line that a kill has cut: its files are done again
-                continue
-            known[rows[0]["file"]] = rows
+            with contextlib.suppress(ValueError):  # a kill has cut it: its files are done again
+                known |= json.loads(line)
     return known
 
 
@@ -453,7 +491,10 @@ def _is_done(rows: list[Row], target: pathlib.Path) -> bool:
 
 
 def _read_rows(path: pathlib.Path) -> list[Row]:
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    # Objects: pandas's own strings hold no name that is not UTF-8.
+    frame = pd.read_csv(
+        path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+    )
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -461,13 +502,13 @@ def _write_table(known: Mapping[str, list[Row]], target: pathlib.Path) -> pd.Dat
     # Within a file the faces already come in their order.
     rows = [row for name in sorted(known) for row in known[name]]
     with replacing(target / TABLE, folder=target / WORK_FOLDER) as part:
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(
+        pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).to_csv(
             part, index=False, lineterminator="\n", errors="surrogateescape"
         )
     return _typed(rows)
 
 
 def _typed(rows: list[Row]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     numbers = frame[["face", "faces", *NUMBERS]].apply(pd.to_numeric)
     return frame.assign(**numbers)

@@ -243,7 +243,8 @@ def _mapped(face: Face, transform: Callable[[np.ndarray], np.ndarray]) -> Face:
     left, top, width, height = face.box
     corners = transform(np.array([[left, top], [left + width, top + height]]))
     low, high = corners.min(axis=0), corners.max(axis=0)
-    landmarks = None if face.landmarks is None else transform(face.landmarks)
+    # A box names edges of pixels, a landmark the middle of one.
+    landmarks = None if face.landmarks is None else transform(face.landmarks + 0.5) - 0.5
     return Face((*low.tolist(), *(high - low).tolist()), face.score, landmarks)
 
 

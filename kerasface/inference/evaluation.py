@@ -109,13 +109,32 @@ def evaluate(
             "nothing about new ones",
             stacklevel=2,
         )
-    root = table.root if isinstance(data, FaceTable) else pathlib.Path(data).resolve()
-    folder = pathlib.Path(out or run.folder / "evaluation" / (root.name or "images"))
+    chosen_by = [] if _chose_nothing(run) else seen_images(run, table, "validation")
+    if chosen_by:
+        warnings.warn(
+            f"the run's best epoch or thresholds were chosen on {len(chosen_by)} of the "
+            f"{len(table)} images: these figures are better than those on new ones",
+            stacklevel=2,
+        )
+    folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data))
     name = folder.resolve().name
     judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
     words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
     write_report(run, folder / run_files.REPORT, judgement, on=words)
     return cast(Classification | AttributeFigures, judgement.result)
+
+
+def _title(run: Run, data: str | os.PathLike | FaceTable) -> str:
+    """What the figures are of, in a word."""
+    if isinstance(data, FaceTable):
+        return data.root.name or "images"
+    name = pathlib.Path(data).resolve().name or "images"
+    return f"{name}_test" if run.multi_label else name
+
+
+def _chose_nothing(run: Run) -> bool:
+    """Whether the validation images only told how good the run is."""
+    return run.recipe.keep == "last" and not run.path(run_files.THRESHOLDS).is_file()
 
 
 def _labelled(run: Run, data: str | os.PathLike) -> FaceTable:
@@ -124,7 +143,7 @@ def _labelled(run: Run, data: str | os.PathLike) -> FaceTable:
     return identity_folder(data, names=run.names)
 
 
-def seen_images(run: Run, table: FaceTable) -> list[str]:
+def seen_images(run: Run, table: FaceTable, side: str = "train") -> list[str]:
     """Images of a table that a run was trained on, the same files or copies of them.
 
     A run that began with the weights of another was trained on the images of that one too.
@@ -132,11 +151,12 @@ def seen_images(run: Run, table: FaceTable) -> list[str]:
     Args:
         run: Its training images need not be there any more; then only paths are compared.
         table: What is to be judged on.
+        side: ``"validation"`` asks for the images that it was judged by instead.
 
     Returns:
         Their paths, relative, in the table's order.
     """
-    trained = _trained_images(run)
+    trained = _images_of(run, side)
     sizes: dict[int, list[str]] = defaultdict(list)
     for path in trained:
         if os.path.isfile(path):
@@ -144,7 +164,7 @@ def seen_images(run: Run, table: FaceTable) -> list[str]:
     lost = len(trained) - sum(map(len, sizes.values()))
     if lost:
         warnings.warn(
-            f"{lost} of the {len(trained)} images that the run was trained on are not where they "
+            f"{lost} of the {len(trained)} {side} images of the run are not where they "
             "were: copies of them cannot be told from new images",
             stacklevel=3,
         )
@@ -163,15 +183,16 @@ def seen_images(run: Run, table: FaceTable) -> list[str]:
     return seen
 
 
-def _trained_images(run: Run) -> set[str]:
-    """Absolute paths of what a run, and those whose weights it began with, were trained on."""
+def _images_of(run: Run, side: str) -> set[str]:
+    """Absolute paths of one side of a run, and of those whose weights it began with."""
     trained: set[str] = set()
     known: set[pathlib.Path] = set()
     one: Run | None = run
     while one is not None and one.folder.resolve() not in known:
         known.add(one.folder.resolve())
         frame = read_images(one.folder)
-        sides = ["train", "validation"] if one.recipe.train_on_validation else ["train"]
+        both = one.recipe.train_on_validation and side == "train"
+        sides = ["train", "validation"] if both else [side]
         frame = frame[frame["side"].isin(sides) & (frame["format"] != UNKNOWN_FORMAT)]
         roots = json.loads(one.path(ROOTS).read_text(encoding="utf-8"))
         pairs = zip(frame["side"], frame["path"], strict=True)
@@ -197,7 +218,7 @@ def compare(
     Returns:
         One row a run, best first: ``run``, ``model``, ``head``, ``accuracy``, ``accuracy_low``,
         ``accuracy_high`` (95% interval; of attributes their mean at threshold 0.5), of attributes
-        ``f1_macro`` (at the thresholds of each run), ``auc_macro``, ``parameters`` (all of them),
+        ``f1_macro_at_half``, ``auc_macro``, ``parameters`` (all of them),
         ``trainable_parameters``,
         ``epochs``, ``cached_epochs`` (those of them that trained on cached features, which leave
         the backbone out), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
@@ -259,7 +280,8 @@ def _row(name: str, run: Run) -> dict:
         "model": run.recipe.model,
         "head": run.recipe.head or "own",
         **{key: judged[name] for key, name in zip(keys, names, strict=True)},
-        **({"f1_macro": judged["f1_macro"]} if run.multi_label else {}),
+        # At the run's thresholds it would be better than it is: these images chose them.
+        **({f"f1_macro{PLAIN}": judged[f"f1_macro{PLAIN}"]} if run.multi_label else {}),
         "auc_macro": judged["auc_macro"],
         "parameters": run.metrics["parameters"],
         "trainable_parameters": run.metrics["trainable_parameters"],

@@ -62,7 +62,11 @@ def photographs(paths: Sequence[str | os.PathLike], *, once: bool = True) -> Fac
 
 
 def cut_faces(
-    table: FaceTable, folder: pathlib.Path, detector: str | Detector, margin: float
+    table: FaceTable,
+    folder: pathlib.Path,
+    detector: str | Detector,
+    margin: float,
+    height_to_width: float = 1.0,
 ) -> tuple[FaceTable, np.ndarray, np.ndarray]:
     """Finds the faces of photographs and writes each, upright, as a picture of its own.
 
@@ -70,7 +74,9 @@ def cut_faces(
         table: Photographs that can be read.
         folder: An empty folder for the faces.
         detector: As in `kerasface.faces.detect`.
-        margin: As in `kerasface.faces.align`.
+        margin: As in `kerasface.faces.align`, at the nearer sides.
+        height_to_width: Shape of the pictures. A network that learnt squashed pictures is to see
+            squashed ones.
 
     Returns:
         The faces as a table; for each the row of its photograph and its number there from 1, the
@@ -78,6 +84,9 @@ def cut_faces(
         whole with number 0.
     """
     detector = load_detector(detector) if isinstance(detector, str) else detector
+    # The square around the wanted shape, of which the sides are left out afterwards.
+    longer = max(height_to_width, 1 / height_to_width)
+    margin = ((1 + 2 * margin) * longer - 1) / 2
     names, rows, numbers = [], [], []
     for row, path in enumerate(table.full_paths()):
         pixels = images.decode(pathlib.Path(path).read_bytes())
@@ -90,7 +99,8 @@ def cut_faces(
         ]
         for number, crop in enumerate(crops or [pixels], start=1 if crops else 0):
             name = f"{row}_{number}.png"
-            Image.fromarray(crop).save(folder / name)
+            shaped = crop if not number else _middle(crop, height_to_width)
+            Image.fromarray(shaped).save(folder / name)
             names.append(name)
             rows.append(row)
             numbers.append(number)
@@ -105,6 +115,15 @@ def cut_faces(
     return faces_table, np.array(rows), np.array(numbers)
 
 
+def _middle(square: np.ndarray, height_to_width: float) -> np.ndarray:
+    """The middle of a square picture, as large as its shape allows."""
+    side = len(square)
+    height = round(side * min(1.0, height_to_width))
+    width = round(side * min(1.0, 1 / height_to_width))
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.ascontiguousarray(square[top : top + height, left : left + width])
+
+
 def draw_predictions(
     folder: pathlib.Path,
     table: FaceTable,
@@ -113,6 +132,7 @@ def draw_predictions(
     names: Sequence[str],
     probabilities: np.ndarray,
     thresholds: np.ndarray | None,
+    said: np.ndarray | None,
 ) -> None:
     """Writes a picture for each image, with what is said of it beside it.
 
@@ -124,14 +144,22 @@ def draw_predictions(
         names: Class or attribute names.
         probabilities: float ``[N, len(names)]``.
         thresholds: Of attributes ``[len(names)]``, None for classes.
+        said: Of attributes bool ``[N, len(names)]``, None for classes.
     """
-    for path, title, caption, row in zip(
-        table.full_paths(), titles, captions, probabilities, strict=True
+    decisions = [None] * len(table) if said is None else list(said)
+    for path, title, caption, row, decided in zip(
+        table.full_paths(), titles, captions, probabilities, decisions, strict=True
     ):
         picture = Image.fromarray(images.decode(pathlib.Path(path).read_bytes()))
         picture.thumbnail((PICTURE_SIZE, PICTURE_SIZE))
         figure = prediction_picture(
-            np.asarray(picture), names, row, thresholds=thresholds, title=title, caption=caption
+            np.asarray(picture),
+            names,
+            row,
+            thresholds=thresholds,
+            said=decided,
+            title=title,
+            caption=caption,
         )
         # An absolute path is one in the folder.
         with replacing(folder / f"{title.lstrip(os.sep)}.png") as part:

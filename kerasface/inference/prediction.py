@@ -40,8 +40,9 @@ def predict(
         detector: A detector as in `kerasface.faces.detect`: every face that it finds is predicted,
             cut out upright; a photograph without one as a whole, with a warning. None predicts
             the images as they are.
-        margin: What a cut leaves around the face, as in `kerasface.faces.align`. The default is
-            about what CelebA's squares have; a run of other crops wants theirs.
+        margin: What a cut leaves around the face at its nearer sides, as in
+            `kerasface.faces.align`. The default is about what CelebA has; a run of other crops
+            wants theirs. The cut has the shape of the (first) run's training images.
         pictures: Folder for a picture of each image (or face) and what is said of it.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
@@ -72,20 +73,29 @@ def predict(
         titles = table.paths.tolist()
         if detector is not None:
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasface-"))
-            shown, rows, numbers = cut_faces(table, pathlib.Path(place), detector, margin)
+            shape = opened[0].height_to_width
+            shown, rows, numbers = cut_faces(table, pathlib.Path(place), detector, margin, shape)
             frame = frame.iloc[rows].reset_index(drop=True).assign(face=numbers)
             titles = [f"{path} face {n}" for path, n in zip(frame["path"], numbers, strict=True)]
         probabilities = _mean_probabilities(opened, shown, flip, batch_size, verbose)
-        names, thresholds = opened[0].names, None
+        names, thresholds, decided = opened[0].names, None, None
         if opened[0].multi_label:
             thresholds = np.mean([run.thresholds for run in opened], axis=0)
-            said = _said_attributes(names, probabilities, thresholds)
+            decided = decide(probabilities, names, thresholds)
+            said = _said_attributes(names, decided)
         else:
             said = _said_classes(names, probabilities)
         if pictures is not None:
-            captions = said["prediction"].tolist()
-            folder = pathlib.Path(pictures)
-            draw_predictions(folder, shown, titles, captions, names, probabilities, thresholds)
+            draw_predictions(
+                pathlib.Path(pictures),
+                shown,
+                titles,
+                said["prediction"].tolist(),
+                names,
+                probabilities,
+                thresholds,
+                decided,
+            )
     columns = pd.DataFrame(probabilities, columns=[f"p:{name}" for name in names])
     return pd.concat([frame, said, columns], axis=1)
 
@@ -100,8 +110,7 @@ def _said_classes(names, probabilities: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _said_attributes(names, probabilities: np.ndarray, thresholds: np.ndarray) -> pd.DataFrame:
-    said = decide(probabilities, names, thresholds)
+def _said_attributes(names, said: np.ndarray) -> pd.DataFrame:
     words = pd.DataFrame({"prediction": [describe(row, names) for row in said]})
     return pd.concat([words, pd.DataFrame(said.astype(int), columns=list(names))], axis=1)
 

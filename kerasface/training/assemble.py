@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerasface import models
 from kerasface.data.table import FaceTable
+from kerasface.evaluation.attributes import THRESHOLD
 from kerasface.pipeline.streams import steps_per_epoch
 from kerasface.training.losses import build_loss
 from kerasface.training.muon import Muon
@@ -97,7 +98,18 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
 
 def accuracy(table: FaceTable) -> list:
     """The metric of a table's kind under the name ``accuracy``: of attributes their mean."""
-    return [keras.metrics.BinaryAccuracy(name="accuracy")] if table.multi_label else ["accuracy"]
+    if not table.multi_label:
+        return ["accuracy"]
+    return [keras.metrics.MeanMetricWrapper(_attribute_accuracy, name="accuracy")]
+
+
+def _attribute_accuracy(targets, probabilities):
+    """Share of an image's attributes told right; a mixed target counts as the nearer outcome.
+
+    Keras's ``BinaryAccuracy`` asks whether they are equal, which a mixed target never is.
+    """
+    right = keras.ops.equal(targets > THRESHOLD, probabilities > THRESHOLD)
+    return keras.ops.mean(keras.ops.cast(right, "float32"), axis=-1)
 
 
 def build_optimizer(

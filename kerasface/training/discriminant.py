@@ -60,9 +60,11 @@ def start_from_discriminant(
     left_out = np.full((len(labels), classes), np.nan)
     for fold in np.unique(folds):
         seen = folds != fold
-        if len(np.unique(labels[seen])) > 1:
+        # An image of a class that the others do not have says nothing about confidence.
+        asked = ~seen & np.isin(labels, labels[seen])
+        if len(np.unique(labels[seen])) > 1 and asked.any():
             kernel, bias = _discriminant(features[seen], labels[seen], classes)
-            left_out[~seen] = features[~seen] @ kernel + bias
+            left_out[asked] = features[asked] @ kernel + bias
     told = np.isfinite(left_out).all(axis=1)
     factor = _temperature(left_out[told], labels[told]) if told.any() else 1.0
     kernel, bias = _discriminant(features, labels, classes)

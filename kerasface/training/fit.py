@@ -16,6 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from kerasface.callbacks import Curves
+from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
@@ -66,8 +67,9 @@ def train(
             attributes, the thresholds that `kerasface.predict` applies are chosen on them.
         out: The run folder.
         callbacks: Further Keras callbacks.
-        resume: Whether an unfinished run in ``out`` goes on after its last whole epoch. Its
-            recipe must be the same.
+        resume: Whether an unfinished run in ``out`` goes on after its last whole epoch (on
+            cached features: the last one that was written, every ten seconds). Its recipe must
+            be the same.
         overwrite: Whether a run in ``out`` is deleted first.
         features: Folder for cached features (``cache_features``), which several runs may share;
             None is ``features`` in ``out``.
@@ -133,6 +135,11 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
     for name, table in (("train", train), ("validation", validation)):
         if table is not None and table.labels is None:
             raise ValueError(f"`{name}` must be labelled. Received: {table.summary()}.")
+        if table is not None and not len(table):
+            raise ValueError(
+                f"`{name}` must hold images. Received: none of them, in {table.root}. "
+                "Give other ones, or leave the validation out."
+            )
     if validation is not None and validation.multi_label != train.multi_label:
         raise ValueError(
             "`train` and `validation` must both have classes or both attributes. "
@@ -286,7 +293,7 @@ def _fit_phases(
     for index, part in enumerate(parts):
         end = start + part.total_epochs
         keeper.begin_phase(index, start, end, CACHED_INTERVAL if part.cached else 0.0)
-        if done < end and not (goes_on and keeper.stopped_early()):
+        if done < end and not (goes_on and keeper.stopped_early(done)):
             set_trainable(model, parts[: index + 1])
             backbone, fitted = None, model
             if centers is not None:
@@ -411,8 +418,9 @@ def _fit(
         steps_per_epoch=steps,
         shuffle=False,  # the stream shuffles
         validation_data=judged,
-        # The average first: the others are to see the weights that were judged.
-        callbacks=[*average, curves, *plateau, keeper, *callbacks],
+        # The average first: the others are to see the weights that were judged. The keeper last:
+        # it is to know whether one of them stops the training.
+        callbacks=[*average, curves, *plateau, *callbacks, keeper],
         verbose=verbose,
     )
 
@@ -427,6 +435,7 @@ def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
         "last": _plain(history.iloc[-1]),
         "kept": "best" if monitor and recipe.keep == "best" else "last",
         "train_images": len(train),
+        "height_to_width": _shape(train),
         "validation_images": 0 if validation is None else len(validation),
         "attributes" if train.multi_label else "classes": len(train.names),
         "parameters": model.count_params(),
@@ -435,6 +444,12 @@ def _write_metrics(run: Run, recipe: Recipe, train, validation, model) -> None:
         "images_per_second": round(len(train) / seconds, 2),
     }
     _write_text(run.path(run_files.METRICS), json.dumps(metrics, indent=2) + "\n")
+
+
+def _shape(table: FaceTable) -> float:
+    """Median of the images' height over their width, of a sample."""
+    sizes = sampled_sizes(table.full_paths())
+    return round(float(np.median(sizes[:, 1] / sizes[:, 0])), 3) if len(sizes) else 1.0
 
 
 def _plain(row: pd.Series) -> dict:

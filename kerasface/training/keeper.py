@@ -233,7 +233,9 @@ class Keeper(keras.callbacks.Callback):
             self._unsaved = self.whole.get_weights()
         stops = self.stopped_early()
         ends = stops or epoch + 1 == self.end
-        if ends or time.monotonic() - self._saved_at >= self._interval:
+        # Another callback may have stopped it.
+        leaves = ends or self.model.stop_training
+        if leaves or time.monotonic() - self._saved_at >= self._interval:
             # Both together: a resumed run begins with what was best before its checkpoint.
             if self._unsaved is not None:
                 self._save_model(self._unsaved)
@@ -243,17 +245,23 @@ class Keeper(keras.callbacks.Callback):
         if stops:
             self.model.stop_training = True
 
-    def phase_history(self) -> pd.DataFrame:
-        """The rows of the history that belong to the phase."""
+    def phase_history(self, done: int | None = None) -> pd.DataFrame:
+        """The rows of the history that belong to the phase, at most to the epoch ``done``."""
         history = Run(self.folder).history
         if not len(history):
             return history
-        return history[(history["epoch"] > self._start) & (history["epoch"] <= self.end)]
+        end = self.end if done is None else min(done, self.end)
+        return history[(history["epoch"] > self._start) & (history["epoch"] <= end)]
 
-    def stopped_early(self) -> bool:
-        """Whether the phase's best epoch is ``early_stopping`` epochs ago."""
+    def stopped_early(self, done: int | None = None) -> bool:
+        """Whether the phase's best epoch is ``early_stopping`` epochs ago.
+
+        Args:
+            done: The last epoch that a checkpoint holds; the history may know more. None takes
+                all.
+        """
         patience, monitor = self.recipe.early_stopping, self.recipe.monitor
-        history = self.phase_history()
+        history = self.phase_history(done)
         if not patience or monitor not in history or not len(history):
             return False
         return len(history) - 1 - best_row(history, monitor) >= patience

@@ -26,6 +26,50 @@ FIFTEEN_ATTRIBUTES = (
     "Young",
 )
 
+# All of CelebA, in the order of its label file.
+FORTY_ATTRIBUTES = (
+    "5_o_Clock_Shadow",
+    "Arched_Eyebrows",
+    "Attractive",
+    "Bags_Under_Eyes",
+    "Bald",
+    "Bangs",
+    "Big_Lips",
+    "Big_Nose",
+    "Black_Hair",
+    "Blond_Hair",
+    "Blurry",
+    "Brown_Hair",
+    "Bushy_Eyebrows",
+    "Chubby",
+    "Double_Chin",
+    "Eyeglasses",
+    "Goatee",
+    "Gray_Hair",
+    "Heavy_Makeup",
+    "High_Cheekbones",
+    "Male",
+    "Mouth_Slightly_Open",
+    "Mustache",
+    "Narrow_Eyes",
+    "No_Beard",
+    "Oval_Face",
+    "Pale_Skin",
+    "Pointy_Nose",
+    "Receding_Hairline",
+    "Rosy_Cheeks",
+    "Sideburns",
+    "Smiling",
+    "Straight_Hair",
+    "Wavy_Hair",
+    "Wearing_Earrings",
+    "Wearing_Hat",
+    "Wearing_Lipstick",
+    "Wearing_Necklace",
+    "Wearing_Necktie",
+    "Young",
+)
+
 
 def hw2p2() -> Recipe:
     """FaceClassifier on CMU 11-785 F23 HW2P2: 140,000 crops of 7,001 people, about 90%.
@@ -239,7 +283,7 @@ def attributes15() -> Recipe:
 
 def attributes40() -> Recipe:
     """System 5's network and recipe on all forty attributes of CelebA."""
-    return attributes15().replace(attributes=())
+    return attributes15().replace(attributes=FORTY_ATTRIBUTES)
 
 
 def embedding_arcface() -> Recipe:

@@ -7,14 +7,13 @@ import os
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
+from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
 from kerasface.training.recipe import Recipe
 from kerasface.training.recipes import named_recipe
 
 MANY_IMAGES = 20_000
-SAMPLED_FILES = 200
 # What the small recipe was chosen for: 30 epochs of 2,633 images.
 USUAL_VIEWS = 30 * 2633
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 100
@@ -124,21 +123,14 @@ def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation
 
 
 def _median_side(table: FaceTable) -> float:
-    """Median of the shorter sides, in pixels, of up to ``SAMPLED_FILES`` images."""
-    rows = np.linspace(0, len(table) - 1, min(len(table), SAMPLED_FILES)).astype(int)
-    sides = []
-    for path in table.take(rows).full_paths():
-        try:
-            with Image.open(path) as image:  # reads the header alone
-                sides.append(min(image.size))
-        except (OSError, ValueError):  # `train` lists what cannot be read
-            continue
-    if not sides:
+    """Median of the shorter sides, in pixels, of a sample of the images."""
+    sizes = sampled_sizes(table.full_paths())
+    if not len(sizes):
         raise ValueError(
             "The training files must be images. "
-            f"Received: {len(rows)} sampled files of {table.root} of which none is."
+            f"Received: {len(table)} files of {table.root}, and none of a sample is."
         )
-    return float(np.median(sides))
+    return float(np.median(sizes.min(axis=1)))
 
 
 def _largest_fitting(side: float, sizes: tuple[int, ...]) -> int:

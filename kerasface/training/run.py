@@ -85,6 +85,13 @@ class Run:
         return bool(self.recipe.embedding)
 
     @property
+    def height_to_width(self) -> float:
+        """Shape of the pictures that it learnt from: 1 for squares, more for upright ones."""
+        if self.recipe.square_crop or not self.path(METRICS).is_file():
+            return 1.0
+        return self.metrics.get("height_to_width", 1.0)
+
+    @property
     def thresholds(self) -> np.ndarray:
         """From which probability on each attribute is said, ``[attributes]``.
 

@@ -13,7 +13,7 @@ COUNT = 12
 NAMES = [f"{number:06d}.jpg" for number in range(1, COUNT + 1)]
 VALUES = np.random.default_rng(0).integers(0, 2, (COUNT, len(ATTRIBUTES)))
 PARTS = [0, 0, 1, 0, 2, 0, 1, 0, 2, 0, 0, 1]
-PEOPLE = [7, 7, 3, 9040, 3, 7, 5, 5, 2, 1, 1, 8]
+PEOPLE = [7, 7, 5, 9040, 3, 7, 5, 8, 3, 1, 1, 2]  # no one in two parts
 
 
 def spaced(values=VALUES, names=NAMES, *, count=True, title=""):
@@ -232,6 +232,16 @@ def test_identity_split_shares_no_person(make, partition):
         for seed in range(8)
     }
     assert len(others) > 1
+
+
+def test_people_in_two_parts_are_warned_of(make):
+    folder = make()
+    rows = IDENTITIES.split("\n")
+    rows[4] = f"{NAMES[4]} 7"  # of the test part, and three of the training part
+    (folder / "identity_CelebA.txt").write_text("\n".join(rows))
+    with pytest.warns(UserWarning, match="1 of the 7 people of identity_CelebA.txt are in two"):
+        assert_whole(celeba(folder))
+    celeba(folder, split="identity", validation=0.3, test=0.3)  # draws its own
 
 
 def test_identity_split_by_default_takes_a_tenth_each(make):

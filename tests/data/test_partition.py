@@ -121,6 +121,23 @@ def test_one_picture_of_two_people_stays_on_one_side(folder, tmp_path):
         assert (counts(table) > 0).all(axis=None)
 
 
+@pytest.mark.parametrize("small", ["train", "skip"])
+def test_small_people_are_on_no_other_side_with_pictures_of_others(folder, tmp_path, small):
+    names = [f"ann/{v:03}.png" for v in range(0, 20, 2)] + ["NA/000.png", "NA/002.png"]
+    source = copy_tree(folder, tmp_path / "source", names)
+    for name in ("000.png", "002.png"):
+        (source / "NA" / name).write_bytes((source / "ann" / name).read_bytes())
+    seen = set()
+    shares = {"train": 0.2, "validation": 0.6, "test": 0.2}
+    for seed in range(3):
+        with pytest.warns(UserWarning, match="1 of 2 people"):
+            table = split_folder(source, tmp_path / str(seed), seed=seed, small=small, **shares)
+        sides = table.loc[table["person"] == "NA", "side"].tolist()
+        seen |= set(sides)
+        assert set(sides) <= {small, "skip"}
+    assert "skip" in seen
+
+
 @pytest.mark.parametrize("small", ["train", "validation", "test", "skip"])
 def test_small_people_go_where_said_with_a_warning(folder, tmp_path, small):
     names = [f"ann/{v:03}.png" for v in range(0, 20, 2)] + ["NA/000.png", "NA/002.png"]

@@ -14,6 +14,7 @@ from kerasface.evaluation.plots import (
     curves_overlay,
     mistake_captions,
     mistakes_gallery,
+    prediction_picture,
     roc_curves,
     training_curves,
 )
@@ -428,6 +429,45 @@ def test_gallery_without_mistakes(tmp_path):
 def test_gallery_of_unfit_values(image, captions, message):
     with pytest.raises(ValueError, match=message):
         mistakes_gallery([image], captions)
+
+
+def bars(figure):
+    """Name to length and whether it is coloured, from the top."""
+    axis = figure.axes[1]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    return {
+        name: (round(bar.get_width(), 3), bar.get_facecolor()[2] > bar.get_facecolor()[0])
+        for name, bar in zip(names, axis.patches, strict=True)
+    }
+
+
+def test_prediction_of_attributes(tmp_path):
+    names = [f"a{index}" for index in range(30)]
+    probabilities = np.linspace(0.8, 0.2, 30)
+    limits = np.full(30, 0.9)
+    limits[[0, 29]] = 0.1
+    said = probabilities >= limits
+    said[0] = False  # another one of its group is better
+    figure = prediction_picture(
+        np.zeros((8, 8, 3), np.uint8), names, probabilities, thresholds=limits, said=said
+    )
+    drawn = bars(figure)
+    # What is said comes first, however improbable it is, and it alone is coloured.
+    assert list(drawn) == ["a29", *names[:19]]
+    assert [name for name, (_, coloured) in drawn.items() if coloured] == ["a29"]
+    assert drawn["a0"] == (0.8, False)
+    saved(figure, tmp_path)
+
+
+def test_prediction_of_classes(tmp_path):
+    probabilities = np.array([0.1, 0.5, 0.05, 0.2, 0.1, 0.03, 0.02])
+    figure = prediction_picture(np.zeros((8, 8, 3), np.uint8), list("abcdefg"), probabilities)
+    drawn = bars(figure)
+    assert list(drawn) == ["b", "d", "a", "e", "c"]
+    assert all(coloured for _, coloured in drawn.values())
+    saved(figure, tmp_path)
+    with pytest.raises(ValueError, match="one truth value a name"):
+        prediction_picture(np.zeros((8, 8, 3)), list("abcdefg"), probabilities, said=[True])
 
 
 def test_curves_overlay(tmp_path):

@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kerasface.data import draw_scene
+from kerasface.data import draw_scene, split_folder
 from kerasface.faces import Face, align, crop, cut, read_crops
 from kerasface.faces import cropping as module
 from kerasface.faces.alignment import centre_square
 from kerasface.faces.cropping import JOURNAL, NUMBERS, WORK_FOLDER
+from kerasface.files import locked
 
 SIZE = 24
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
@@ -309,6 +310,74 @@ def test_mistaken_settings_that_made_nothing_do_not_stay(crops):
     with pytest.raises(ValueError, match="options of 'retinaface'"):
         crops(detector="retinaface", options={"treshold": 0.5})
     assert len(crops()) == 5
+
+
+def test_crops_of_another_folder_are_not_mixed(crops, tmp_path):
+    crops()
+    other = tmp_path / "others" / "ann"
+    other.mkdir(parents=True)
+    Image.fromarray(photograph(BLOCKS["two"])).save(other / "one.png")
+    before = files(crops.target)
+    with pytest.raises(ValueError, match=r"not mixed. Received: source='.*others'"):
+        crops(source=other.parent)
+    assert files(crops.target) == before
+
+
+def test_another_process_is_kept_out(crops):
+    crops.target.mkdir()
+    with locked(crops.target), pytest.raises(ValueError, match="Only one process at a time"):
+        crops()
+    assert len(crops()) == 5
+
+
+def test_copies_do_not_take_the_names_of_crops(crops, photographs):
+    (photographs / "bob" / "none.png").rename(photographs / "bob" / "a.1.png")
+    Image.fromarray(photograph(BLOCKS["one"])).save(photographs / "bob" / "a.png")
+    with pytest.raises(ValueError, match=r"Received: 'bob/a\.1\.png' beside 'bob/a\.png'"):
+        crops(rule="all", without="copy")
+    assert not crops.target.exists()
+    assert "bob/a.0.png" not in crops(rule="all", without="centre")["crop"].tolist()
+
+
+def test_names_may_be_long_or_no_text(crops, photographs):
+    names = [b"\xe9.png".decode(errors="surrogateescape"), "я" * 120 + ".png"]
+    for name in names:
+        Image.fromarray(photograph(BLOCKS["one"])).save(tmp := photographs / "ann" / "new.png")
+        tmp.rename(photographs / "ann" / name)
+    table = crops()
+    assert len(table) == 7 and (table["outcome"] == "face").sum() == 5
+    assert {f"ann/{name}" for name in names} <= set(read_crops(crops.target)["crop"])
+    assert len(crops(detector=blocks)) == 7  # nothing is left to be done
+
+
+def test_crops_of_one_photograph_stay_on_one_side(crops, photographs, tmp_path):
+    """Found a little elsewhere in a smaller copy, a face gives a crop of another hash."""
+    random = np.random.default_rng(0)
+    for number in range(8):
+        blurred = Image.fromarray(random.integers(0, 200, (6, 10, 3), dtype=np.uint8))
+        picture = np.array(blurred.resize((100, 60), Image.Resampling.BICUBIC))
+        picture[20:50, 30:60, 0] = 230
+        Image.fromarray(picture).save(photographs / "ann" / f"{number}.png")
+        Image.fromarray(np.clip(picture + 2, 0, 255).astype(np.uint8)).save(
+            photographs / "ann" / f"{number} again.png"
+        )
+
+    def elsewhere(images):
+        answers = []
+        for image in images:
+            moved = 9 * int(image[0, 0].sum() % 2)
+            answers.append([Face((10 + moved, 10 + moved, 40, 40), 0.9)])
+        return answers
+
+    crops(detector=elsewhere, size=64)
+    hashes = read_crops(crops.target)["photograph_hash"]
+    assert hashes.str.len().eq(64).sum() == len(hashes) - 1  # one file is broken
+    for seed in range(3):
+        with pytest.warns(UserWarning, match="fewer different pictures"):
+            table = split_folder(crops.target, tmp_path / str(seed), seed=seed)
+        stems = table["file"].str.extract(r"ann/(\d)", expand=False)
+        assert table.groupby(stems)["group"].nunique().tolist() == [1] * 8
+        assert table.groupby(stems)["side"].nunique().tolist() == [1] * 8
 
 
 @pytest.mark.parametrize("entry", ["notes.txt", "ann/one.png", ".hidden"])

@@ -19,7 +19,7 @@ def marks(images):
         if len(rows):
             low = np.array([columns.min(), rows.min()])
             high = np.array([columns.max(), rows.max()]) + 1
-            y, x = np.argwhere(image[..., 2] > 127).mean(axis=0) + 0.5
+            y, x = np.argwhere(image[..., 2] > 127).mean(axis=0)  # of pixels' middles
             spots = np.tile([x, y], (5, 1))
             faces = [Face((*low, *(high - low)), 0.9, spots)]
         answers.append(faces)
@@ -154,10 +154,20 @@ def test_shrunk_photograph_gives_places_in_the_whole_one(named, max_side):
     detector = load_detector("mtcnn", max_side=max_side)
     [[face]] = detect([marked()], detector)
     assert face.box == pytest.approx((20, 10, 60, 30), abs=3)
-    np.testing.assert_allclose(face.landmarks, np.tile([26, 14], (5, 1)), atol=1.5)
+    np.testing.assert_allclose(face.landmarks, np.tile([25.5, 13.5], (5, 1)), atol=1.5)
     if max_side in (None, 100):  # it is not shrunk
         [[whole]] = detect([marked()], marks)
         assert face.box == whole.box
+
+
+def test_landmarks_are_pixel_middles_and_boxes_edges(named):
+    image = np.zeros((80, 128, 3), np.uint8)
+    image[20:60, 40:80, 0] = 255
+    image[40:44, 60:64, 2] = 255  # one pixel of the photograph at a quarter
+    detector = load_detector("mtcnn", max_side=32)
+    [[face]] = detect([image], detector)
+    assert face.box == pytest.approx((40, 20, 40, 40))
+    np.testing.assert_allclose(face.landmarks, np.tile([61.5, 41.5], (5, 1)))
 
 
 def test_photograph_is_shrunk_to_its_largest_side(named, monkeypatch):

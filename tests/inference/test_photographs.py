@@ -1,5 +1,8 @@
 """Predictions of a user's own photographs."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +10,8 @@ from PIL import Image
 import kerasface
 from kerasface.data import draw_scene
 from kerasface.faces import Face
-from kerasface.inference.photographs import photographs
+from kerasface.faces.alignment import align, template
+from kerasface.inference.photographs import FACE_SIZE, cut_faces, photographs
 from kerasface.pipeline.predict import predict_table
 
 NAMES = ["Smiling", "Beard", "Wearing_Hat"]
@@ -118,17 +122,64 @@ def test_the_margin_decides_what_is_seen(attribute_run, photos):
     assert abs(tight["p:Smiling"][0] - wide["p:Smiling"][0]) > 1e-6
 
 
+@pytest.mark.parametrize("height_to_width", [1.0, 218 / 178, 0.8])
+def test_faces_are_cut_in_the_shape_that_was_learnt(photos, tmp_path, height_to_width):
+    folder, scenes = photos
+    (tmp_path / "faces").mkdir()
+    shape = {"margin": 0.2, "height_to_width": height_to_width}
+    table, _, _ = cut_faces(
+        photographs([folder / "me.jpg"]), tmp_path / "faces", detector_of(scenes), **shape
+    )
+    [path] = table.full_paths()
+    pixels = np.asarray(Image.open(path))
+    height, width = pixels.shape[:2]
+    assert height / width == pytest.approx(height_to_width, abs=0.01)
+    assert max(height, width) == FACE_SIZE
+    # The nearer sides are as far from the face as those of a square cut.
+    inner, outer = min(height, width), max(height, width)
+    [eyes] = np.diff(template(outer, ((1.4 * outer / inner) - 1) / 2)[:2, 0])
+    [usual] = np.diff(template(inner, 0.2)[:2, 0])
+    assert eyes == pytest.approx(usual, rel=1e-6)
+    square = align(
+        np.asarray(Image.open(folder / "me.jpg")),
+        scenes[0].faces[0].landmarks,
+        FACE_SIZE,
+        margin=((1.4 * outer / inner) - 1) / 2,
+    )
+    top, left = (FACE_SIZE - height) // 2, (FACE_SIZE - width) // 2
+    expected = square[top : top + height, left : left + width].astype(int)
+    assert np.abs(pixels - expected).mean() < 2
+
+
+def test_the_shape_is_that_of_the_training_images(run, attribute_run):
+    assert run.height_to_width == 1.0
+    assert attribute_run.height_to_width == 1.0  # squares were cut out of them
+    assert attribute_run.metrics["height_to_width"] == pytest.approx(218 / 178, abs=0.01)
+
+
 def test_classes_have_pictures_too(run, photos, tmp_path):
     folder, _ = photos
     kerasface.predict(run, folder, pictures=tmp_path / "pictures")
     assert (tmp_path / "pictures" / "me.jpg.png").stat().st_size > 5000
 
 
-def test_runs_of_attributes_are_averaged_but_not_with_others(attribute_run, run, photos):
+def test_runs_of_attributes_are_averaged_but_not_with_others(attribute_run, run, photos, tmp_path):
     folder, _ = photos
-    one = kerasface.predict(attribute_run, folder)
-    two = kerasface.predict([attribute_run, attribute_run], folder)
-    np.testing.assert_allclose(two["p:Beard"], one["p:Beard"], rtol=1e-6)
+    other = shutil.copytree(attribute_run.folder, tmp_path / "other")
+    model = attribute_run.load_model()
+    bias = model.get_layer("head_logits").bias
+    bias.assign(bias + 2.0)
+    model.save(other / "model.keras")
+    limits = dict.fromkeys(NAMES, 0.9)
+    (other / "thresholds.json").write_text(json.dumps(limits))
+    one, two = (kerasface.predict(each, folder) for each in (attribute_run.folder, other))
+    mean = kerasface.predict([attribute_run, other], folder)
+    columns = [f"p:{name}" for name in NAMES]
+    expected = (one[columns] + two[columns]) / 2
+    assert np.abs(one[columns] - two[columns]).to_numpy().max() > 0.1
+    np.testing.assert_allclose(mean[columns], expected, rtol=1e-5)
+    said = expected.to_numpy() >= (attribute_run.thresholds + 0.9) / 2
+    np.testing.assert_array_equal(mean[NAMES], said)
     with pytest.raises(ValueError, match="same classes or attributes"):
         kerasface.predict([attribute_run, run], folder)
 

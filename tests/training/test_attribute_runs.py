@@ -10,6 +10,7 @@ import pytest
 import kerasface
 from kerasface.data import celeba
 from kerasface.evaluation import attributes
+from kerasface.training.assemble import accuracy
 from kerasface.training.record import read_images
 
 NAMES = ("Smiling", "Beard", "Wearing_Hat")
@@ -78,6 +79,38 @@ def test_thresholds_are_those_of_the_best_f1_on_validation(attribute_run, parts)
     np.testing.assert_allclose(attribute_run.thresholds, chosen, atol=1e-6)
     stored = json.loads(attribute_run.path("thresholds.json").read_text())
     assert tuple(stored) == NAMES
+
+
+def test_thresholds_are_chosen_without_a_report_too(attribute_run, parts, tmp_path):
+    run = again(attribute_run, parts, tmp_path / "run", epochs=1, report=False)
+    labels = parts[1].with_attributes(NAMES).labels
+    chosen = attributes.best_thresholds(labels, run.predict(parts[1]), NAMES)
+    np.testing.assert_allclose(run.thresholds, chosen, atol=1e-6)
+
+
+def test_images_that_chose_the_thresholds_are_warned_of(attribute_run, parts, tmp_path):
+    with pytest.warns(UserWarning, match="thresholds were chosen on .* of the"):
+        kerasface.evaluate(attribute_run, parts[1], out=tmp_path / "validation")
+
+
+def test_the_figures_of_a_folder_are_those_of_its_test_part(attribute_run, celeba_folder, tmp_path):
+    run = shutil.copytree(attribute_run.folder, tmp_path / "run")
+    kerasface.evaluate(run, celeba_folder)
+    assert (run / "evaluation" / f"{celeba_folder.name}_test" / "metrics.json").is_file()
+
+
+def test_mixed_targets_count_as_the_nearer_outcome(parts):
+    [metric] = accuracy(parts[0])
+    targets = np.array([[0.7, 0.2], [1.0, 0.4]], np.float32)
+    said = np.array([[0.9, 0.1], [0.3, 0.2]], np.float32)
+    metric.update_state(targets, said)
+    assert float(metric.result()) == pytest.approx(0.75)
+
+
+def test_an_empty_part_is_refused_before_anything_is_written(attribute_run, parts, tmp_path):
+    with pytest.raises(ValueError, match="`validation` must hold images"):
+        again(attribute_run, (parts[0], parts[1].take([])), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_validation_there_are_no_thresholds(attribute_run, parts, tmp_path):
@@ -166,7 +199,7 @@ def test_comparison(attribute_run, run, parts, tmp_path):
     frame = kerasface.compare([attribute_run, copy], page)
     half = json.loads((copy / "validation" / "metrics.json").read_text())
     assert frame["accuracy"].tolist() == [half["mean_accuracy_at_half"]] * 2
-    assert frame["f1_macro"].tolist() == [half["f1_macro"]] * 2
+    assert frame["f1_macro_at_half"].tolist() == [half["f1_macro_at_half"]] * 2
     assert "bootstrap over the same images" in page.read_text()
     with pytest.raises(ValueError, match="Only runs of classes, or of the same attributes"):
         kerasface.compare([attribute_run, run], page)
