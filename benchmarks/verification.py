@@ -8,11 +8,12 @@ learnt. Judged are all genuine pairs of the strangers and as many impostor pairs
 0, and LFW's own list (``lfw/pairs.txt``, photographs in ``lfw/lfw-deepfunneled``, their middle of
 which ``--centre`` says the share). All embeddings are made with the mirrored image added.
 
-- *untrained*: the pooled features of the ImageNet network;
+- *untrained*: the pooled features of the ImageNet network, *centred*: less those of the 120;
 - *lda*: the linear discriminant of these features, learnt from the 120;
 - *softmax*, *arcface*: recipes ``embedding_softmax`` and ``embedding_arcface`` with the seeds;
 - *scratch*: ``embedding_softmax`` with network, optimizer and 30 epochs of recipe
-  ``identity_small``, from random weights, the first seed.
+  ``identity_small``, from random weights, the first seed;
+- *classifier*: the features before the classes of recipe ``identity_small``, the first seed.
 
 A run that is finished is not trained again. ``results.csv`` holds a row each; ``roc.png`` and
 ``roc_lfw.png`` show the curves.
@@ -27,6 +28,7 @@ import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
+from sklearn.covariance import ShrunkCovariance
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import kerasface
@@ -34,6 +36,7 @@ from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, 
 from kerasface.evaluation import verification
 from kerasface.evaluation.verification_plots import roc_log
 from kerasface.inference.embedding import unit_rows
+from kerasface.training.discriminant import SHRINKAGE
 from kerasface.training.recipe import parse_changes
 
 EVERY = 5
@@ -49,7 +52,9 @@ FROM_SMALL = (
     "ema",
 )
 RECIPES = {"softmax": "embedding_softmax", "arcface": "embedding_arcface"}
-CASES = ("untrained", "lda", *RECIPES, "scratch")
+FIXED = ("untrained", "centred", "lda")
+ONE_SEED = ("scratch", "classifier")
+CASES = (*FIXED, *RECIPES, *ONE_SEED)
 FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
 
 
@@ -118,7 +123,7 @@ def split_people(table: FaceTable) -> tuple[FaceTable, FaceTable]:
 
 def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
     """``(case, seed, function from a table to embeddings)`` one after the other."""
-    if {"untrained", "lda"} & set(options.only):
+    if set(FIXED) & set(options.only):
         shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
         network = kerasface.build(
             "mobilenet_v2", len(known.names), weights=options.weights, input_shape=shape
@@ -130,18 +135,22 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
 
         if "untrained" in options.only:
             yield "untrained", None, untrained
+        features = untrained(known) if {"centred", "lda"} & set(options.only) else None
+        if "centred" in options.only:
+            mean = features.mean(axis=0)
+            yield "centred", None, lambda table: unit_rows(untrained(table) - mean)
         if "lda" in options.only:
             # Shrunk, since there are as many dimensions as pictures.
-            lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto")
-            features = untrained(known)
+            shrunk = ShrunkCovariance(shrinkage=SHRINKAGE)
+            lda = LinearDiscriminantAnalysis(solver="eigen", covariance_estimator=shrunk)
             lda.fit(features, known.labels)
             # Directions from the middle of all people; this solver leaves the mean in.
             middle = lda.transform(features).mean(axis=0)
             yield "lda", None, lambda table: unit_rows(lda.transform(untrained(table)) - middle)
     for case in options.only:
-        if case in ("untrained", "lda"):
+        if case in FIXED:
             continue
-        for seed in options.seeds[:1] if case == "scratch" else options.seeds:
+        for seed in options.seeds[:1] if case in ONE_SEED else options.seeds:
             run = trained(case, seed, options, known, changes)
             yield case, seed, lambda table, run=run: kerasface.embed(run, table, flip=True)
 
@@ -151,8 +160,10 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     folder = options.out / f"{case}_{seed}"
     recipe = kerasface.training.named_recipe(RECIPES.get(case, RECIPES["softmax"]))
     recipe = recipe.replace(weights=str(options.weights))
-    if case == "scratch":
-        small = kerasface.training.named_recipe("identity_small")
+    small = kerasface.training.named_recipe("identity_small")
+    if case == "classifier":
+        recipe = small
+    elif case == "scratch":
         recipe = recipe.replace(weights=None, **{key: getattr(small, key) for key in FROM_SMALL})
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
