@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pathlib
 import sys
 
 import lazy_loader
@@ -12,18 +14,33 @@ def require_tensorflow() -> None:
     """Says that TensorFlow is needed where Keras runs, or would run, on another backend.
 
     Raises:
-        RuntimeError: If ``KERAS_BACKEND`` or the running Keras names another backend.
+        RuntimeError: If the running Keras, ``KERAS_BACKEND`` or Keras's own file of settings
+            names another backend.
     """
     # Asking Keras would import it, and with it the other backend, which may not be installed.
     keras = sys.modules.get("keras")
     running = keras.config.backend() if keras and hasattr(keras, "config") else None
-    backend = running or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    told = running or os.environ.get("KERAS_BACKEND")
+    backend = told or _configured() or "tensorflow"
     if backend != "tensorflow":
+        source = f"KERAS_BACKEND={backend!r}" if told else f"{backend!r} in {_settings()}"
         raise RuntimeError(
-            "kerasface runs on Keras's TensorFlow backend. "
-            f"Received: KERAS_BACKEND={backend!r}. Unset it, or set KERAS_BACKEND=tensorflow "
-            "before Python starts."
+            f"kerasface runs on Keras's TensorFlow backend. Received: {source}. "
+            "Set KERAS_BACKEND=tensorflow before Python starts."
         )
+
+
+def _settings() -> pathlib.Path:
+    home = os.environ.get("KERAS_HOME")
+    return (pathlib.Path(home) if home else pathlib.Path.home() / ".keras") / "keras.json"
+
+
+def _configured() -> str | None:
+    """The backend of Keras's file of settings, where it has one."""
+    try:
+        return json.loads(_settings().read_text(encoding="utf-8")).get("backend")
+    except (OSError, ValueError, AttributeError, RuntimeError):  # none, or none that Keras reads
+        return None
 
 
 def attach(package: str, **attributes):

@@ -103,7 +103,7 @@ class Curves(keras.callbacks.Callback):
         history = pd.DataFrame(self.rows)
         with replacing(self.path) as part:
             plots.training_curves(history, title=self.title).savefig(part)
-        self._drawn = (len(self.rows), time.monotonic())
+        self._drawn = (len(self.rows), time.monotonic() if self.interval else 0.0)
 
 
 class _Report(keras.callbacks.Callback):
@@ -143,6 +143,7 @@ class _Drawing(_Report):
         *,
         every: int = 0,
         batch_size: int = 64,
+        crop: str | None = None,
     ):
         super().__init__(table, every)
         if table.labels is None or table.multi_label:
@@ -151,11 +152,12 @@ class _Drawing(_Report):
             )
         self.path = pathlib.Path(path)
         self.batch_size = batch_size
+        self.crop = crop
         plots.check_format(self.path)
 
     def report(self, title: str | None) -> None:
         """Predicts with the model's weights as they are and writes the picture."""
-        outputs = predict_table(self.model, self.table, batch_size=self.batch_size)
+        outputs = predict_table(self.model, self.table, batch_size=self.batch_size, crop=self.crop)
         with replacing(self.path) as part:
             self.figure(np.asarray(self.table.labels), outputs, title).savefig(part)
 
@@ -171,6 +173,7 @@ class ConfusionMatrix(_Drawing):
         path: The picture, for instance ``"confusion.png"``.
         every: Epochs between two drawings; 0 draws at the end of the training alone.
         batch_size: Images a step.
+        crop: As in `kerasface.pipeline.stream`, what the model learnt from.
 
     Raises:
         ValueError: If the table has no class an image, or matplotlib writes no such picture; when
@@ -196,6 +199,7 @@ class RocCurves(_Drawing):
         path: The picture, for instance ``"roc.png"``.
         every: Epochs between two drawings; 0 draws at the end of the training alone.
         batch_size: Images a step.
+        crop: As in `kerasface.pipeline.stream`, what the model learnt from.
 
     Raises:
         ValueError: If the table has no class an image, or matplotlib writes no such picture;
@@ -298,6 +302,7 @@ class Submission(keras.callbacks.Callback):
             (smallest for a loss, largest otherwise). None takes the last epoch's.
         flip: Whether the outputs for the mirrored images are averaged in.
         batch_size: Images a step.
+        crop: As in `kerasface.pipeline.stream`, what the model learnt from.
 
     Raises:
         ValueError: If ids and files do not match (the first few are named); when the training
@@ -321,6 +326,7 @@ class Submission(keras.callbacks.Callback):
         best: str | None = None,
         flip: bool = False,
         batch_size: int = 64,
+        crop: str | None = None,
     ):
         super().__init__()
         self.table = test if isinstance(test, FaceTable) else unlabeled_folder(test)
@@ -331,6 +337,7 @@ class Submission(keras.callbacks.Callback):
         self.best = best
         self.flip = flip
         self.batch_size = batch_size
+        self.crop = crop
         self._best_value: float | None = None
         self._best_weights: list[np.ndarray] | None = None
         self._frame(np.zeros(len(self.table), int))
@@ -369,7 +376,11 @@ class Submission(keras.callbacks.Callback):
             self.model.set_weights(self._best_weights)
         try:
             outputs = predict_table(
-                self.model, self.table, batch_size=self.batch_size, flip=self.flip
+                self.model,
+                self.table,
+                batch_size=self.batch_size,
+                crop=self.crop,
+                flip=self.flip,
             )
         finally:
             self.model.set_weights(last)

@@ -656,6 +656,16 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"kerasface: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(USER_ERROR)
+    except Exception as error:
+        # TensorFlow's, which is not imported here.
+        if debug or type(error).__name__ not in ("MemoryError", "ResourceExhaustedError"):
+            raise
+        print(
+            "kerasface: There was not enough memory for a step. Make the batches smaller, for "
+            "instance --set batch_size=16 accumulate_steps=4, or --set image_size=112.",
+            file=sys.stderr,
+        )
+        sys.exit(USER_ERROR)
 
 
 def _spread_set(words: list[str]) -> list[str]:
@@ -675,9 +685,16 @@ def _spread_set(words: list[str]) -> list[str]:
 def _train(
     recipe, data, out, changes, *, resume, overwrite, split=SPLIT, features=None, first=None
 ) -> Run:
+    from kerasface.data.celeba_files import is_celeba
     from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
 
+    inside = _people_root(data) in (out.resolve(), *out.resolve().parents)
+    if inside and not is_celeba(data):
+        raise ValueError(
+            "A run must lie outside the folder of people, for it would be taken for one. "
+            f"Received: --out {str(out)!r}, in {str(data)!r}. Name another folder."
+        )
     with _told_warnings():
         table, validation = _tables(data, split, first)
     print(f"train       {table.summary()}")
@@ -685,17 +702,18 @@ def _train(
         print(f"validation  {validation.summary()}")
     if recipe == AUTO:
         recipe = _chosen_recipe(table, out, resume)
-    return train_run(
-        recipe,
-        train=table,
-        validation=validation,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        features=features,
-        verbose=_verbose(),
-        **parse_changes(changes or []),
-    )
+    with _told_warnings():
+        return train_run(
+            recipe,
+            train=table,
+            validation=validation,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            features=features,
+            verbose=_verbose(),
+            **parse_changes(changes or []),
+        )
 
 
 def _chosen_recipe(table: FaceTable, out: pathlib.Path, resume: bool) -> Recipe:
@@ -707,6 +725,11 @@ def _chosen_recipe(table: FaceTable, out: pathlib.Path, resume: bool) -> Recipe:
     recommendation = recommend(table)
     print(f"Chosen:\n{recommendation}")
     return recommendation.recipe
+
+
+def _people_root(data: pathlib.Path) -> pathlib.Path:
+    """The folder that has the people's folders in it."""
+    return (data / "train" if (data / "train").is_dir() else data).resolve()
 
 
 def _tables(
@@ -805,11 +828,14 @@ def _print_metrics(metrics: dict[str, float | int]) -> None:
 @contextlib.contextmanager
 def _told_warnings() -> Iterator[None]:
     """Warnings for the user as one line each, without the place in the code."""
-    with warnings.catch_warnings(record=True) as caught:
+
+    def tell(message, category, *place, **more):
+        print(f"Warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = tell
         yield
-    for warning in caught:
-        print(f"Warning: {warning.message}", file=sys.stderr)
 
 
 def _verbose() -> int:

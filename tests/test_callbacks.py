@@ -302,7 +302,7 @@ def test_submission_of_a_table_in_its_order(noise, tmp_path, monkeypatch):
     paths = ["0007.png", "0002.png", "0009.png"]
     submission = Submission(FaceTable(noise[0], paths), tmp_path / "submission.csv", batch_size=7)
     fit(classifier(), callbacks=[submission])
-    assert calls == [(paths, {"batch_size": 7, "flip": False})]
+    assert calls == [(paths, {"batch_size": 7, "crop": None, "flip": False})]
     frame = pd.read_csv(tmp_path / "submission.csv")
     assert frame.to_dict("list") == {"id": paths, "label": [3, 0, 2]}
 
@@ -390,3 +390,22 @@ def test_a_model_with_other_outputs_is_refused_before_the_training(
     report.set_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
     with pytest.raises(ValueError, match=f"Received: 2 outputs for {len(table.names)}"):
         report.on_train_begin()
+
+
+@pytest.mark.parametrize("make", [ConfusionMatrix, Submission])
+def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch, make):
+    folder, _ = noise
+    seen = []
+
+    def note(model, table, *, crop=None, **options):
+        seen.append(crop)
+        return predict_table(model, table, crop=crop, **options)
+
+    monkeypatch.setattr("kerasface.callbacks.predict_table", note)
+    images = folder
+    if make is ConfusionMatrix:
+        paths = sorted(path.name for path in folder.iterdir())
+        images = FaceTable(folder, paths, np.arange(12) % 4, NAMES)
+    path = tmp_path / ("a.csv" if make is Submission else "a.png")
+    fit(classifier(), callbacks=[make(images, path, crop="center_square"), make(images, path)])
+    assert seen == ["center_square", None]

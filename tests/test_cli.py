@@ -145,6 +145,35 @@ def test_models(shell):
         assert spec["description"] in rows[name]
 
 
+def test_a_run_in_the_folder_of_people_is_refused(faces, capsys):
+    words = ["train", "demo", "--data", str(faces / "train")]
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*words, "--out", str(faces / "train" / "run")])
+    assert caught.value.code == 2
+    assert "it would be taken for one" in capsys.readouterr().err
+    assert not (faces / "train" / "run").exists()
+
+
+def test_celeba_is_not_split_anew(celeba_folder, tmp_path, capsys):
+    words = ["train", "smiling", "--data", str(celeba_folder), "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*words, "--split", "0.2"])
+    assert caught.value.code == 2
+    assert "a partition of its own. Received: --split 0.2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ResourceExhaustedError", "MemoryError"])
+def test_too_little_memory_is_told_in_a_line(monkeypatch, capsys, name):
+    kind = type(name, (Exception,), {})
+    monkeypatch.setattr(cli, "app", lambda words: (_ for _ in ()).throw(kind("OOM when ...")))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train"])
+    assert caught.value.code == 2
+    assert "--set batch_size=16" in capsys.readouterr().err
+    with pytest.raises(kind):
+        cli.main(["train", "--debug"])
+
+
 def test_set_takes_several_pairs(shell, faces, tmp_path, trainings):
     code, _, err = shell(
         "train", "--set", "epochs=3", "batch_size=8", "hw2p2", "--data", faces,

@@ -287,3 +287,20 @@ def test_named_tensorflow_backend_is_accepted(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(RuntimeError, match="KERAS_BACKEND='torch'"):
         backend.require_tensorflow()
+
+
+def test_backend_of_the_settings_file(monkeypatch, tmp_path):
+    from kerasface import backend
+
+    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    backend.require_tensorflow()  # there is no file
+    for text in ('{"backend": "tensorflow"}', "{}", "no json", "[]"):
+        (tmp_path / "keras.json").write_text(text)
+        backend.require_tensorflow()
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    with pytest.raises(RuntimeError, match=r"Received: 'jax' in .*keras\.json"):
+        backend.require_tensorflow()
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    backend.require_tensorflow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import warnings
 
 import numpy as np
 
@@ -28,7 +29,10 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
     Raises:
         FileNotFoundError: If the folder does not exist.
         ValueError: If it holds no subfolder with images, fewer than two people (unless ``names``
-            says which), or a person who is not among ``names``.
+            says which), a person who is not among ``names``, or a name that is not UTF-8.
+
+    Warns:
+        UserWarning: If subfolders hold no image; they are no class.
 
     Example:
         >>> table = identity_folder("data/train")  # doctest: +SKIP
@@ -57,6 +61,14 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
             f"Received: {root} with {unknown[:5]}, not among the {len(names)} names. "
             "Is it the folder of other people?"
         )
+    _check_encoding(root, [path for name in people for path in images_of[name]])
+    empty = sorted(set(found) - set(people))
+    if empty:
+        warnings.warn(
+            f"{len(empty)} of the {len(found)} subfolders of {root} hold no image "
+            f"({', '.join(sorted(images.EXTENSIONS))}) and are no class, for instance {empty[:3]}",
+            stacklevel=2,
+        )
     index = {name: label for label, name in enumerate(names)}
     paths = [path for name in people for path in images_of[name]]
     labels = np.repeat([index[name] for name in people], [len(images_of[name]) for name in people])
@@ -84,6 +96,17 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
             f"({', '.join(sorted(images.EXTENSIONS))}). Received: {root}."
         )
     return FaceTable(root, np.array(paths, dtype=object))
+
+
+def _check_encoding(root: pathlib.Path, paths: list[str]) -> None:
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                "Names of people and their images must be UTF-8, for they are written down. "
+                f"Received: {path!r} in {root}. Rename it."
+            ) from error
 
 
 def _existing_folder(folder: str | os.PathLike) -> pathlib.Path:

@@ -74,7 +74,7 @@ def convnext_features(
 
 def _check_options(stem, patch_size, block) -> None:
     for name, value, known in (("stem", stem, STEMS), ("block", block, BLOCKS)):
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             raise ValueError(
                 f"`{name}` must be one of {sorted(known)}. Received: {name}={value!r}."
             )

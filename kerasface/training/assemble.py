@@ -129,7 +129,8 @@ def build_optimizer(
         "learning_rate": _schedule(recipe, steps),
         "weight_decay": recipe.weight_decay,
         "use_ema": recipe.ema > 0,
-        "ema_momentum": recipe.ema or 0.99,
+        # Keras averages after every batch, also while gradients are only accumulated.
+        "ema_momentum": recipe.ema ** (1 / recipe.accumulate_steps) or 0.99,
         "gradient_accumulation_steps": (
             recipe.accumulate_steps if recipe.accumulate_steps > 1 else None
         ),

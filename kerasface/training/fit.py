@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import shutil
+import warnings
 from collections.abc import Sequence
 
 import keras
@@ -17,8 +18,8 @@ import tensorflow as tf
 
 from kerasface.callbacks import Curves
 from kerasface.data.reading import sampled_sizes
-from kerasface.data.table import FaceTable, check
-from kerasface.files import replacing
+from kerasface.data.table import CheckReport, FaceTable, check
+from kerasface.files import new_folder, replacing
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.training import run as run_files
 from kerasface.training.assemble import (
@@ -227,19 +228,18 @@ def _check_folder(
 
 
 def _begin(folder, recipe, given, readable, unreadable, overwrite) -> None:
-    """Writes what a run holds before its first epoch."""
+    """Makes the run's folder, with all that it holds before its first epoch."""
     train = given["train"]
-    if overwrite and folder.exists():
-        shutil.rmtree(folder)
-    with replacing(folder / run_files.UNREADABLE) as part:
-        unreadable.to_csv(part, index=False)
     names = json.dumps(list(train.names), ensure_ascii=False, indent=0)
-    file = run_files.ATTRIBUTES if train.multi_label else run_files.CLASSES
-    _write_text(folder / file, names)
-    write_images(folder, given, readable)
-    _write_text(folder / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
-    # Last, since it is what makes the folder a run.
-    _write_text(folder / run_files.RECIPE, recipe.to_json())
+    with new_folder(folder) as part:
+        unreadable.to_csv(part / run_files.UNREADABLE, index=False)
+        file = run_files.ATTRIBUTES if train.multi_label else run_files.CLASSES
+        _write_text(part / file, names)
+        write_images(part, given, readable)
+        _write_text(part / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+        _write_text(part / run_files.RECIPE, recipe.to_json())
+        if overwrite and folder.exists():
+            shutil.rmtree(folder)
 
 
 def _environment() -> dict:
@@ -260,11 +260,28 @@ def _check_files(recipe, given, progress) -> tuple[dict[str, FaceTable], pd.Data
         side: check(table, max_unreadable=recipe.max_unreadable, progress=progress)
         for side, table in given.items()
     }
+    for side, report in reports.items():
+        _warn_of_losses(side, given[side], report)
     unreadable = pd.concat(
         [report.unreadable.assign(root=os.fspath(report.table.root)) for report in reports.values()]
     )
     tables = {side: report.table for side, report in reports.items()}
     return tables, unreadable[["root", "path", "reason"]]
+
+
+def _warn_of_losses(side: str, table: FaceTable, report: CheckReport) -> None:
+    """Tells of files that cannot be read, and of classes that have no others."""
+    if not len(report.unreadable):
+        return
+    text = (
+        f"{len(report.unreadable)} of the {len(table)} images of `{side}` cannot be read and are "
+        f"left out, for instance {report.unreadable['path'].head(3).tolist()}"
+    )
+    if not table.multi_label:
+        emptied = table.counts().index[(table.counts() > 0) & (report.table.counts() == 0)]
+        if len(emptied):
+            text += f"; {len(emptied)} classes have none left: {emptied[:3].tolist()}"
+    warnings.warn(text, stacklevel=4)
 
 
 def _join(train: FaceTable, validation: FaceTable) -> FaceTable:
@@ -324,6 +341,8 @@ def _fit_phases(
             begins = False
             steps = steps_per_epoch(train, recipe.batch_size)
             _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
+            if fitted.stop_training and not keeper.stopped_early():
+                break  # a user's callback ends the training, not the phase
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
 
@@ -418,9 +437,8 @@ def _fit(
         steps_per_epoch=steps,
         shuffle=False,  # the stream shuffles
         validation_data=judged,
-        # The average first: the others are to see the weights that were judged. The keeper last:
-        # it is to know whether one of them stops the training.
-        callbacks=[*average, curves, *plateau, *callbacks, keeper],
+        # The average first: the others are to see the weights that were judged.
+        callbacks=[*average, curves, *plateau, keeper, *callbacks],
         verbose=verbose,
     )
 

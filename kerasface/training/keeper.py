@@ -204,6 +204,9 @@ class Keeper(keras.callbacks.Callback):
         self._unreadable: set[str] = set()
         self._export: keras.Model | None = None
         self._unsaved: list[np.ndarray] | None = None
+        # The epochs that are done, and the weights that go on where their average is in place.
+        self._unwritten: tuple[int, list[np.ndarray] | None] | None = None
+        self._batches = 0
         self._interval = 0.0
         self._saved_at = 0.0
 
@@ -228,22 +231,41 @@ class Keeper(keras.callbacks.Callback):
                 row = pd.DataFrame([["", path, "broke during the training"]])
                 row.to_csv(file, header=False, index=False)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches += 1
+
     def on_epoch_end(self, epoch, logs=None):
         if self._is_kept(Run(self.folder).history):
             self._unsaved = self.whole.get_weights()
         stops = self.stopped_early()
         ends = stops or epoch + 1 == self.end
-        # Another callback may have stopped it.
-        leaves = ends or self.model.stop_training
-        if leaves or time.monotonic() - self._saved_at >= self._interval:
-            # Both together: a resumed run begins with what was best before its checkpoint.
-            if self._unsaved is not None:
-                self._save_model(self._unsaved)
-                self._unsaved = None
-            self._save_checkpoint(epoch + 1, ends_phase=ends)
-            self._saved_at = time.monotonic()
+        # An epoch that another callback broke off is done again by a run that goes on.
+        if self._batches >= ((self.params or {}).get("steps") or 0):
+            raw = self.average.raw if self.recipe.ema and not ends else None
+            self._unwritten = (epoch + 1, raw)
+        if ends or time.monotonic() - self._saved_at >= self._interval:
+            self._write()
         if stops:
             self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self._write()  # another callback may have ended it between two
+
+    def _write(self) -> None:
+        """The kept weights and the checkpoint, as far as they are not on disk.
+
+        Both together: a resumed run begins with what was best before its checkpoint.
+        """
+        if self._unsaved is not None:
+            self._save_model(self._unsaved)
+            self._unsaved = None
+        if self._unwritten is not None:
+            self._save_checkpoint(*self._unwritten)
+            self._unwritten = None
+        self._saved_at = time.monotonic()
 
     def phase_history(self, done: int | None = None) -> pd.DataFrame:
         """The rows of the history that belong to the phase, at most to the epoch ``done``."""
@@ -284,12 +306,12 @@ class Keeper(keras.callbacks.Callback):
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 
-    def _save_checkpoint(self, epochs: int, ends_phase: bool) -> None:
+    def _save_checkpoint(self, epochs: int, raw: list[np.ndarray] | None) -> None:
         state = {id(variable): variable for variable in self._variables()}
-        if self.recipe.ema and not ends_phase:
+        if raw is not None:
             # Their places hold the averages now; the next epoch goes on with the weights.
-            raws = zip(self.model.trainable_variables, self.average.raw, strict=True)
-            state |= {id(variable): raw for variable, raw in raws}
+            raws = zip(self.model.trainable_variables, raw, strict=True)
+            state |= {id(variable): value for variable, value in raws}
         values: dict[str, Any] = {
             "epochs": np.asarray(epochs),
             "phase": np.asarray(self._phase),

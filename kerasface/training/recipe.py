@@ -201,7 +201,11 @@ class Recipe:
             if names is None or isinstance(names, str):
                 object.__setattr__(self, name, (names,) if names else ())
         for field in dataclasses.fields(self):
-            _check_type(field.name, getattr(self, field.name))
+            value = getattr(self, field.name)
+            _check_type(field.name, value)
+            # Keras makes whole rates of a schedule that is given whole numbers.
+            if isinstance(value, int) and field.type in ("float", "float | None"):
+                object.__setattr__(self, field.name, float(value))
         # Through JSON, as a run reads it back: a tuple becomes a list.
         architecture = json.loads(json.dumps(dict(self.architecture)))
         object.__setattr__(self, "architecture", architecture)

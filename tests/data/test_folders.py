@@ -75,10 +75,18 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
     make(tmp_path, *sound, "ann/.g.jpg", "ann/.thumbs/h.jpg", ".cache/i.jpg", "j.jpg")
     make(tmp_path, "ann/notes.txt", "ann/jpg", "ann/k.jpg.part", "bob/Thumbs.db", "empty/l.csv")
     (tmp_path / "bob" / "folder.jpg").mkdir()
-    table = identity_folder(tmp_path)
+    with pytest.warns(UserWarning, match=r"1 of the 3 subfolders .* no class, .*\['empty'\]"):
+        table = identity_folder(tmp_path)
     assert list(table.paths) == sound
     assert table.names == ("ann", "bob")
     assert list(unlabeled_folder(tmp_path).paths) == [*sound, "j.jpg"]
+
+
+@pytest.mark.parametrize("name", ["ann/\udce9.jpg", "\udce9/1.jpg"])
+def test_names_that_cannot_be_written_down_are_refused(tmp_path, name):
+    make(tmp_path, "ann/1.jpg", "bob/1.jpg", name)
+    with pytest.raises(ValueError, match=r"must be UTF-8.*udce9.*Rename it"):
+        identity_folder(tmp_path)
 
 
 def test_given_names_number_a_validation_folder_like_training(tmp_path):

@@ -186,6 +186,42 @@ def test_as_many_pictures_of_an_image_are_kept_as_the_recipe_says(tables, tmp_pa
     assert counts == {(variants, len(tables[0])), (1, len(tables[1]))}
 
 
+def test_cached_epochs_are_written_now_and_then(tables, tmp_path, monkeypatch):
+    """A kill loses what is not written, and the run that goes on has the same history."""
+    saved = []
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            saved.append((out / "model.keras").exists())
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    whole = train(tables, tmp_path / "whole", cache_features=True)
+    out = tmp_path / "run"
+    for interval, expected in ((1e9, [False, False]), (0.0, [True, True])):
+        monkeypatch.setattr("kerasface.training.fit.CACHED_INTERVAL", interval)
+        saved.clear()
+        with pytest.raises(KeyboardInterrupt):
+            train(tables, out, cache_features=True, callbacks=[Kill()], overwrite=True)
+        assert saved == expected
+        run = train(tables, out, cache_features=True, resume=True)
+        columns = ["epoch", "loss", "val_loss", "val_accuracy"]
+        pd.testing.assert_frame_equal(run.history[columns], whole.history[columns], rtol=1e-3)
+
+
+def test_a_callback_that_stops_cached_epochs_keeps_the_model(tables, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    run = train(tables, tmp_path / "run", cache_features=True, callbacks=[Stop()])
+    assert len(run.history) == 1
+    table = tables[1]
+    found = run.predict(table).argmax(axis=1) == table.labels
+    assert found.mean() == pytest.approx(run.metrics["last"]["val_accuracy"], abs=1e-6)
+    assert run.path("curves.png").is_file()
+
+
 def test_runs_share_a_folder_of_features(tables, tmp_path, monkeypatch):
     shared = tmp_path / "shared"
     options = {"cache_features": True, "features": shared, "epochs": 1}

@@ -209,6 +209,11 @@ def test_resume_keeps_the_place_of_a_file_that_broke(faces, tmp_path):
     assert listed["reason"].tolist() == ["broke during the training"]
 
 
+def test_a_callback_that_stops_ends_all_phases(tables, tmp_path):
+    run = train(tables, tmp_path / "run", PHASED, callbacks=[StopTraining(0)], **PLAIN)
+    assert len(run.history) == 1
+
+
 PHASED = TINY.replace(
     warmup_epochs=0,
     phases=({"epochs": 2, "trainable": "head"}, {"epochs": 2, "trainable": 2}),
@@ -278,6 +283,70 @@ def test_resume_gives_the_history_of_the_undisturbed_run(finished, tables, tmp_p
         resumed.load_model().get_weights(), finished.load_model().get_weights(), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+class StopTraining(keras.callbacks.Callback):
+    """Asks for an end after an epoch, or in one after its first batch."""
+
+    def __init__(self, epoch, inside=False):
+        super().__init__()
+        self.epoch = epoch
+        self.inside = inside
+        self.current = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.current = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.inside and self.current == self.epoch:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.inside and epoch == self.epoch:
+            self.model.stop_training = True
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_run_that_a_callback_stopped_goes_on(tables, tmp_path, inside):
+    options = {"epochs": 3, **PLAIN}
+    whole = train(tables, tmp_path / "whole", **options)
+    run = train(tables, tmp_path / "run", callbacks=[StopTraining(1, inside)], **options)
+    assert len(run.history) == 2
+    run.load_model()
+    resumed = train(tables, tmp_path / "run", resume=True, **options)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(whole), rtol=1e-4, atol=1e-5)
+
+
+def test_whole_numbers_are_rates_too():
+    recipe = TINY.replace(warmup_learning_rate=0, momentum=0, optimizer="sgd", dropout=0)
+    assert [type(value) for value in (recipe.warmup_learning_rate, recipe.dropout)] == [float] * 2
+    optimizer = build_optimizer(recipe, 10, [])
+    optimizer.iterations.assign(5)
+    assert float(optimizer.learning_rate) == pytest.approx(recipe.learning_rate / 2)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_the_average_is_over_updates():
+    optimizer = build_optimizer(TINY.replace(ema=0.81, accumulate_steps=2), 10, [])
+    assert optimizer.ema_momentum == pytest.approx(0.9)
+
+
+def test_broken_files_and_emptied_people_are_told(faces, tmp_path):
+    shutil.copytree(faces / "train", tmp_path / "train")
+    for path in (tmp_path / "train" / "p0001").iterdir():
+        path.write_bytes(b"broken")
+    table = identity_folder(tmp_path / "train")
+    options = {"epochs": 1, "warmup_epochs": 0, "max_unreadable": 0.5, **PLAIN}
+    with pytest.warns(UserWarning, match=r"of `train` cannot be read.* 1 classes have none left"):
+        run = train((table, None), tmp_path / "run", **options)
+    assert len(run.names) == len(table.names)
+
+
+def test_an_error_while_the_folder_is_made_leaves_nothing(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasface.training.fit.write_images", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(tables, tmp_path / "run", epochs=1, warmup_epochs=0, **PLAIN)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_run_resumes_to_itself(finished, tables, tmp_path):
@@ -460,7 +529,7 @@ def test_early_stopping_needs_a_validation(tables, tmp_path):
 
 def test_resume_keeps_the_optimizer_in_half_precision_with_average(tables, tmp_path):
     # Keras's own load_model silently drops the optimizer here.
-    options = {"precision": "mixed_float16", "epochs": 2, **PLAIN}
+    options = {"precision": "mixed_float16", "epochs": 2, "optimizer": "muon", **PLAIN}
     snapshots = Snapshots(tmp_path / "whole", tmp_path / "snapshots")
     whole = train(tables, tmp_path / "whole", callbacks=[snapshots], **options)
     resumed = train(tables, tmp_path / "snapshots" / "1", resume=True, **options)

@@ -39,6 +39,13 @@ def variables():
     return made
 
 
+def copies(variables):
+    made = [keras.Variable(variable.numpy(), name=variable.name) for variable in variables]
+    for variable, copy in zip(variables, made, strict=True):
+        copy._path = variable.path
+    return made
+
+
 def gradients(variables, steps=3):
     rng = np.random.default_rng(1)
     return [
@@ -67,16 +74,36 @@ def test_kernels_move_by_their_momentum_and_the_others_by_adam(variables):
 
 
 def test_decay_average_and_accumulation_are_keras_own(variables):
-    optimizer = Muon(
-        RATE, weight_decay=0.5, use_ema=True, ema_momentum=0.5, gradient_accumulation_steps=2
-    )
+    options = {"weight_decay": 0.5, "use_ema": True, "ema_momentum": 0.5}
+    optimizer = Muon(RATE, gradient_accumulation_steps=2, **options)
     optimizer.exclude_from_weight_decay(var_list=[variables[1]])
+    twins = copies(variables)
+    whole = Muon(RATE, **options)
+    whole.exclude_from_weight_decay(var_list=[twins[1]])
     before = [variable.numpy() for variable in variables]
-    nothing = [np.zeros(variable.shape, "float32") for variable in variables]
-    optimizer.apply(nothing, variables)
+    first, second, third, fourth = gradients(variables, steps=4)
+    optimizer.apply(first, variables)
     for variable, old in zip(variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), old)
-    optimizer.apply(nothing, variables)
+    optimizer.apply(second, variables)
+    whole.apply([(one + other) / 2 for one, other in zip(first, second, strict=True)], twins)
+    for variable, twin in zip(variables, twins, strict=True):
+        np.testing.assert_allclose(variable.numpy(), twin.numpy(), atol=1e-6)
+    # The average begins with the first update, and a batch without one leaves it.
+    before = [variable.numpy() for variable in variables]
+    optimizer.apply(third, variables)
+    optimizer.apply(fourth, variables)
+    averages = optimizer._model_variables_moving_average
+    for variable, old, average in zip(variables, before, averages, strict=True):
+        assert np.abs(variable.numpy() - old).max() > 1e-5
+        np.testing.assert_allclose(average.numpy(), (old + variable.numpy()) / 2, atol=1e-6)
+
+
+def test_decay_is_a_share_of_the_weights(variables):
+    optimizer = Muon(RATE, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_list=[variables[1]])
+    before = [variable.numpy() for variable in variables]
+    optimizer.apply([np.zeros(variable.shape, "float32") for variable in variables], variables)
     for variable, old in zip(variables, before, strict=True):
         left = 1.0 if variable is variables[1] else 1 - 0.5 * RATE
         np.testing.assert_allclose(variable.numpy(), old * left, rtol=1e-6)
