@@ -41,7 +41,7 @@ def main() -> None:
     train, validation = people.split(validation=0.2, seed=options.split_seed)
     runs = []
     for model in models:
-        # System 4's head on its VGG19; system 1's hidden layers on the others.
+        # System 4's head on its VGG19; on the others a layer that begins as the discriminant.
         usual = "celebrities" if model == "vgg19" else "celebrities_mobile"
         runs.append(
             kerasface.train(

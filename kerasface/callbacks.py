@@ -68,7 +68,7 @@ class Curves(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.rows = []
-        self._drawn = (0, 0.0)
+        self._drawn = (0, time.monotonic() if self.interval else 0.0)
         if self.resume and self.history_path.exists():
             self.rows = pd.read_csv(self.history_path).to_dict("records")
 

@@ -133,7 +133,9 @@ def extract(
             for variant, rows, images, readable in tqdm(
                 batches, total=total, desc="features", unit=" batches", disable=hidden
             ):
-                values[variant, rows] = backbone.predict_on_batch(images)
+                # A smaller last batch would have the network traced once more.
+                full = np.pad(images, [(0, batch_size - len(images))] + [(0, 0)] * 3)
+                values[variant, rows] = backbone.predict_on_batch(full)[: len(images)]
                 weights[variant, rows] = readable
             values.flush()
             del values

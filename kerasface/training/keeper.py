@@ -221,7 +221,7 @@ class Keeper(keras.callbacks.Callback):
                 shorter than the writing; the last one always is.
         """
         self._phase, self._start, self.end = phase, start, end
-        self._interval, self._saved_at = interval, time.monotonic()
+        self._interval = interval
 
     def note_unreadable(self, path: str) -> None:
         """Adds a file that broke during the training to the list in the folder."""
@@ -230,6 +230,9 @@ class Keeper(keras.callbacks.Callback):
             with open(self.folder / run_files.UNREADABLE, "a", newline="") as file:
                 row = pd.DataFrame([["", path, "broke during the training"]])
                 row.to_csv(file, header=False, index=False)
+
+    def on_train_begin(self, logs=None):
+        self._saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._batches = 0
@@ -242,7 +245,9 @@ class Keeper(keras.callbacks.Callback):
             self._unsaved = self.whole.get_weights()
         stops = self.stopped_early()
         ends = stops or epoch + 1 == self.end
-        # An epoch that another callback broke off is done again by a run that goes on.
+        # An epoch that another callback broke off is done again by a run that goes on, from
+        # what is on disk: the variables are neither here nor there.
+        self._unwritten = None
         if self._batches >= ((self.params or {}).get("steps") or 0):
             raw = self.average.raw if self.recipe.ema and not ends else None
             self._unwritten = (epoch + 1, raw)
