@@ -169,7 +169,7 @@ class CannedFit:
             before = path.stat().st_mtime_ns if path.exists() else 0
             for callback in callbacks:
                 callback.on_epoch_end(epoch, dict(logs))
-            if path.stat().st_mtime_ns != before:
+            if path.exists() and path.stat().st_mtime_ns != before:
                 self.notes["saved"].append(epoch)
             if model.stop_training:
                 break
