@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from kerasface import images
 from kerasface.data.duplicates import NEAR_DUPLICATE, near_duplicates
 from kerasface.data.folders import identity_folder
-from kerasface.data.reading import read_files
+from kerasface.data.reading import read_files, read_text_table
 from kerasface.data.table import FaceTable
 from kerasface.names import suggest
 
@@ -178,9 +178,7 @@ def _photographs(table: FaceTable, labels: np.ndarray, distance: int) -> np.ndar
     path = pathlib.Path(table.root, CROPS)
     if not path.is_file():
         return alone
-    crops = pd.read_csv(
-        path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
-    )
+    crops = read_text_table(path)
     if not {"crop", PHOTOGRAPH} <= set(crops):  # another program's
         return alone
     marks = dict(zip(crops["crop"], crops[PHOTOGRAPH], strict=True))

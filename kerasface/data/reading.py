@@ -1,4 +1,4 @@
-"""Many files read at once, and the headers of some."""
+"""Many files read at once, the headers of some, and tables of text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
@@ -76,3 +77,15 @@ def sampled_sizes(paths: Sequence[str], count: int = SAMPLED_FILES) -> np.ndarra
         except (OSError, ValueError):
             continue
     return np.array(sizes, int).reshape(-1, 2)
+
+
+def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
+    """A CSV file whose every value is a string, an empty one where there is none.
+
+    Args:
+        path: The file; names in it need not be UTF-8, which pandas's own strings cannot hold.
+
+    Returns:
+        Object columns.
+    """
+    return pd.read_csv(path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape")

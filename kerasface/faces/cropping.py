@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from kerasface import images
 from kerasface.data.folders import unlabeled_folder
+from kerasface.data.partition import CROPS, PHOTOGRAPH
+from kerasface.data.reading import read_text_table
 from kerasface.faces import alignment
 from kerasface.faces.detection import Detector, detect, list_detectors, load_detector
 from kerasface.faces.face import LANDMARKS, Face
@@ -31,7 +33,6 @@ from kerasface.names import suggest
 RULES = ("largest", "central", "best", "all")
 WITHOUT = ("skip", "centre", "copy")
 SUFFIXES = (".jpg", ".png")
-TABLE = "crops.csv"
 SETTINGS = "crops.json"
 WORK_FOLDER = ".crops"  # while cropping: what was done, and files that are not whole yet
 JOURNAL = "journal.jsonl"
@@ -44,8 +45,7 @@ FILES_A_PROCESS = 250  # with fewer, starting another process takes longer than 
 BOX_COLUMNS = ("left", "top", "width", "height")
 POINT_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
 NUMBERS = (*BOX_COLUMNS, "score", *POINT_COLUMNS)
-HASH = "photograph_hash"  # by which `kerasface.data.split_folder` knows the same photograph
-COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS, HASH)
+COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS, PHOTOGRAPH)
 
 Row = dict[str, str]
 
@@ -173,10 +173,10 @@ def read_crops(target: str | os.PathLike) -> pd.DataFrame:
         >>> table = read_crops("crops")  # doctest: +SKIP
         >>> table[table["outcome"] == "unreadable"]["reason"]  # doctest: +SKIP
     """
-    path = pathlib.Path(target, TABLE)
+    path = pathlib.Path(target, CROPS)
     if not path.is_file():
         raise FileNotFoundError(
-            f"A folder of crops must hold {TABLE}, which is written when all is done. "
+            f"A folder of crops must hold {CROPS}, which is written when all is done. "
             f"Received: {os.fspath(target)!r}, without it. Call `crop` again to go on."
         )
     return _typed(_read_rows(path))
@@ -302,7 +302,7 @@ def _make_cropper(plan: _Plan, detector: str | Detector, options: dict) -> Calla
         for (name, image), faces in zip(readable.items(), answers, strict=True):
             rows = _crop_image(plan, name, image, [_rounded(face) for face in faces])
             mark = images.perceptual_hash(image).tobytes().hex()
-            results[name] = [row | {HASH: mark} for row in rows]
+            results[name] = [row | {PHOTOGRAPH: mark} for row in rows]
         return {name: results[name] for name in names}
 
     return crop_files
@@ -473,8 +473,8 @@ def _full_name(function: Callable) -> str:
 
 def _known_rows(target: pathlib.Path) -> dict[str, list[Row]]:
     known: dict[str, list[Row]] = {}
-    if (target / TABLE).is_file():
-        for row in _read_rows(target / TABLE):
+    if (target / CROPS).is_file():
+        for row in _read_rows(target / CROPS):
             known.setdefault(row["file"], []).append(row)
     journal = target / WORK_FOLDER / JOURNAL
     if journal.is_file():
@@ -491,17 +491,14 @@ def _is_done(rows: list[Row], target: pathlib.Path) -> bool:
 
 
 def _read_rows(path: pathlib.Path) -> list[Row]:
-    # Objects: pandas's own strings hold no name that is not UTF-8.
-    frame = pd.read_csv(
-        path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
-    )
+    frame = read_text_table(path)
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _write_table(known: Mapping[str, list[Row]], target: pathlib.Path) -> pd.DataFrame:
     # Within a file the faces already come in their order.
     rows = [row for name in sorted(known) for row in known[name]]
-    with replacing(target / TABLE, folder=target / WORK_FOLDER) as part:
+    with replacing(target / CROPS, folder=target / WORK_FOLDER) as part:
         pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).to_csv(
             part, index=False, lineterminator="\n", errors="surrogateescape"
         )
