@@ -58,32 +58,35 @@ TRIALS |= {
         "rate 1e-3": {"learning_rate": 1e-3},
         "rate 4e-3": {"learning_rate": 4e-3},
         "sgd": {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 0.01},
+        "step": {
+            "schedule": "step",
+            "warmup_epochs": 0,
+            "decay_epochs": 4,
+            "decay_factor": 0.2,
+        },
+        "average": {"ema": 0.99},
+        "decay 0.2": {"weight_decay": 0.2},
+        "no smoothing": {"label_smoothing": 0.0},
+        "flip alone": {"augment": ("flip",)},
+        "rotation 20": {"augment": ("flip", "rotation:20", "color_jitter:0.2")},
+        "erasing": {"augment": (*AUGMENT, "random_erasing:0.25")},
+        "mixup 0.2, last 3 without": {"mixup": 0.2, "unmixed_epochs": 3},
         "cutmix, last 4 without": {"cutmix": 1.0, "unmixed_epochs": 4},
+        "drop path 0.1": {"architecture": {"drop_path": 0.1}},
+        "dropout 0.3": {"dropout": 0.3},
         "zero init": {"architecture": {"zero_init_residual": True}},
-        "stem stride 4": {"architecture": {"stem_stride": 4}},
         "nano": {"model": "convnext_nano", "architecture": {}},
         "nano, LayerScale": {"model": "convnext_nano", "architecture": {"layer_scale": 1e-4}},
     }.items()
 }
-# ... what keeps it from learning by heart does not.
+# ... what keeps it from learning by heart needs more of them.
 LONG = COSINE | {"epochs": 30}
 TRIALS |= {"30 epochs": LONG} | {
     f"30 epochs, {name}": LONG | changes
     for name, changes in {
-        "average": {"ema": 0.99},
-        "decay 0.2": {"weight_decay": 0.2},
-        "flip alone": {"augment": ("flip",)},
-        "rotation 20": {"augment": ("flip", "rotation:20", "color_jitter:0.2")},
         "crop 0.8": {"augment": ("crop:0.8", *AUGMENT)},
-        "crop 0.6": {"augment": ("crop:0.6", *AUGMENT)},
-        "erasing": {"augment": (*AUGMENT, "random_erasing:0.25")},
-        "rand_augment": {"augment": ("flip", "rand_augment:6")},
-        "mixup 0.2, last 6 without": {"mixup": 0.2, "unmixed_epochs": 6},
         "cutmix, last 10 without": {"cutmix": 1.0, "unmixed_epochs": 10},
         "cutmix, last 5 without": {"cutmix": 1.0, "unmixed_epochs": 5},
-        "no smoothing": {"label_smoothing": 0.0},
-        "drop path 0.1": {"architecture": {"drop_path": 0.1}},
-        "dropout 0.3": {"dropout": 0.3},
     }.items()
 }
 # Beside CutMix, which helps where it ends ten epochs before the training does.
@@ -93,8 +96,6 @@ TRIALS |= {
     for name, changes in {
         "decay 0.2": {"weight_decay": 0.2},
         "rand_augment": {"augment": ("flip", "rand_augment:6")},
-        "flip alone": {"augment": ("flip",)},
-        "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
         "dropout 0.3": {"dropout": 0.3},
         "muon": {"optimizer": "muon"},
     }.items()
@@ -103,22 +104,14 @@ TRIALS["30 epochs, cutmix, last 4 without, muon"] = MIXED | {
     "optimizer": "muon",
     "unmixed_epochs": 4,
 }
-MUON = TRIALS["30 epochs, cutmix, last 10 without, muon"]
-TRIALS |= {
-    f"30 epochs, cutmix, last 10 without, muon, {name}": MUON | changes
-    for name, changes in {
-        "full resolution": {
-            "architecture": {
-                "stem_stride": 1,
-                "channels": [16, 24, 48, 96, 192],
-                "blocks_per_stage": [1, 2, 2, 2, 2],
-            }
-        },
-        "rate 1e-3": {"learning_rate": 1e-3},
-        "rate 4e-3": {"learning_rate": 4e-3},
-        "crop 0.8": {"augment": ("crop:0.8", *AUGMENT)},
-        "drop path 0.1": {"architecture": {"drop_path": 0.1}},
-    }.items()
+TRIALS["30 epochs, cutmix, last 10 without, muon, full resolution"] = TRIALS[
+    "30 epochs, cutmix, last 10 without, muon"
+] | {
+    "architecture": {
+        "stem_stride": 1,
+        "channels": [16, 24, 48, 96, 192],
+        "blocks_per_stage": [1, 2, 2, 2, 2],
+    }
 }
 
 

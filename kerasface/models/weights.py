@@ -108,6 +108,9 @@ def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
 
 def _load_weights_file(model: keras.Model, path: pathlib.Path, application: str | None) -> None:
     """Of the whole model or, where it is that of an application, of its backbone."""
+    if application is not None and len(_shapes(path)) < len(model.weights):
+        _load_backbone(model, path, application)  # there is no head in it
+        return
     misfit = _first_misfit(model, path)
     if misfit is None:
         model.load_weights(path)

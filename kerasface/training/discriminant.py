@@ -10,8 +10,9 @@ import scipy.special
 
 from kerasface.models import heads
 
-# By five folds of 1,101 pictures of 23 celebrities: the same between 0.2 and 0.4, worse beyond.
-SHRINKAGE = 0.3
+# By five folds of 1,381 pictures of 23 celebrities and their mirror images: 71.4% right, 70.2% with
+# 0.1 or 0.3, 69.0% with 0.4; without the mirror images 68.4% to 68.9%.
+SHRINKAGE = 0.2
 FOLDS = 3
 TEMPERATURES = np.geomspace(0.02, 1.0, 30)
 LINEAR_HEAD = ("pool", "dropout", "logits", "output")
@@ -51,12 +52,14 @@ def start_from_discriminant(
 
     Args:
         layer: ``[features] -> [classes]``, with a bias.
-        features: ``[N, features]``.
+        features: ``[variants, N, features]``: several pictures of each image, the first of them
+            the image as it is.
         labels: Classes ``[N]``, below the layer's outputs. A class without images begins as the
             least probable one.
     """
     classes = layer.units
     features = np.asarray(features, np.float64)
+    images = features[0]
     folds = pd.Series(labels).groupby(labels).cumcount().to_numpy() % FOLDS
     left_out = np.full((len(labels), classes), np.nan)
     for fold in np.unique(folds):
@@ -64,8 +67,8 @@ def start_from_discriminant(
         # An image of a class that the others do not have says nothing about confidence.
         asked = ~seen & np.isin(labels, labels[seen])
         if len(np.unique(labels[seen])) > 1 and asked.any():
-            kernel, bias = _discriminant(features[seen], labels[seen], classes)
-            left_out[asked] = features[asked] @ kernel + bias
+            kernel, bias = _discriminant(features[:, seen], labels[seen], classes)
+            left_out[asked] = images[asked] @ kernel + bias
     told = np.isfinite(left_out).all(axis=1)
     factor = _temperature(left_out[told], labels[told]) if told.any() else 1.0
     kernel, bias = _discriminant(features, labels, classes)
@@ -74,6 +77,8 @@ def start_from_discriminant(
 
 def _discriminant(features, labels, classes) -> tuple[np.ndarray, np.ndarray]:
     """Kernel ``[features, classes]`` and bias. Scikit-learn's takes a slow way to the same."""
+    variants = len(features)
+    features, labels = np.concatenate(features), np.tile(labels, variants)
     counts = np.bincount(labels, minlength=classes)
     present = np.flatnonzero(counts)
     means = np.stack([features[labels == index].mean(axis=0) for index in present])

@@ -24,6 +24,9 @@ from kerasface.files import replacing
 from kerasface.models import heads
 from kerasface.pipeline.streams import index_batches, labeler, steps_per_epoch, stream
 
+# A graph with its constants must stay below 2 GiB, and there are copies of them while it is made.
+LARGEST_CONSTANTS = 2**29
+
 
 @dataclasses.dataclass(frozen=True)
 class Features:
@@ -125,6 +128,7 @@ def extract(
     if not path.is_file():
         shape = (variants, len(table), *backbone.output_shape[1:])
         weights = np.zeros(shape[:2], np.float32)
+        infer = _inference(backbone)
         with replacing(path) as part:
             values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
             batches = _pictures(table, settings, batch_size, on_unreadable)
@@ -135,7 +139,7 @@ def extract(
             ):
                 # A smaller last batch would have the network traced once more.
                 full = np.pad(images, [(0, batch_size - len(images))] + [(0, 0)] * 3)
-                values[variant, rows] = backbone.predict_on_batch(full)[: len(images)]
+                values[variant, rows] = infer(full)[: len(images)]
                 weights[variant, rows] = readable
             values.flush()
             del values
@@ -176,6 +180,7 @@ def feature_stream(
         variant = epoch % variants
         return features.values[variant, rows].astype(np.float32), features.weights[variant, rows]
 
+    @tf.autograph.experimental.do_not_convert
     def load(epoch, _, rows):
         values, weights = tf.numpy_function(gather, [epoch, rows], [tf.float32, tf.float32])
         values = tf.ensure_shape(values, [None, *features.values.shape[2:]])
@@ -185,6 +190,27 @@ def feature_stream(
     batches = order.skip(start_step).map(load, num_parallel_calls=1)
     total = steps_per_epoch(table, batch_size) * epochs - start_step
     return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
+
+
+def _inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """The backbone for many batches, its weights as constants.
+
+    TensorFlow then makes one operation of a convolution, the normalization and the activation
+    behind it: on processors a third faster than with variables.
+    """
+    values = [
+        [np.asarray(variable) for variable in variables]
+        for variables in (backbone.trainable_variables, backbone.non_trainable_variables)
+    ]
+    if sum(value.nbytes for group in values for value in group) > LARGEST_CONSTANTS:
+        return backbone.predict_on_batch
+
+    @tf.function(autograph=False)
+    def graph(images):
+        constants = [[tf.constant(value) for value in group] for group in values]
+        return backbone.stateless_call(*constants, images, training=False)[0]
+
+    return lambda images: graph(tf.constant(images)).numpy()
 
 
 def _pictures(table, settings, batch_size, on_unreadable):

@@ -43,6 +43,7 @@ from kerasface.training.run import Run
 
 # Seconds. An epoch on cached features takes less time than writing down what came of it.
 CACHED_INTERVAL = 10.0
+ALWAYS_FLIPPED = ("flip:1",)
 
 
 def train(
@@ -348,20 +349,25 @@ def _fit_phases(
 
 
 def _start_head(model, recipe, train, keeper, folder, verbose) -> None:
-    """The last layer as the linear discriminant of the training images' features."""
+    """The last layer as the discriminant of the training images and their mirror images."""
     backbone, _ = split_model(model)
-    known = extract(
-        backbone,
-        train,
-        folder,
-        image_size=recipe.image_size,
-        batch_size=recipe.batch_size,
-        crop=recipe.crop(training=False),
-        on_unreadable=keeper.note_unreadable,
-        verbose=bool(verbose),
-    )
-    readable = known.weights[0] > 0
-    start_from_discriminant(linear_layer(model), known.values[0][readable], train.labels[readable])
+    known = [
+        extract(
+            backbone,
+            train,
+            folder,
+            image_size=recipe.image_size,
+            batch_size=recipe.batch_size,
+            crop=recipe.crop(training=False),
+            augment=augment,
+            on_unreadable=keeper.note_unreadable,
+            verbose=bool(verbose),
+        )
+        for augment in ((), ALWAYS_FLIPPED)
+    ]
+    readable = known[0].weights[0] > 0
+    features = np.stack([each.values[0][readable] for each in known])
+    start_from_discriminant(linear_layer(model), features, train.labels[readable])
 
 
 def _image_batches(recipe, train, validation, keeper, first_epoch):

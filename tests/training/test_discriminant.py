@@ -23,10 +23,10 @@ def people(classes, images, dimensions=12, spread=1.0, seed=0):
     return random.normal(size=(classes, dimensions))[labels] + spread * noise, labels
 
 
-def started(features, labels, classes):
+def started(features, labels, classes, *variants):
     layer = keras.layers.Dense(classes)
     layer.build((None, features.shape[1]))
-    start_from_discriminant(layer, features, labels)
+    start_from_discriminant(layer, np.stack([features, *variants]), labels)
     return layer
 
 
@@ -42,6 +42,28 @@ def test_directions_are_those_of_scikit_learn():
     factor = np.sum(logits * expected) / np.sum(expected**2)
     np.testing.assert_allclose(logits, factor * expected, rtol=1e-3, atol=1e-4)
     assert 0.02 <= factor <= 1.001
+
+
+def test_a_second_picture_of_each_image_counts_as_one_more_of_its_class():
+    features, labels = people(4, 30, spread=2.0)
+    others = features + np.random.default_rng(1).normal(size=features.shape)
+    shrunk = ShrunkCovariance(shrinkage=SHRINKAGE)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=shrunk)
+    theirs.fit(np.concatenate([features, others]), np.tile(labels, 2))
+    expected = theirs.decision_function(features)
+    logits = started(features, labels, 4, others)(features).numpy()
+    expected -= expected.mean(axis=1, keepdims=True)
+    logits -= logits.mean(axis=1, keepdims=True)
+    factor = np.sum(logits * expected) / np.sum(expected**2)
+    np.testing.assert_allclose(logits, factor * expected, rtol=1e-3, atol=1e-4)
+
+
+def test_pictures_of_one_image_are_left_out_together():
+    """Else a memory of its other picture would make it look easy, and the posterior sure."""
+    features, labels = people(10, 6, dimensions=60, spread=3.0)
+    alone, twice = started(features, labels, 10), started(features, labels, 10, features)
+    sure = [keras.ops.softmax(layer(features)).numpy().max() for layer in (alone, twice)]
+    assert sure[1] == pytest.approx(sure[0], abs=1e-3)
 
 
 def test_new_images_are_told_with_less_confidence():
@@ -114,7 +136,8 @@ def test_a_run_begins_with_it(tables, tmp_path, empty_pictures):
         [batch for batch, *_ in kerasface.pipeline.stream(train, image_size=16).as_numpy_iterator()]
     )
     features = backbone.predict(images, verbose=0)
-    expected = started(features, train.labels, len(train.names))(features).numpy()
+    mirrored = backbone.predict(images[:, :, ::-1], verbose=0)
+    expected = started(features, train.labels, len(train.names), mirrored)(features).numpy()
     found = model.get_layer("head_logits")(features).numpy()
     np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.05)  # features in float16
     again = kerasface.train(recipe, out=tmp_path / "run", resume=True, **options)

@@ -9,6 +9,7 @@ import kerasface
 from kerasface.data import FaceTable
 from kerasface.models import build
 from kerasface.pipeline import stream
+from kerasface.training.assemble import dtype_policy
 from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
 from kerasface.training.recipe import Recipe
 
@@ -80,6 +81,38 @@ def test_features_are_those_of_the_images_in_the_order_of_the_table(backbone, ta
     assert features.values.dtype == np.float16
     np.testing.assert_allclose(features.values[0], expected, rtol=2e-3, atol=1e-3)
     np.testing.assert_array_equal(features.weights, np.ones((1, 24)))
+
+
+@pytest.mark.parametrize("limit", [0, None])
+def test_weights_are_constants_but_for_those_of_giants(
+    backbone, tables, tmp_path, monkeypatch, limit
+):
+    table, predicted = tables[0], []
+    monkeypatch.setattr(backbone, "predict_on_batch", predicted.append)
+    if limit is None:
+        extracted(backbone, table, tmp_path)
+        assert not predicted
+        return
+    monkeypatch.setattr("kerasface.training.features.LARGEST_CONSTANTS", limit)
+    with pytest.raises(TypeError):  # the stand-in gives no features
+        extracted(backbone, table, tmp_path)
+    assert len(predicted) == 1
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_constants_change_nothing(tables, tmp_path, policy):
+    keras.utils.set_random_seed(0)
+    table = tables[0]
+    with dtype_policy(policy):
+        options = SMALL | {"head": "pool", "stem_stride": 1}
+        backbone = split_model(build("resnet_small", 4, **options))[0]
+    images = np.concatenate(
+        [batch for batch, *_ in stream(table, image_size=16, batch_size=5).as_numpy_iterator()]
+    )
+    found = extracted(backbone, table, tmp_path).values[0]
+    expected = backbone.predict(images, verbose=0)
+    assert expected.max() > 0.1
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02 * expected.max())
 
 
 def test_batches_come_in_the_order_of_the_stream(backbone, tables, tmp_path):
