@@ -6,9 +6,9 @@
 
 Recipe NAME is trained with the first seed, NAME_small with all; ``--set`` changes the first. Each
 learns the training part; thresholds are chosen on the validation part; then the last epoch is
-judged on the test part, once. A run that is finished is not trained again. ``NAME.csv`` holds a
-row a run, and ``NAME_each.csv`` one an attribute; of the forty the fifteen of recipe attributes15
-are judged too.
+judged on the test part, once, on the attributes of recipe NAME. A run that is finished is not
+trained again. ``NAME.csv`` holds a row a run, and ``NAME_each.csv`` one an attribute; of the forty
+the fifteen of recipe attributes15 are judged too.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="changes of the published recipe")
     options = parser.parse_args()
     table = kerasface.data.celeba(options.data)
+    asked = kerasface.training.named_recipe(options.name).attributes
     rows, columns = [], {}
     for name in options.only or (options.name, f"{options.name}_small"):
         published = name == options.name
@@ -49,16 +50,17 @@ def main() -> None:
             folder = options.out / f"{name}_{options.data.resolve().name}_{seed}"
             run, seconds = trained(name, table, folder, changes | {"seed": seed})
             test = table.test.with_attributes(run.names)
-            figures = judged(run, test, run.names)
+            figures = judged(run, test, asked)
             each = figures.per_attribute.set_index("name")
             columns |= {"prevalence": each["prevalence"], "majority": each["majority_accuracy"]}
             columns[f"{name} {seed}: accuracy"] = each["accuracy"]
             columns[f"{name} {seed}: F1"] = each["f1"]
             row = {"recipe": name, "seed": seed, "seconds": round(seconds)}
             row["images_per_second"] = run.metrics["images_per_second"]
-            row["validation"] = validation(run)
+            known = judged(run, table.validation.with_attributes(run.names), asked)
+            row["validation"] = known.metrics["mean_accuracy"]
             rows.append(row | told(figures))
-            if set(FIFTEEN) < set(run.names):
+            if set(FIFTEEN) < set(asked):
                 rows[-1] |= {f"15: {k}": v for k, v in told(judged(run, test, FIFTEEN)).items()}
             print(pd.DataFrame(rows[-1:]).round(4).to_string(index=False), flush=True)
     frame, single = pd.DataFrame(rows), pd.DataFrame(columns)
@@ -89,11 +91,6 @@ def trained(name: str, table, folder: pathlib.Path, changes: dict) -> tuple[kera
     seconds = time.perf_counter() - start
     clock.write_text(json.dumps({"seconds": seconds}))
     return run, seconds
-
-
-def validation(run: kerasface.Run) -> float:
-    """Mean accuracy of the last epoch at threshold 0.5."""
-    return run.metrics["last"]["val_accuracy"]
 
 
 def judged(run: kerasface.Run, test: FaceTable, names) -> attributes.AttributeFigures:
