@@ -7,6 +7,8 @@ frozen as a whole is in inference mode with and without the cache: its own dropo
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -26,6 +28,8 @@ from kerasface.pipeline.streams import index_batches, labeler, steps_per_epoch, 
 
 # A graph with its constants must stay below 2 GiB, and there are copies of them while it is made.
 LARGEST_CONSTANTS = 2**29
+# Batches in the network at once: one alone leaves processors waiting between its operations.
+AT_ONCE = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +92,7 @@ def extract(
     *,
     image_size: int,
     batch_size: int,
+    infer: Callable[[np.ndarray], np.ndarray] | None = None,
     crop: str | None = None,
     augment: tuple[str, ...] = (),
     variants: int = 1,
@@ -105,6 +110,8 @@ def extract(
             augmentation, variants and seed.
         image_size: Side of the square images in pixels.
         batch_size: Images a step.
+        infer: What `inference` makes of the backbone, where several tables share it; None makes
+            it, if it is needed.
         crop: As in `stream`; a random one is an augmentation too.
         augment: As in `stream`; empty gives the images as they are.
         variants: How many augmented pictures of each image, those of the first epochs of a
@@ -128,18 +135,16 @@ def extract(
     if not path.is_file():
         shape = (variants, len(table), *backbone.output_shape[1:])
         weights = np.zeros(shape[:2], np.float32)
-        infer = _inference(backbone)
         with replacing(path) as part:
             values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
-            batches = _pictures(table, settings, batch_size, on_unreadable)
+            pictures = _pictures(table, settings, batch_size, on_unreadable)
+            batches = _inferred(infer or inference(backbone), pictures, batch_size)
             total = variants * steps_per_epoch(table, batch_size)
             hidden = None if verbose else True  # None: where nobody looks
-            for variant, rows, images, readable in tqdm(
+            for variant, rows, inferred, readable in tqdm(
                 batches, total=total, desc="features", unit=" batches", disable=hidden
             ):
-                # A smaller last batch would have the network traced once more.
-                full = np.pad(images, [(0, batch_size - len(images))] + [(0, 0)] * 3)
-                values[variant, rows] = infer(full)[: len(images)]
+                values[variant, rows] = inferred
                 weights[variant, rows] = readable
             values.flush()
             del values
@@ -192,25 +197,52 @@ def feature_stream(
     return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
 
 
-def _inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+def inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """The backbone for many batches, its weights as constants.
 
     TensorFlow then makes one operation of a convolution, the normalization and the activation
-    behind it: on processors a third faster than with variables.
+    behind it: on processors a third faster than with variables. Later changes of the weights are
+    not seen.
+
+    Args:
+        backbone: Images to features.
+
+    Returns:
+        float32 ``[batch, height, width, 3]`` to features ``[batch, ...]``, in inference mode; may
+        be called from several threads.
     """
     values = [
         [np.asarray(variable) for variable in variables]
         for variables in (backbone.trainable_variables, backbone.non_trainable_variables)
     ]
-    if sum(value.nbytes for group in values for value in group) > LARGEST_CONSTANTS:
-        return backbone.predict_on_batch
+    is_giant = sum(value.nbytes for group in values for value in group) > LARGEST_CONSTANTS
 
     @tf.function(autograph=False)
     def graph(images):
+        if is_giant:
+            return backbone(images, training=False)
         constants = [[tf.constant(value) for value in group] for group in values]
         return backbone.stateless_call(*constants, images, training=False)[0]
 
     return lambda images: graph(tf.constant(images)).numpy()
+
+
+def _inferred(infer, batches, batch_size: int):
+    """``(variant, rows, features, weights)`` a batch, in the order of the pictures."""
+    waiting: collections.deque = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for variant, rows, images, weights in batches:
+            # A smaller last batch would have the network traced once more.
+            full = np.pad(images, [(0, batch_size - len(images))] + [(0, 0)] * 3)
+            waiting.append((variant, rows, pool.submit(infer, full), weights))
+            if len(waiting) > AT_ONCE:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
+
+
+def _finished(variant, rows, future, weights):
+    return variant, rows, future.result()[: len(rows)], weights
 
 
 def _pictures(table, settings, batch_size, on_unreadable):

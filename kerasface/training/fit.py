@@ -32,7 +32,13 @@ from kerasface.training.assemble import (
 from kerasface.training.discriminant import linear_layer, start_from_discriminant
 from kerasface.training.embedding import EmbeddingTraining, build_head
 from kerasface.training.embedding_judgement import judge_embeddings
-from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
+from kerasface.training.features import (
+    HeadTraining,
+    extract,
+    feature_stream,
+    inference,
+    split_model,
+)
 from kerasface.training.judgement import choose_thresholds, judge
 from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
 from kerasface.training.recipe import Recipe
@@ -351,11 +357,13 @@ def _fit_phases(
 def _start_head(model, recipe, train, keeper, folder, verbose) -> None:
     """The last layer as the discriminant of the training images and their mirror images."""
     backbone, _ = split_model(model)
+    infer = inference(backbone)
     known = [
         extract(
             backbone,
             train,
             folder,
+            infer=infer,
             image_size=recipe.image_size,
             batch_size=recipe.batch_size,
             crop=recipe.crop(training=False),
@@ -397,6 +405,7 @@ def _feature_batches(backbone, recipe, train, validation, keeper, folder, first_
     """As `_image_batches`, of the features that a frozen backbone makes of the images."""
     common = {"batch_size": recipe.batch_size}
     options = {"image_size": recipe.image_size, "verbose": bool(verbose), **common}
+    options["infer"] = inference(backbone)
     options["on_unreadable"] = keeper.note_unreadable
     known = extract(
         backbone,

@@ -83,20 +83,12 @@ def test_features_are_those_of_the_images_in_the_order_of_the_table(backbone, ta
     np.testing.assert_array_equal(features.weights, np.ones((1, 24)))
 
 
-@pytest.mark.parametrize("limit", [0, None])
-def test_weights_are_constants_but_for_those_of_giants(
-    backbone, tables, tmp_path, monkeypatch, limit
-):
-    table, predicted = tables[0], []
-    monkeypatch.setattr(backbone, "predict_on_batch", predicted.append)
-    if limit is None:
-        extracted(backbone, table, tmp_path)
-        assert not predicted
-        return
-    monkeypatch.setattr("kerasface.training.features.LARGEST_CONSTANTS", limit)
-    with pytest.raises(TypeError):  # the stand-in gives no features
-        extracted(backbone, table, tmp_path)
-    assert len(predicted) == 1
+def test_giants_keep_their_variables(backbone, tables, tmp_path, monkeypatch):
+    expected = extracted(backbone, tables[0], tmp_path / "constants").values
+    monkeypatch.setattr("kerasface.training.features.LARGEST_CONSTANTS", 0)
+    monkeypatch.delattr(keras.Model, "stateless_call")
+    found = extracted(backbone, tables[0], tmp_path / "variables").values
+    np.testing.assert_allclose(found, expected, rtol=0.01, atol=0.01)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
