@@ -25,7 +25,7 @@ import kerasface
 from kerasface import faces, images
 
 SAME = 0.4  # overlap from which a true face counts as found
-KILLS_AFTER = (25, 12, 40)  # seconds
+KILLS_AFTER = (15, 12, 18)  # seconds
 # The last epoch: the pictures that are judged choose none.
 TRAINING = {"epochs": 12, "image_size": 64, "keep": "last"}
 
