@@ -1,5 +1,6 @@
 """The example scripts, run as a user runs them."""
 
+import json
 import pathlib
 import re
 import runpy
@@ -65,7 +66,9 @@ def test_celebrities(tmp_path, drawn, narrow, monkeypatch, capsys):
         assert run.recipe.cache_features and list(run.path("features").glob("*.npy"))
         assert (run.metrics["train_images"], run.metrics["validation_images"]) == (20, 4)
         assert "On validation: accuracy" in run.path("report.html").read_text()
-        assert f"Report of {model}: {run.path('report.html')}" in printed
+        flipped = json.loads(run.path("flipped/metrics.json").read_text())
+        assert f"{model}, with mirrored pictures: accuracy {flipped['accuracy']:.1%}" in printed
+        assert f"Report: {run.path('report.html')}" in printed
     page = (tmp_path / "compare.html").read_text()
     assert "McNemar" in page and "Cached epochs" in page
     assert f"Comparison: {tmp_path / 'compare.html'}" in printed
