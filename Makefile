@@ -16,7 +16,7 @@ demo: .venv/installed  ## Train on drawn faces; about two minutes on two cores
 test: lint types  ## Lint, types and tests
 	$(BIN)/python -m pytest
 
-test-all: lint types  ## With the sweeps over every backbone, about an hour
+test-all: lint types  ## With the sweeps over every backbone, five minutes more
 	$(BIN)/python -m pytest -m ""
 
 lint: .venv/installed
