@@ -286,6 +286,44 @@ def attributes40() -> Recipe:
     return attributes15().replace(attributes=FORTY_ATTRIBUTES)
 
 
+def smiling_small() -> Recipe:
+    """Smiling or not, learnt together with the other 39 attributes, which say much of a mouth.
+
+    Chosen on the validation part of CelebA's photographs at half their size, 5,742 to learn. Plain
+    3x3 convolutions whose first stage keeps the pictures' resolution, Muon, and the moving average
+    of the weights.
+    """
+    return smiling().replace(
+        model="resnet_small",
+        attributes=FORTY_ATTRIBUTES,
+        architecture={
+            "stem_stride": 1,
+            "channels": [16, 32, 64, 128, 256],
+            "blocks_per_stage": [1, 1, 1, 1, 1],
+        },
+        epochs=12,
+        optimizer="muon",
+        schedule="cosine",
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        warmup_epochs=1,
+        warmup_learning_rate=1e-4,
+        final_learning_rate=1e-6,
+        augment=("flip", "rotation:5", "color_jitter:0.2"),
+        ema=0.99,
+    )
+
+
+def attributes40_small() -> Recipe:
+    """The network of `smiling_small` on whole pictures, for all forty attributes: hats, hair."""
+    return smiling_small().replace(square_crop=False)
+
+
+def attributes15_small() -> Recipe:
+    """The network of `attributes40_small` for system 5's fifteen."""
+    return attributes40_small().replace(attributes=FIFTEEN_ATTRIBUTES)
+
+
 def embedding_arcface() -> Recipe:
     """Embeddings of faces for verification, from ImageNet weights, with ArcFace's margin.
 
@@ -328,7 +366,9 @@ def embedding_softmax() -> Recipe:
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "attributes15": attributes15,
+    "attributes15_small": attributes15_small,
     "attributes40": attributes40,
+    "attributes40_small": attributes40_small,
     "celebrities": celebrities,
     "celebrities_mobile": celebrities_mobile,
     "celebrities_tuned": celebrities_tuned,
@@ -339,6 +379,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "hw2p2": hw2p2,
     "identity_small": identity_small,
     "smiling": smiling,
+    "smiling_small": smiling_small,
 }
 
 
