@@ -12,6 +12,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import json
+import math
 import pathlib
 import re
 from collections.abc import Callable
@@ -201,8 +202,8 @@ def inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """The backbone for many batches, its weights as constants.
 
     TensorFlow then makes one operation of a convolution, the normalization and the activation
-    behind it: on processors a third faster than with variables. Later changes of the weights are
-    not seen.
+    behind it: on processors a third faster than with variables. The weights are read at the first
+    call; later changes are not seen.
 
     Args:
         backbone: Images to features.
@@ -211,16 +212,16 @@ def inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         float32 ``[batch, height, width, 3]`` to features ``[batch, ...]``, in inference mode; may
         be called from several threads.
     """
-    values = [
-        [np.asarray(variable) for variable in variables]
-        for variables in (backbone.trainable_variables, backbone.non_trainable_variables)
-    ]
-    is_giant = sum(value.nbytes for group in values for value in group) > LARGEST_CONSTANTS
+    groups = (backbone.trainable_variables, backbone.non_trainable_variables)
+    variables = [variable for group in groups for variable in group]
+    size = sum(variable.value.dtype.size * math.prod(variable.shape) for variable in variables)
 
     @tf.function(autograph=False)
     def graph(images):
-        if is_giant:
+        if size > LARGEST_CONSTANTS:
             return backbone(images, training=False)
+        with tf.init_scope():  # read now, at the first call; within the graph they have no values
+            values = [[np.asarray(variable) for variable in group] for group in groups]
         constants = [[tf.constant(value) for value in group] for group in values]
         return backbone.stateless_call(*constants, images, training=False)[0]
 
