@@ -357,7 +357,7 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
             "dmo",
             [],
             [
-                "The recipes are ['attributes15', 'attributes40', 'celebrities', ",
+                "The recipes are ['attributes15', ",
                 "'identity_small', 'smiling'",
                 "'dmo'",
                 "Did you mean 'demo'?",
