@@ -24,6 +24,7 @@ USER_ERROR = 2
 INTERRUPTED = 130
 AUTO = "auto"
 SPLIT = 0.1
+OFFICIAL = "official"
 VALIDATION_FOLDERS = ("dev", "val", "valid", "validation")
 
 app = typer.Typer(
@@ -61,6 +62,13 @@ Split = Annotated[
     typer.Option(
         help="Share of every person's images kept for validation where the data has no folder "
         "for it; 0 validates nothing."
+    ),
+]
+Partition = Annotated[
+    str,
+    typer.Option(
+        help="Of CelebA: official (list_eval_partition), or identity: drawn by people, from "
+        "identity_CelebA."
     ),
 ]
 Features = Annotated[
@@ -300,6 +308,7 @@ def train(
     first: Annotated[
         int | None, typer.Option(help="Of CelebA: only so many images of the training part.")
     ] = None,
+    partition: Partition = OFFICIAL,
 ) -> None:
     """Train a classifier and leave a run folder: model, curves, metrics."""
     try:
@@ -313,6 +322,7 @@ def train(
             split=split,
             features=features,
             first=first,
+            partition=partition,
         )
     except KeyboardInterrupt:
         print("\nInterrupted. --resume goes on after the last whole epoch.", file=sys.stderr)
@@ -322,7 +332,9 @@ def train(
         print(f"\nNext: kerasface verify {out} --pairs PAIRS --images FOLDER")
         return
     if run.multi_label:
-        print(f"\nNext: kerasface evaluate {out} --data {data}, kerasface predict {out} PHOTO ...")
+        same = "" if partition == OFFICIAL else f" --partition {partition}"
+        words = f"kerasface evaluate {out} --data {data}{same}, kerasface predict {out} PHOTO ..."
+        print(f"\nNext: {words}")
         return
     print(f"\nNext: kerasface submit {out} TEST_FOLDER --out submission.csv --sample SAMPLE.csv")
 
@@ -341,6 +353,7 @@ def evaluate(
         pathlib.Path | None,
         typer.Option(help="Folder to write to; default: evaluation/ in the run folder."),
     ] = None,
+    partition: Partition = OFFICIAL,
     flip: Flip = False,
     batch_size: BatchSize = 64,
     allow_seen: Annotated[
@@ -355,6 +368,7 @@ def evaluate(
         run,
         data,
         out=folder,
+        partition=partition,
         flip=flip,
         batch_size=batch_size,
         allow_seen=allow_seen,
@@ -683,7 +697,17 @@ def _spread_set(words: list[str]) -> list[str]:
 
 
 def _train(
-    recipe, data, out, changes, *, resume, overwrite, split=SPLIT, features=None, first=None
+    recipe,
+    data,
+    out,
+    changes,
+    *,
+    resume,
+    overwrite,
+    split=SPLIT,
+    features=None,
+    first=None,
+    partition=OFFICIAL,
 ) -> Run:
     from kerasface.data.celeba_files import is_celeba
     from kerasface.training import train as train_run
@@ -696,7 +720,7 @@ def _train(
             f"Received: --out {str(out)!r}, in {str(data)!r}. Name another folder."
         )
     with _told_warnings():
-        table, validation = _tables(data, split, first)
+        table, validation = _tables(data, split, first, partition)
     print(f"train       {table.summary()}")
     if validation is not None:
         print(f"validation  {validation.summary()}")
@@ -733,7 +757,7 @@ def _people_root(data: pathlib.Path) -> pathlib.Path:
 
 
 def _tables(
-    data: pathlib.Path, split: float, first: int | None
+    data: pathlib.Path, split: float, first: int | None, partition: str
 ) -> tuple[FaceTable, FaceTable | None]:
     from kerasface.data import celeba, identity_folder
     from kerasface.data.celeba_files import is_celeba
@@ -744,12 +768,13 @@ def _tables(
                 "A folder of CelebA has a partition of its own. "
                 f"Received: --split {split:g} for {str(data)!r}. Leave it out."
             )
-        return celeba(data, first=first)[:2]
-    if first is not None:
-        raise ValueError(
-            "`--first` is for a folder of CelebA, with list_attr_celeba. "
-            f"Received: first={first} for {str(data)!r}, which has no such file."
-        )
+        return celeba(data, first=first, split=partition)[:2]
+    for name, value, default in (("first", first, None), ("partition", partition, OFFICIAL)):
+        if value != default:
+            raise ValueError(
+                f"`--{name}` is for a folder of CelebA, with list_attr_celeba. "
+                f"Received: {name}={value} for {str(data)!r}, which has no such file."
+            )
     if not (data / "train").is_dir():
         table = identity_folder(data)
         return table.split(split) if split else (table, None)

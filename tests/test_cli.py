@@ -12,7 +12,7 @@ from PIL import Image
 
 import kerasface
 from kerasface import cli
-from kerasface.data import identity_folder
+from kerasface.data import celeba, identity_folder
 from kerasface.data.duplicates import NEAR_DUPLICATE
 from kerasface.faces import Face
 from kerasface.models import list_models
@@ -32,9 +32,11 @@ COMMANDS = {
     "models": [],
     "train": [
         *["RECIPE", "--data", "--out", "--set", "--split", "--resume", "--overwrite"],
-        *["--features", "--first"],
+        *["--features", "--first", "--partition"],
     ],
-    "evaluate": ["RUN", "--data", "--out", "--flip", "--batch-size", "--allow-seen"],
+    "evaluate": [
+        *("RUN", "--data", "--out", "--partition", "--flip", "--batch-size", "--allow-seen"),
+    ],
     "compare": ["RUN RUN...", "--out"],
     "predict": [
         *["RUN... IMAGES...", "--out", "--crop", "--margin", "--pictures", "--flip"],
@@ -223,6 +225,27 @@ def test_celeba_is_told_by_its_labels(shell, mistake, celeba_folder, faces, tmp_
     assert (len(train), len(validation), len(train.names)) == (12, 16, 5)
     assert "12 images of 5 attributes" in out
     assert "`--first` is for a folder of CelebA" in mistake(*words, faces, "--first", "12")
+    line = mistake(*words, faces, "--partition", "identity")
+    assert "`--partition` is for a folder of CelebA" in line
+
+
+def test_partition_by_people(shell, mistake, celeba_folder, tmp_path):
+    run = tmp_path / "run"
+    small = ["epochs=1", "image_size=16", "architecture.channels=[8]"]
+    words = ["--data", celeba_folder, "--partition", "identity"]
+    code, out, err = shell("train", "smiling", "--out", run, *words, "--set", *small)
+    assert (code, err) == (0, "")
+    assert f"kerasface evaluate {run} --data {celeba_folder} --partition identity" in out
+    code, _, _ = shell("evaluate", run, *words)
+    assert code == 0
+    test = celeba(celeba_folder, split="identity").test
+    predictions = pd.read_csv(run / "evaluation" / "celeba" / "predictions.csv")
+    assert predictions["path"].tolist() == test.paths.tolist()
+    # The official test part has other people, some of whom were learnt.
+    line = mistake("evaluate", run, "--data", celeba_folder)
+    assert "Figures on images that a run was trained on" in line
+    line = mistake("evaluate", run, *words[:2], "--partition", "people")
+    assert "'people'" in line
 
 
 @pytest.mark.parametrize("name", ["dev", "val", "valid", "validation"])

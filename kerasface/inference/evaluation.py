@@ -45,6 +45,7 @@ def evaluate(
     data: str | os.PathLike | FaceTable,
     *,
     out: str | os.PathLike | None = None,
+    partition: str = "official",
     flip: bool = False,
     batch_size: int = 64,
     allow_seen: bool = False,
@@ -62,6 +63,8 @@ def evaluate(
         out: Folder to write to: ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
             ``predictions.csv``, pictures and ``report.html``, which tells the folder's name. None
             is a folder in the run, named like the data.
+        partition: ``split`` of `kerasface.data.celeba`, for a run that was trained on a part of
+            ``"identity"``.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
         allow_seen: Whether images that the run was trained on are put up with; a warning says
@@ -72,13 +75,14 @@ def evaluate(
         The figures.
 
     Raises:
-        ValueError: If the classes are others, or the run was trained on some of the images.
+        ValueError: If the classes are others, the run was trained on some of the images, or there
+            is no such partition.
 
     Example:
         >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run(run)
-    table = data if isinstance(data, FaceTable) else _labelled(run, data)
+    table = data if isinstance(data, FaceTable) else _labelled(run, data, partition)
     if run.multi_label and table.multi_label:
         table = table.with_attributes(run.names)
     if table.labels is None or table.multi_label != run.multi_label or table.names != run.names:
@@ -137,9 +141,14 @@ def _chose_nothing(run: Run) -> bool:
     return run.recipe.keep == "last" and not run.path(run_files.THRESHOLDS).is_file()
 
 
-def _labelled(run: Run, data: str | os.PathLike) -> FaceTable:
+def _labelled(run: Run, data: str | os.PathLike, partition: str) -> FaceTable:
     if run.multi_label:
-        return celeba(data, attributes=run.names).test
+        return celeba(data, attributes=run.names, split=partition).test
+    if partition != "official":
+        raise ValueError(
+            "A partition is of CelebA, and for a run of attributes. "
+            f"Received: partition={partition!r} for a run of classes. Leave it out."
+        )
     return identity_folder(data, names=run.names)
 
 

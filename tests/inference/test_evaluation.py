@@ -62,6 +62,11 @@ def test_other_folder(run, tables, tmp_path):
     assert "On out: accuracy" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_classes_have_no_partition(run, tables, tmp_path):
+    with pytest.raises(ValueError, match="partition='identity' for a run of classes"):
+        evaluate(run, tables[1].root, out=tmp_path / "out", partition="identity")
+
+
 @pytest.mark.parametrize("copied", [False, True])
 def test_images_that_it_was_trained_on_are_refused(run, tables, tmp_path, copied):
     table = tables[0]
