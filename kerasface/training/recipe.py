@@ -85,8 +85,8 @@ class Recipe:
         dropout: Dropout of the head; None takes the model's own.
         head_start: What the last layer begins with: ``"random"`` numbers, or ``"lda"``, the
             linear discriminant of the features that the backbone has at the beginning, of the
-            training images as they are and mirrored. With pretrained weights and a head that is
-            one linear layer (``"pool"``).
+            training images as they are, mirrored and cropped. With pretrained weights and a head
+            that is one linear layer (``"pool"``).
         weights: What the model begins with: ``"imagenet"``, a file as `kerasface.build` takes it,
             or None for random numbers.
         trainable: ``"all"`` layers, the ``"head"`` alone, or the head and this number of the

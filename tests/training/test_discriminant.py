@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 import kerasface
 from kerasface.models import build
 from kerasface.training.discriminant import SHRINKAGE, linear_layer, start_from_discriminant
+from kerasface.training.features import extract
 from kerasface.training.recipe import Recipe
 
 SMALL = {"channels": (8,), "blocks_per_stage": (1,), "input_shape": (16, 16, 3)}
@@ -128,19 +129,22 @@ def test_a_run_begins_with_it(tables, tmp_path, empty_pictures):
         weight_decay=0.0,
         trainable="head",
     )
-    options = {"train": train, "validation": validation, "report": False}
-    run = kerasface.train(recipe, out=tmp_path / "run", **options)
+    parts = {"train": train, "validation": validation, "report": False}
+    run = kerasface.train(recipe, out=tmp_path / "run", **parts)
     model = keras.saving.load_model(run.path("model.keras"))
     backbone = keras.Model(model.input, model.get_layer("head_logits").input)
-    images = np.concatenate(
-        [batch for batch, *_ in kerasface.pipeline.stream(train, image_size=16).as_numpy_iterator()]
-    )
-    features = backbone.predict(images, verbose=0)
-    mirrored = backbone.predict(images[:, :, ::-1], verbose=0)
-    expected = started(features, train.labels, len(train.names), mirrored)(features).numpy()
+    options = {"image_size": 16, "batch_size": 8}
+    pictures = np.concatenate(
+        [
+            extract(backbone, train, tmp_path, augment=augment, variants=variants, **options).values
+            for augment, variants in [((), 1), (("flip:1",), 1), (("flip", "crop:0.7"), 4)]
+        ]
+    ).astype(np.float32)
+    features = pictures[0]
+    expected = started(features, train.labels, len(train.names), *pictures[1:])(features).numpy()
     found = model.get_layer("head_logits")(features).numpy()
     np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.05)  # features in float16
-    again = kerasface.train(recipe, out=tmp_path / "run", resume=True, **options)
+    again = kerasface.train(recipe, out=tmp_path / "run", resume=True, **parts)
     assert again.metrics["last"] == run.metrics["last"]
 
 
