@@ -7,8 +7,9 @@
 Recipe NAME is trained with the first seed, NAME_small with all; ``--set`` changes the first. Each
 learns the training part; thresholds are chosen on the validation part; then the last epoch is
 judged on the test part, once, on the attributes of recipe NAME. A run that is finished is not
-trained again. ``NAME.csv`` holds a row a run, and ``NAME_each.csv`` one an attribute; of the forty
-the fifteen of recipe attributes15 are judged too.
+trained again, and one that was stopped goes on, its time untold. ``NAME.csv`` holds a row a run,
+and ``NAME_each.csv`` one an attribute; of the forty the fifteen of recipe attributes15 are judged
+too.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main() -> None:
             columns |= {"prevalence": each["prevalence"], "majority": each["majority_accuracy"]}
             columns[f"{name} {seed}: accuracy"] = each["accuracy"]
             columns[f"{name} {seed}: F1"] = each["f1"]
-            row = {"recipe": name, "seed": seed, "seconds": round(seconds)}
+            row = {"recipe": name, "seed": seed, "seconds": seconds}
             row["images_per_second"] = run.metrics["images_per_second"]
             known = judged(run, table.validation.with_attributes(run.names), asked)
             row["validation"] = known.metrics["mean_accuracy"]
@@ -72,23 +73,24 @@ def main() -> None:
 
 
 def trained(name: str, table, folder: pathlib.Path, changes: dict) -> tuple[kerasface.Run, float]:
-    """The run, and the seconds from its start to its end with all that it writes."""
+    """The run, and the seconds from its start to its end with all that it writes, if at once."""
     clock = folder.with_suffix(".json")
     recipe = kerasface.training.named_recipe(name).replace(keep="last", **changes)
     if clock.is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder), json.loads(clock.read_text())["seconds"]
     keras.backend.clear_session()
+    goes_on = folder.exists()
     start = time.perf_counter()
     run = kerasface.train(
         recipe,
         train=table.train,
         validation=table.validation,
         out=folder,
-        overwrite=True,
+        resume=True,
         report=False,
         verbose=2,
     )
-    seconds = time.perf_counter() - start
+    seconds = float("nan") if goes_on else round(time.perf_counter() - start)
     clock.write_text(json.dumps({"seconds": seconds}))
     return run, seconds
 
