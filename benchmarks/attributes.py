@@ -1,10 +1,11 @@
 """Attributes of CelebA: the published recipes and this project's own, side by side.
 
-    python benchmarks/attributes.py smiling --data celeba_half
+    python benchmarks/attributes.py smiling --data celeba_half --only smiling attributes40_small
     python benchmarks/attributes.py attributes15 --data celeba --set epochs=5
     python benchmarks/attributes.py attributes40 --data celeba_half --set epochs=5
 
-Recipe NAME is trained with the first seed, NAME_small with all; ``--set`` changes the first. Each
+Recipe NAME is trained with the first seed, NAME_small with all; ``--set`` changes the first. Since
+smiling_small is attributes40_small, one training can serve both, as in the first line. Each
 learns the training part; thresholds are chosen on the validation part; then the last epoch is
 judged on the test part, once, on the attributes of recipe NAME. A run that is finished is not
 trained again, and one that was stopped goes on, its time untold. ``NAME.csv`` holds a row a run,

@@ -16,6 +16,7 @@ from kerasface import images as image_files
 from kerasface.inference.reading import Images, Source, crop_of, open_model, readable_table
 from kerasface.pipeline import decode
 from kerasface.pipeline.predict import predict_table
+from kerasface.pipeline.streams import CENTER, crop_share
 
 # What may stand behind the layer that makes the classes.
 AFTER_CLASSES = (
@@ -113,7 +114,8 @@ def embed_pictures(
     Args:
         model: What `embedder` gives.
         pictures: Paths, or uint8 RGB arrays ``[height, width, 3]``.
-        crop: None takes them whole; ``"center_square"``.
+        crop: None takes them whole; ``"center_square"`` or, for instance,
+            ``"center_square:0.8"``, as in `kerasface.pipeline.stream`.
         flip: As in `embed`.
 
     Returns:
@@ -130,9 +132,11 @@ def embed_pictures(
             f"Received: a model for images of {height} x {width} pixels."
         )
     pixels = [_pixels(picture) for picture in pictures]
-    if crop == "center_square":
-        pixels = [_center_square(image) for image in pixels]
-    batch = tf.stack([decode.resize(tf.constant(image), height) for image in pixels])
+    tensors = [tf.constant(image) for image in pixels]
+    if crop is not None:
+        share = crop_share(crop)
+        tensors = [decode.cut_square(image, CENTER, share) for image in tensors]
+    batch = tf.stack([decode.resize(image, height) for image in tensors])
     outputs = model.predict_on_batch(batch)
     if flip:
         outputs = outputs + model.predict_on_batch(batch[:, :, ::-1])
@@ -151,13 +155,6 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their lengths, float32; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
-def _center_square(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side + 1) // 2, (width - side + 1) // 2  # as the pipeline has it
-    return image[top : top + side, left : left + side]
 
 
 def _pixels(picture: str | os.PathLike | np.ndarray) -> np.ndarray:

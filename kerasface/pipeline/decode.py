@@ -35,7 +35,11 @@ def read_image(path: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
 
 
 def read_square(
-    path: tf.Tensor, image_format: tf.Tensor, position: tf.Tensor, image_size: int | None = None
+    path: tf.Tensor,
+    image_format: tf.Tensor,
+    position: tf.Tensor,
+    image_size: int | None = None,
+    share: float = 1.0,
 ) -> tf.Tensor:
     """Reads one file and cuts out a square as large as its shorter side.
 
@@ -52,6 +56,7 @@ def read_square(
             is at least twice as large is decoded to a half, a quarter or an eighth of its size,
             never below this. That averages pixels, as antialiasing does, and takes a part of the
             time. None decodes at full size.
+        share: As in `cut_square`.
 
     Returns:
         uint8 ``[side, side, 3]``, upright RGB. A broken file raises inside the graph.
@@ -62,22 +67,37 @@ def read_square(
     def part() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(data)
         if image_size is None:
-            return _jpeg_square(data, shape, position, 1)
-        largest = tf.reduce_min(shape[:2]) // image_size
+            return _jpeg_square(data, shape, position, share, 1)
+        largest = _square(shape, position, share)[2] // image_size
         return tf.switch_case(
             tf.reduce_sum(tf.cast(largest >= JPEG_RATIOS[1:], tf.int32)),
-            [functools.partial(_jpeg_square, data, shape, position, r) for r in JPEG_RATIOS],
+            [functools.partial(_jpeg_square, data, shape, position, share, r) for r in JPEG_RATIOS],
         )
 
     def whole() -> tf.Tensor:
-        image = _decode(data, image_format, needs_pillow)
-        top, left, side, _ = tf.unstack(_square(tf.shape(image), position))
-        return image[top : top + side, left : left + side]
+        return cut_square(_decode(data, image_format, needs_pillow), position, share)
 
     # A file whose orientation is not known (-1) and that needs no Pillow is upright.
     upright = tf.logical_and(tf.logical_not(needs_pillow), tf.less_equal(image_format, 1))
     image = tf.cond(tf.logical_and(upright, tf.io.is_jpeg(data)), part, whole)
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def cut_square(image: tf.Tensor, position: tf.Tensor | float, share: float = 1.0) -> tf.Tensor:
+    """Cuts out a square.
+
+    Args:
+        image: ``[height, width, channels]``.
+        position: As in `read_square`.
+        share: In (0, 1]: of both sides only so much, about the middle, is there to be cut from;
+            the square is as large as the shorter side of that. 0.8 of 178 x 218 pixels are
+            142 x 174, and the square has 142.
+
+    Returns:
+        ``[side, side, channels]``.
+    """
+    top, left, side, _ = tf.unstack(_square(tf.shape(image), position, share))
+    return image[top : top + side, left : left + side]
 
 
 def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -101,10 +121,12 @@ def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
     return tf.ensure_shape(image, [image_size, image_size, 3])
 
 
-def _jpeg_square(data: tf.Tensor, shape: tf.Tensor, position: tf.Tensor, ratio: int) -> tf.Tensor:
+def _jpeg_square(
+    data: tf.Tensor, shape: tf.Tensor, position: tf.Tensor, share: float, ratio: int
+) -> tf.Tensor:
     """The square of a JPEG that is decoded to one ``ratio``-th of its size."""
     shape = (shape + ratio - 1) // ratio
-    top, left, side, _ = tf.unstack(_square(shape, position))
+    top, left, side, _ = tf.unstack(_square(shape, position, share))
     start = tf.maximum(left - JPEG_MARGIN, 0)
     width = tf.minimum(left + side + JPEG_MARGIN, shape[1]) - start
     image = tf.io.decode_and_crop_jpeg(
@@ -113,12 +135,15 @@ def _jpeg_square(data: tf.Tensor, shape: tf.Tensor, position: tf.Tensor, ratio: 
     return image[:, left - start : left - start + side]
 
 
-def _square(shape: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """``[top, left, side, side]`` of the square; one of the first two is 0."""
-    side = tf.minimum(shape[0], shape[1])
-    room = shape[:2] - side
+def _square(shape: tf.Tensor, position: tf.Tensor | float, share: float) -> tf.Tensor:
+    """``[top, left, side, side]`` of the square."""
+    sides = tf.cast(shape[:2], tf.float32)
+    middle = tf.maximum(tf.cast(tf.round(share * sides), tf.int32), 1)
+    side = tf.reduce_min(middle)
+    room = middle - side
     start = tf.cast(position * tf.cast(room + 1, tf.float32), tf.int32)
-    return tf.concat([tf.minimum(start, room), [side, side]], axis=0)
+    first = (shape[:2] - middle) // 2 + tf.minimum(start, room)
+    return tf.concat([first, [side, side]], axis=0)
 
 
 def _needs_pillow(data: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:

@@ -69,7 +69,9 @@ def stream(
         crop: What is cut out of each file before everything else: a square as large as its
             shorter side, ``"center_square"`` from the middle, ``"random_square"`` from anywhere
             (in training only). Of CelebA's 178 x 218 pixels that is 178 x 178, at half the size
-            89 x 89, and only this part of a JPEG is decoded. None takes the whole file.
+            89 x 89, and only this part of a JPEG is decoded. With a share behind a colon,
+            ``"center_square:0.8"``, the same of the middle 0.8 of both sides, in which the face
+            is larger. None takes the whole file.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
             ``["face", "random_erasing:0.25"]``.
         mixup: Alpha of mixup, 0 is off; needs one-hot labels.
@@ -203,14 +205,17 @@ def _loader(
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
 
-    count = steps.count + (crop == "random_square")  # the last is the place of the square
+    is_random = is_random_crop(crop)
+    count = steps.count + is_random  # the last is the place of the square
 
     def load_one(position, row, numbers):
         if crop is None:
             image = decode.read_image(paths[row], formats[row])
         else:
-            place = numbers[-1] if crop == "random_square" else CENTER
-            image = decode.read_square(paths[row], formats[row], place, image_size)
+            place = numbers[-1] if is_random else CENTER
+            image = decode.read_square(
+                paths[row], formats[row], place, image_size, crop_share(crop)
+            )
         image = steps.apply(image, numbers, before_resize=True)
         image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
         return position, image
@@ -353,14 +358,40 @@ def _check_mix_epochs(mix_epochs, epochs) -> None:
         )
 
 
-def _check_crop(crop, training) -> None:
-    if crop is not None and crop not in CROPS:
+def is_random_crop(crop: str | None) -> bool:
+    """Whether a crop, as `stream` takes it, lies anywhere, so that it is an augmentation."""
+    return crop is not None and crop.startswith("random_square")
+
+
+def crop_share(crop: str) -> float:
+    """What of both sides a crop, as `stream` takes it, is cut from.
+
+    Raises:
+        ValueError: If it is no crop or the share no number in (0, 1].
+    """
+    name, _, share = crop.partition(":")
+    if name not in CROPS:
         raise ValueError(
-            f"`crop` must be one of {CROPS} or None. Received: crop={crop!r}."
-            f"{suggest(str(crop), CROPS)}"
+            f"`crop` must be one of {CROPS}, a share behind a colon if wanted, or None. "
+            f"Received: crop={crop!r}.{suggest(name, CROPS)}"
         )
-    if crop == "random_square" and not training:
+    try:
+        value = float(share) if share else 1.0
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1 or crop.endswith(":"):
+        raise ValueError(
+            f"The share of a crop must be a number in (0, 1]. Received: crop={crop!r}."
+        )
+    return value
+
+
+def _check_crop(crop, training) -> None:
+    if crop is None:
+        return
+    crop_share(crop)
+    if is_random_crop(crop) and not training:
         raise ValueError(
             "A random crop belongs to training streams. Received: training=False with "
-            "crop='random_square'. Say crop='center_square', or training=True."
+            f"crop={crop!r}. Say crop='center_square', or training=True."
         )

@@ -25,7 +25,13 @@ from tqdm import tqdm
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing
 from kerasface.models import heads
-from kerasface.pipeline.streams import index_batches, labeler, steps_per_epoch, stream
+from kerasface.pipeline.streams import (
+    index_batches,
+    is_random_crop,
+    labeler,
+    steps_per_epoch,
+    stream,
+)
 
 # A graph with its constants must stay below 2 GiB, and there are copies of them while it is made.
 LARGEST_CONSTANTS = 2**29
@@ -129,7 +135,7 @@ def extract(
         "crop": crop,
         "augment": list(augment),
         "variants": variants,
-        "seed": seed if augment or crop == "random_square" else None,
+        "seed": seed if augment or is_random_crop(crop) else None,
     }
     path = folder / f"{_fingerprint(backbone, table, settings)}.npy"
     weights_path = path.with_suffix(".weights.npy")

@@ -286,25 +286,27 @@ def attributes40() -> Recipe:
     return attributes15().replace(attributes=FORTY_ATTRIBUTES)
 
 
-def smiling_small() -> Recipe:
-    """Smiling or not, learnt together with the other 39 attributes, which say much of a mouth.
+def attributes40_small() -> Recipe:
+    """All forty attributes, by a small residual network at the pictures' full resolution.
 
-    Chosen on the validation part of CelebA's photographs at half their size, 5,742 to learn:
-    there smiles have an area under the ROC curve of .971; learnt alone .969, on whole pictures in
-    place of squares .969. Plain 3x3 convolutions whose first stage keeps the pictures' resolution,
-    Muon, and the moving average of the weights.
+    Plain 3x3 convolutions, Muon, and the moving average of the weights. Chosen on the validation
+    part of CelebA's photographs at half their size, 5,742 to learn: there the mean accuracy is
+    89.7% (89.5% on squares of the whole width, 89.2% on whole pictures).
     """
-    return smiling().replace(
+    return Recipe(
         model="resnet_small",
-        attributes=FORTY_ATTRIBUTES,
         architecture={
             "stem_stride": 1,
             "channels": [16, 32, 64, 128, 256],
             "blocks_per_stage": [1, 1, 1, 1, 1],
         },
+        attributes=FORTY_ATTRIBUTES,
+        image_size=64,
+        square_crop=True,
+        crop_share=0.8,
         epochs=12,
+        batch_size=32,
         optimizer="muon",
-        schedule="cosine",
         learning_rate=2e-3,
         weight_decay=0.05,
         warmup_epochs=1,
@@ -312,17 +314,22 @@ def smiling_small() -> Recipe:
         final_learning_rate=1e-6,
         augment=("flip", "rotation:5", "color_jitter:0.2"),
         ema=0.99,
+        keep="last",
     )
-
-
-def attributes40_small() -> Recipe:
-    """The network of `smiling_small` on whole pictures, for all forty attributes: hats, hair."""
-    return smiling_small().replace(square_crop=False)
 
 
 def attributes15_small() -> Recipe:
     """The network of `attributes40_small` for system 5's fifteen."""
     return attributes40_small().replace(attributes=FIFTEEN_ATTRIBUTES)
+
+
+def smiling_small() -> Recipe:
+    """Smiling or not: `attributes40_small` as it is, since the others say much of a mouth.
+
+    On the validation part smiles have an area under the ROC curve of .974; of squares of the
+    whole width .971, and these learnt alone .969.
+    """
+    return attributes40_small()
 
 
 def embedding_arcface() -> Recipe:

@@ -90,6 +90,17 @@ def test_embeddings_of_a_folder_and_a_table(run, pictures):
     np.testing.assert_allclose(few, both[[2, 0]], atol=1e-6)
 
 
+@pytest.mark.parametrize("crop", ["center_square", "center_square:0.6"])
+def test_pictures_are_cut_as_a_table_is(run, tmp_path, crop):
+    noise = np.random.default_rng(0).integers(0, 256, (31, 24, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "tall.png")
+    of_table = kerasface.embed(run, FaceTable(tmp_path, ["tall.png"]), crop=crop)
+    few = embed_pictures(kerasface.embedder(run), [tmp_path / "tall.png", noise], crop=crop)
+    np.testing.assert_allclose(few, np.concatenate([of_table] * 2), atol=1e-6)
+    whole = kerasface.embed(run, FaceTable(tmp_path, ["tall.png"]))
+    assert np.abs(whole - of_table).max() > 1e-3
+
+
 def test_unreadable_pictures_are_named(run, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"1 that are not, for instance broken\.jpg"):

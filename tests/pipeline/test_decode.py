@@ -335,6 +335,35 @@ def test_center(read_square, file, shape, top):
         assert found[0, 0].tolist() == [top, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("shape", "share", "middle"),
+    [
+        ((218, 178), 0.8, (22, 18, 174, 142)),
+        ((109, 89), 0.8, (11, 9, 87, 71)),
+        ((9, 9), 0.5, (2, 2, 4, 4)),
+        ((3, 5), 0.01, (1, 2, 1, 1)),
+    ],
+)
+def test_square_of_the_middle(file, shape, share, middle):
+    top, left, height, width = middle
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    whole = Image.fromarray(noise)
+    for encoded in (encode(whole, "JPEG"), encode(whole, "PNG")):
+        path = file(encoded)
+        pixels = decode.read_image(path, 1).numpy()
+        part = pixels[top : top + height, left : left + width]
+        for position in (0.0, 0.5, 0.999):
+            expected = square(part, position)
+            found = decode.read_square(path, 1, position, share=share).numpy()
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(decode.cut_square(pixels, position, share), expected)
+    # Of a large JPEG, decoded to a half: the same part.
+    coarse = Image.fromarray(noise[:9, :9]).resize((400, 400), Image.Resampling.BICUBIC)
+    path = file(encode(coarse, "JPEG"))
+    small = decode.read_square(path, 1, 0.5, 100, share).numpy()
+    assert len(small) == max(round(400 * share), 1) // (2 if share >= 0.5 else 1)
+
+
 def test_ends_of_the_range_are_the_ends_of_the_file(read_square, file):
     pixels = np.random.default_rng(0).integers(0, 256, (31, 8, 3), dtype=np.uint8)
     path = file(encode(Image.fromarray(pixels), "PNG"))

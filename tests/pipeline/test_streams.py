@@ -205,6 +205,18 @@ def test_center_square(tall, training):
     np.testing.assert_array_equal(weights, 1)
 
 
+def test_squares_of_the_middle(tall, copies):
+    # Of 31 x 24 the middle 0.5 is 16 x 12, from row 7 and column 6 on.
+    pixels, *_ = joined(stream(tall, image_size=12, crop="center_square:0.5"))
+    rows, columns = np.indices((12, 12), np.float32)
+    np.testing.assert_array_equal(pixels[..., 0], np.broadcast_to(9 + rows, pixels.shape[:3]))
+    np.testing.assert_array_equal(pixels[..., 1], np.broadcast_to(6 + columns, pixels.shape[:3]))
+    settings = SQUARES | {"image_size": 12, "crop": "random_square:0.5"}
+    found = joined(stream(copies, **settings, epochs=4))[0]
+    assert set(found[:, 0, 0, 0].astype(int)) == {7, 8, 9, 10, 11}
+    assert set(found[:, 0, 0, 1].astype(int)) == {6}
+
+
 def test_random_square_takes_all_places_alike(copies):
     found = tops(joined(stream(copies, **SQUARES, epochs=8))[0])
     counts = np.bincount(found, minlength=8)
@@ -545,6 +557,11 @@ def test_broken_file_warns(tmp_path):
             {"crop": "centre_square"},
             "Received: crop='centre_square'. Did you mean 'center",
         ),
+        ({"crop": "center_square:1.5"}, r"in \(0, 1\]. Received: crop='center_square:1.5'"),
+        ({"crop": "center_square:0"}, r"in \(0, 1\]. Received: crop='center_square:0'"),
+        ({"crop": "center_square:half"}, r"in \(0, 1\]. Received: crop='center_square:half'"),
+        ({"crop": "center_square:"}, r"in \(0, 1\]. Received: crop='center_square:'"),
+        ({"crop": "random_square:0.8"}, "training=False .*Say crop='center_square'"),
         ({"mixup": 1.0, "labels": "one_hot"}, "training=False"),
         ({"cutmix": 1.0, "labels": "one_hot"}, "training=False"),
         ({"mix_epochs": 1}, "mix_epochs=1 without `epochs`"),

@@ -175,10 +175,18 @@ def test_cached_features_give_the_same_heads(attribute_run, parts, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("square_crop", "crops"), [(True, ["random_square", "center_square"]), (False, [None, None])]
+    ("changes", "crops"),
+    [
+        ({"square_crop": True}, ["random_square", "center_square"]),
+        (
+            {"square_crop": True, "crop_share": 0.8},
+            ["random_square:0.8", "center_square:0.8"],
+        ),
+        ({"square_crop": False}, [None, None]),
+    ],
 )
 def test_squares_are_random_in_training_alone(
-    attribute_run, parts, tmp_path, monkeypatch, square_crop, crops
+    attribute_run, parts, tmp_path, monkeypatch, changes, crops
 ):
     seen = []
 
@@ -189,7 +197,7 @@ def test_squares_are_random_in_training_alone(
 
     monkeypatch.setattr("kerasface.training.fit.stream", note)
     with pytest.raises(InterruptedError):
-        again(attribute_run, parts, tmp_path / "run", square_crop=square_crop)
+        again(attribute_run, parts, tmp_path / "run", **changes)
     assert seen == crops
 
 

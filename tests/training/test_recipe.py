@@ -43,6 +43,7 @@ OTHER = {
     "attributes": ("Smiling",),
     "image_size": 24,
     "square_crop": True,
+    "crop_share": 0.5,
     "epochs": 5,
     "phases": ({"epochs": 2, "learning_rate": 1e-4}, {"epochs": 2}),
     "batch_size": 3,
@@ -77,6 +78,7 @@ OTHER = {
 }
 # What must hold for a key to be read at all.
 NEEDS = {
+    "crop_share": {"square_crop": True},
     "head_start": {"head": "pool"},
     "embedding": {"label_smoothing": 0.0},
     "momentum": {"optimizer": "sgd"},
