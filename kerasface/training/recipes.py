@@ -290,8 +290,8 @@ def attributes40_small() -> Recipe:
     """All forty attributes, by a small residual network at the pictures' full resolution.
 
     Plain 3x3 convolutions, Muon, and the moving average of the weights. Chosen on the validation
-    part of CelebA's photographs at half their size, 5,742 to learn: there the mean accuracy is
-    89.6% (89.5% on squares of the whole width, 89.2% on whole pictures).
+    part of CelebA's photographs at half their size, 5,742 to learn: there the mean accuracy was
+    89.6% in 12 epochs (89.5% on squares of the whole width, 89.2% on whole pictures).
     """
     return Recipe(
         model="resnet_small",
@@ -304,7 +304,7 @@ def attributes40_small() -> Recipe:
         image_size=64,
         square_crop=True,
         crop_share=0.8,
-        epochs=12,
+        epochs=10,
         batch_size=32,
         optimizer="muon",
         learning_rate=2e-3,
@@ -326,8 +326,9 @@ def attributes15_small() -> Recipe:
 def smiling_small() -> Recipe:
     """Smiling or not: `attributes40_small` as it is, since the others say much of a mouth.
 
-    On the validation part smiles have an area under the ROC curve of .974; of squares of the
-    whole width .971, and these learnt alone .969.
+    On the validation part smiles had an area under the ROC curve of .974 in 12 epochs; on squares
+    of the whole width .971, and these learnt alone .969. Ten take less than 13 minutes on two CPU
+    cores.
     """
     return attributes40_small()
 
