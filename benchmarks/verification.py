@@ -22,12 +22,12 @@ A run that is finished is not trained again. ``results.csv`` holds a row each; `
 from __future__ import annotations
 
 import argparse
+import functools
 import pathlib
 
 import keras
 import numpy as np
 import pandas as pd
-from PIL import Image
 from sklearn.covariance import ShrunkCovariance
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -72,10 +72,11 @@ def main() -> None:
     options = parser.parse_args()
     known, strangers = split_people(identity_folder(options.identities))
     print(f"learnt: {known.summary()}\nstrangers: {strangers.summary()}")
-    lists = {"strangers": folder_pairs(strangers)}
+    lists, crops = {"strangers": folder_pairs(strangers)}, {"strangers": None}
     if options.lfw is not None:
-        images = cut_centres(options.lfw / "lfw-deepfunneled", options.out / "lfw", options.centre)
+        images = options.lfw / "lfw-deepfunneled"
         lists["lfw"] = read_pairs(options.lfw / "pairs.txt", images)
+        crops["lfw"] = f"center_square:{options.centre:g}"
     for name, pairs in lists.items():
         print(f"{name}: {pairs.summary()}")
 
@@ -84,7 +85,7 @@ def main() -> None:
     for case, seed, embed in embedders(options, known, changes):
         row = {"case": case, "seed": seed}
         for name, pairs in lists.items():
-            scores = similarities(embed(pairs.images), pairs)
+            scores = similarities(embed(pairs.images, crops[name]), pairs)
             figures = verification.evaluate(
                 scores, pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
             )
@@ -122,7 +123,7 @@ def split_people(table: FaceTable) -> tuple[FaceTable, FaceTable]:
 
 
 def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
-    """``(case, seed, function from a table to embeddings)`` one after the other."""
+    """``(case, seed, function from a table and a crop to embeddings)`` one after the other."""
     if set(FIXED) & set(options.only):
         shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
         network = kerasface.build(
@@ -130,15 +131,15 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
         )
         model = kerasface.embedder(network)
 
-        def untrained(table):
-            return kerasface.embed(model, table, flip=True)
+        def untrained(table, crop=None):
+            return kerasface.embed(model, table, crop=crop, flip=True)
 
         if "untrained" in options.only:
             yield "untrained", None, untrained
         features = untrained(known) if {"centred", "lda"} & set(options.only) else None
         if "centred" in options.only:
             mean = features.mean(axis=0)
-            yield "centred", None, lambda table: unit_rows(untrained(table) - mean)
+            yield "centred", None, lambda *images: unit_rows(untrained(*images) - mean)
         if "lda" in options.only:
             # Shrunk, since there are as many dimensions as pictures.
             shrunk = ShrunkCovariance(shrinkage=SHRINKAGE)
@@ -146,13 +147,13 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
             lda.fit(features, known.labels)
             # Directions from the middle of all people; this solver leaves the mean in.
             middle = lda.transform(features).mean(axis=0)
-            yield "lda", None, lambda table: unit_rows(lda.transform(untrained(table)) - middle)
+            yield "lda", None, lambda *images: unit_rows(lda.transform(untrained(*images)) - middle)
     for case in options.only:
         if case in FIXED:
             continue
         for seed in options.seeds[:1] if case in ONE_SEED else options.seeds:
             run = trained(case, seed, options, known, changes)
-            yield case, seed, lambda table, run=run: kerasface.embed(run, table, flip=True)
+            yield case, seed, functools.partial(embedded, run)
 
 
 def trained(case, seed, options, known, changes) -> kerasface.Run:
@@ -172,24 +173,14 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
 
 
+def embedded(run: kerasface.Run, table: FaceTable, crop: str | None) -> np.ndarray:
+    """What a run makes of images, with the mirrored image added."""
+    return kerasface.embed(run, table, crop=crop, flip=True)
+
+
 def similarities(vectors: np.ndarray, pairs: PairTable) -> np.ndarray:
     """The cosine of each pair."""
     return np.einsum("ij,ij->i", vectors[pairs.rows[:, 0]], vectors[pairs.rows[:, 1]])
-
-
-def cut_centres(images: pathlib.Path, out: pathlib.Path, share: float) -> pathlib.Path:
-    """Keeps the middle of every photograph, under the same names."""
-    out = out.with_name(f"{out.name}_{share:g}")
-    for path in kerasface.data.unlabeled_folder(images).paths:
-        target = out / path
-        if not target.exists():
-            with Image.open(images / path) as picture:
-                width, height = (round(share * side) for side in picture.size)
-                left, top = (picture.width - width) // 2, (picture.height - height) // 2
-                centre = picture.crop((left, top, left + width, top + height))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            centre.save(target, quality=95)
-    return out
 
 
 if __name__ == "__main__":
