@@ -363,7 +363,8 @@ def evaluate(
     """Judge a run on labelled images: figures, pictures and a page."""
     from kerasface.inference import evaluate as evaluate_run
 
-    folder = out or run / "evaluation" / data.resolve().name
+    name = data.resolve().name + ("" if partition == OFFICIAL else f"_{partition}")
+    folder = out or run / "evaluation" / name
     result = evaluate_run(
         run,
         data,

@@ -33,6 +33,7 @@ from kerasface.training.report import write_report
 from kerasface.training.run import Run
 
 PREDICTIONS = "predictions.csv"
+OFFICIAL = "official"
 RUNS_NOTE = "Accuracy is that of the kept weights on the validation."
 CACHED_NOTE = (
     " Cached epochs train the head on features that the backbone made once before; their seconds "
@@ -45,7 +46,7 @@ def evaluate(
     data: str | os.PathLike | FaceTable,
     *,
     out: str | os.PathLike | None = None,
-    partition: str = "official",
+    partition: str = OFFICIAL,
     flip: bool = False,
     batch_size: int = 64,
     allow_seen: bool = False,
@@ -120,7 +121,7 @@ def evaluate(
             f"{len(table)} images: these figures are better than those on new ones",
             stacklevel=2,
         )
-    folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data))
+    folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data, partition))
     name = folder.resolve().name
     judgement = judge(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
     words = f"{name}, of which the run was trained on {len(seen)}" if seen else name
@@ -128,11 +129,13 @@ def evaluate(
     return cast(Classification | AttributeFigures, judgement.result)
 
 
-def _title(run: Run, data: str | os.PathLike | FaceTable) -> str:
+def _title(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> str:
     """What the figures are of, in a word."""
     if isinstance(data, FaceTable):
         return data.root.name or "images"
     name = pathlib.Path(data).resolve().name or "images"
+    if partition != OFFICIAL:
+        name = f"{name}_{partition}"
     return f"{name}_test" if run.multi_label else name
 
 
@@ -144,7 +147,7 @@ def _chose_nothing(run: Run) -> bool:
 def _labelled(run: Run, data: str | os.PathLike, partition: str) -> FaceTable:
     if run.multi_label:
         return celeba(data, attributes=run.names, split=partition).test
-    if partition != "official":
+    if partition != OFFICIAL:
         raise ValueError(
             "A partition is of CelebA, and for a run of attributes. "
             f"Received: partition={partition!r} for a run of classes. Leave it out."
