@@ -45,7 +45,7 @@ def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padd
         x: Keras tensor ``[batch, height, width, channels]``.
         filters: Number of output channels.
         kernel_size: Side of the square kernel, in pixels.
-        name: Layer name; the padding layer is called ``{name}_pad``.
+        name: Layer name; a padding layer, where one is needed, is called ``{name}_pad``.
         strides: Step in pixels.
         padding: Zeros added on each of the four sides, in pixels.
 
@@ -53,12 +53,14 @@ def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padd
         Keras tensor ``[batch, new_height, new_width, filters]``.
     """
     fan_in = kernel_size * kernel_size * x.shape[-1]
-    if padding:
+    same = strides == 1 and 2 * padding == kernel_size - 1  # without an extra copy
+    if padding and not same:
         x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
     return keras.layers.Conv2D(
         filters,
         kernel_size,
         strides,
+        padding="same" if same else "valid",
         kernel_initializer=torch_uniform(fan_in),
         bias_initializer=torch_uniform(fan_in),
         name=name,
