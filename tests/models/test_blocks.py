@@ -12,15 +12,21 @@ def as_model(build, shape=(8, 8, 3)):
     return keras.Model(inputs, build(inputs))
 
 
-def test_strided_convolution_pads_on_both_sides():
-    model = as_model(lambda x: blocks.conv(x, 1, 3, "conv", strides=2, padding=1), (6, 6, 1))
+@pytest.mark.parametrize("size", [6, 7])
+@pytest.mark.parametrize(("strides", "padding"), [(2, 1), (1, 1), (1, 0), (1, 2)])
+def test_convolution_pads_on_both_sides(size, strides, padding):
+    shape = (size, size, 1)
+    model = as_model(
+        lambda x: blocks.conv(x, 1, 3, "conv", strides=strides, padding=padding), shape
+    )
     kernel = np.zeros((3, 3, 1, 1))
-    kernel[0, 0] = 1  # each output shows the pixel one up and one left of its place
+    kernel[0, 0] = 1  # each output shows the first pixel that it covers
     model.get_layer("conv").set_weights([kernel, np.zeros(1)])
-    image = np.arange(1, 37, dtype="float32").reshape(1, 6, 6, 1)
-    expected = np.zeros((3, 3))
-    expected[1:, 1:] = image[0, 1:5:2, 1:5:2, 0]
-    np.testing.assert_array_equal(model.predict(image)[0, :, :, 0], expected)
+    image = np.arange(1, size**2 + 1, dtype="float32").reshape(1, *shape)
+    padded = np.pad(image[0, :, :, 0], padding)
+    np.testing.assert_array_equal(
+        model.predict(image)[0, :, :, 0], padded[:-2:strides, :-2:strides]
+    )
 
 
 @pytest.mark.parametrize("size", [8, 9])
