@@ -83,6 +83,12 @@ def evaluate(
         >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run(run)
+    if partition != OFFICIAL and (isinstance(data, FaceTable) or not run.multi_label):
+        asked = "a table" if isinstance(data, FaceTable) else "a run of classes"
+        raise ValueError(
+            "A partition is of a folder of CelebA, and for a run of attributes. "
+            f"Received: partition={partition!r} for {asked}. Leave it out."
+        )
     table = data if isinstance(data, FaceTable) else _labelled(run, data, partition)
     if run.multi_label and table.multi_label:
         table = table.with_attributes(run.names)
@@ -147,11 +153,6 @@ def _chose_nothing(run: Run) -> bool:
 def _labelled(run: Run, data: str | os.PathLike, partition: str) -> FaceTable:
     if run.multi_label:
         return celeba(data, attributes=run.names, split=partition).test
-    if partition != OFFICIAL:
-        raise ValueError(
-            "A partition is of CelebA, and for a run of attributes. "
-            f"Received: partition={partition!r} for a run of classes. Leave it out."
-        )
     return identity_folder(data, names=run.names)
 
 

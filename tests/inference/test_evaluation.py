@@ -62,9 +62,10 @@ def test_other_folder(run, tables, tmp_path):
     assert "On out: accuracy" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_classes_have_no_partition(run, tables, tmp_path):
-    with pytest.raises(ValueError, match="partition='identity' for a run of classes"):
-        evaluate(run, tables[1].root, out=tmp_path / "out", partition="identity")
+def test_only_a_folder_of_celeba_has_partitions(run, tables, tmp_path):
+    for data, word in ((tables[1].root, "a run of classes"), (tables[1], "a table")):
+        with pytest.raises(ValueError, match=f"partition='identity' for {word}"):
+            evaluate(run, data, out=tmp_path / "out", partition="identity")
 
 
 @pytest.mark.parametrize("copied", [False, True])
