@@ -31,7 +31,8 @@ IMAGE_FOLDERS = (
     "Img/img_align_celeba",
     "",
 )
-SPLITS = ("official", "identity")
+OFFICIAL = "official"
+SPLITS = (OFFICIAL, "identity")
 
 
 class CelebA(NamedTuple):
@@ -52,7 +53,7 @@ def celeba(
     path: str | os.PathLike | None = None,
     *,
     attributes: str | Sequence[str] | None = None,
-    split: str = "official",
+    split: str = OFFICIAL,
     validation: float | None = None,
     test: float | None = None,
     seed: int = 0,
@@ -115,7 +116,7 @@ def celeba(
         columns = attribute_columns(attributes, table.columns)
     folder, present = _image_folder(root, table)
 
-    part_file = _needed(root, PARTITION if split == "official" else PEOPLE)
+    part_file = _needed(root, PARTITION if split == OFFICIAL else PEOPLE)
     groups = _read_rows(part_file, header=False)
     place = pd.Index(groups.names).get_indexer(pd.Index(table.names))
     labelled = pd.Index(table.names).isin(present)  # numpy would compare all pairs of objects
@@ -128,7 +129,7 @@ def celeba(
             f"Received: {part_file}, with none of the {labelled.sum()} labelled images."
         )
     values = groups.values[place[kept], 0]
-    if split == "official":
+    if split == OFFICIAL:
         groups.check((values >= 0) & (values <= 2), place[kept], "0, 1 or 2")
         part = values
         _warn_of_shared_people(root, table.names[kept], part)
@@ -206,7 +207,7 @@ def _check_arguments(path, split, validation, test, first, data_dir) -> None:
         raise ValueError(
             f"`split` must be one of {SPLITS}. Received: split={split!r}.{suggest(split, SPLITS)}"
         )
-    if split == "official" and (validation is not None or test is not None):
+    if split == OFFICIAL and (validation is not None or test is not None):
         raise ValueError(
             "The official partition has parts of its own size. "
             f"Received: validation={validation}, test={test}. Say split='identity', or leave "

@@ -13,7 +13,7 @@ from typing import cast
 
 import pandas as pd
 
-from kerasface.data.celeba_files import celeba
+from kerasface.data.celeba_files import OFFICIAL, celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable, check
 from kerasface.evaluation import plots
@@ -33,7 +33,6 @@ from kerasface.training.report import write_report
 from kerasface.training.run import Run
 
 PREDICTIONS = "predictions.csv"
-OFFICIAL = "official"
 RUNS_NOTE = "Accuracy is that of the kept weights on the validation."
 CACHED_NOTE = (
     " Cached epochs train the head on features that the backbone made once before; their seconds "
