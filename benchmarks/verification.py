@@ -13,7 +13,9 @@ which ``--centre`` says the share). All embeddings are made with the mirrored im
 - *softmax*, *arcface*: recipes ``embedding_softmax`` and ``embedding_arcface`` with the seeds;
 - *scratch*: ``embedding_softmax`` with network, optimizer and 30 epochs of recipe
   ``identity_small``, from random weights, the first seed;
-- *classifier*: the features before the classes of recipe ``identity_small``, the first seed.
+- *classifier*: the features before the classes of recipe ``identity_small``, the first seed;
+- *large*: ``embedding_softmax`` on the middle 0.8 of the pictures at 224 px, the first seed;
+- *together*: the mean of the cosines of all runs above.
 
 A run that is finished is not trained again. ``results.csv`` holds a row each; ``roc.png`` and
 ``roc_lfw.png`` show the curves.
@@ -53,8 +55,9 @@ FROM_SMALL = (
 )
 RECIPES = {"softmax": "embedding_softmax", "arcface": "embedding_arcface"}
 FIXED = ("untrained", "centred", "lda")
-ONE_SEED = ("scratch", "classifier")
+ONE_SEED = ("scratch", "classifier", "large")
 CASES = (*FIXED, *RECIPES, *ONE_SEED)
+TOGETHER = "together"
 FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
 
 
@@ -72,30 +75,43 @@ def main() -> None:
     options = parser.parse_args()
     known, strangers = split_people(identity_folder(options.identities))
     print(f"learnt: {known.summary()}\nstrangers: {strangers.summary()}")
-    lists, crops = {"strangers": folder_pairs(strangers)}, {"strangers": None}
+    lists, shares = {"strangers": folder_pairs(strangers)}, {"strangers": 1.0}
     if options.lfw is not None:
         images = options.lfw / "lfw-deepfunneled"
         lists["lfw"] = read_pairs(options.lfw / "pairs.txt", images)
-        crops["lfw"] = f"center_square:{options.centre:g}"
+        shares["lfw"] = options.centre
     for name, pairs in lists.items():
         print(f"{name}: {pairs.summary()}")
 
     rows, curves = [], {name: {} for name in lists}
+    learnt: dict[str, list[np.ndarray]] = {name: [] for name in lists}
     changes = parse_changes(options.set)
-    for case, seed, embed in embedders(options, known, changes):
+
+    def judge(case: str, seed: int | None, scores: dict[str, np.ndarray]) -> None:
         row = {"case": case, "seed": seed}
         for name, pairs in lists.items():
-            scores = similarities(embed(pairs.images, crops[name]), pairs)
             figures = verification.evaluate(
-                scores, pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
+                scores[name], pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
             )
             row |= {f"{name}_{key}": figures.metrics[key] for key in FIGURES}
             if pairs.folds is not None:
                 keys = ("accuracy", "accuracy_standard_error")
                 row |= {f"{name}_{key}": figures.metrics[key] for key in keys}
-            curves[name][case if seed is None else f"{case} {seed}"] = (scores, pairs.same)
+            curves[name][case if seed is None else f"{case} {seed}"] = (scores[name], pairs.same)
         rows.append(row)
         print(pd.DataFrame([row]).round(4).to_string(index=False), flush=True)
+
+    for case, seed, embed in embedders(options, known, changes):
+        scores = {
+            name: similarities(embed(pairs.images, shares[name]), pairs)
+            for name, pairs in lists.items()
+        }
+        judge(case, seed, scores)
+        if case not in FIXED:
+            for name in lists:
+                learnt[name].append(scores[name])
+    if all(len(each) > 1 for each in learnt.values()):
+        judge(TOGETHER, None, {name: np.mean(each, axis=0) for name, each in learnt.items()})
     frame = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
     results = options.out / "results.csv"
@@ -123,7 +139,7 @@ def split_people(table: FaceTable) -> tuple[FaceTable, FaceTable]:
 
 
 def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
-    """``(case, seed, function from a table and a crop to embeddings)`` one after the other."""
+    """``(case, seed, function from a table and a share to embeddings)`` one after the other."""
     if set(FIXED) & set(options.only):
         shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
         network = kerasface.build(
@@ -131,8 +147,8 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
         )
         model = kerasface.embedder(network)
 
-        def untrained(table, crop=None):
-            return kerasface.embed(model, table, crop=crop, flip=True)
+        def untrained(table, share=1.0):
+            return kerasface.embed(model, table, crop=middle(share), flip=True)
 
         if "untrained" in options.only:
             yield "untrained", None, untrained
@@ -146,8 +162,8 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
             lda = LinearDiscriminantAnalysis(solver="eigen", covariance_estimator=shrunk)
             lda.fit(features, known.labels)
             # Directions from the middle of all people; this solver leaves the mean in.
-            middle = lda.transform(features).mean(axis=0)
-            yield "lda", None, lambda *images: unit_rows(lda.transform(untrained(*images)) - middle)
+            centre = lda.transform(features).mean(axis=0)
+            yield "lda", None, lambda *images: unit_rows(lda.transform(untrained(*images)) - centre)
     for case in options.only:
         if case in FIXED:
             continue
@@ -166,6 +182,8 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
         recipe = small
     elif case == "scratch":
         recipe = recipe.replace(weights=None, **{key: getattr(small, key) for key in FROM_SMALL})
+    elif case == "large":
+        recipe = recipe.replace(image_size=224, crop_share=0.8)
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder)
@@ -173,9 +191,14 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
 
 
-def embedded(run: kerasface.Run, table: FaceTable, crop: str | None) -> np.ndarray:
-    """What a run makes of images, with the mirrored image added."""
-    return kerasface.embed(run, table, crop=crop, flip=True)
+def embedded(run: kerasface.Run, table: FaceTable, share: float) -> np.ndarray:
+    """What a run makes of the middle of images, with the mirrored image added."""
+    return kerasface.embed(run, table, crop=middle(share * run.recipe.crop_share), flip=True)
+
+
+def middle(share: float) -> str:
+    """The crop of photographs of which the faces that were learnt are this share."""
+    return f"center_square:{share:g}"
 
 
 def similarities(vectors: np.ndarray, pairs: PairTable) -> np.ndarray:

@@ -16,7 +16,7 @@ from kerasface import images as image_files
 from kerasface.inference.reading import Images, Source, crop_of, open_model, readable_table
 from kerasface.pipeline import decode
 from kerasface.pipeline.predict import predict_table
-from kerasface.pipeline.streams import CENTER, crop_share
+from kerasface.pipeline.streams import CENTER, crop_options
 
 # What may stand behind the layer that makes the classes.
 AFTER_CLASSES = (
@@ -134,8 +134,8 @@ def embed_pictures(
     pixels = [_pixels(picture) for picture in pictures]
     tensors = [tf.constant(image) for image in pixels]
     if crop is not None:
-        share = crop_share(crop)
-        tensors = [decode.cut_square(image, CENTER, share) for image in tensors]
+        options = crop_options(crop)
+        tensors = [decode.cut(image, CENTER, **options) for image in tensors]
     batch = tf.stack([decode.resize(image, height) for image in tensors])
     outputs = model.predict_on_batch(batch)
     if flip:

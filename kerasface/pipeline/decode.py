@@ -34,17 +34,19 @@ def read_image(path: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
     return _decode(data, image_format, _needs_pillow(data, image_format))
 
 
-def read_square(
+def read_crop(
     path: tf.Tensor,
     image_format: tf.Tensor,
-    position: tf.Tensor,
+    position: tf.Tensor | float,
     image_size: int | None = None,
+    *,
     share: float = 1.0,
+    square: bool = True,
 ) -> tf.Tensor:
-    """Reads one file and cuts out a square as large as its shorter side.
+    """Reads one file and cuts out a square as large as its shorter side, or its middle.
 
     CelebA's 178 x 218 pixels give 178 x 178, at half the size 89 x 89. Of a plain upright JPEG
-    only the rows and columns of the square are decoded.
+    only the rows and columns that are cut out are decoded.
 
     Args:
         path: Scalar string.
@@ -52,30 +54,37 @@ def read_square(
         position: Scalar float32 in [0, 1): where the square lies along the longer side. Equal
             parts of the range give every place; 0.5 gives the centre (of two middle places the
             later one).
-        image_size: Side in pixels that the square will be resized to: a plain upright JPEG that
+        image_size: Side in pixels that the crop will be resized to: a plain upright JPEG that
             is at least twice as large is decoded to a half, a quarter or an eighth of its size,
             never below this. That averages pixels, as antialiasing does, and takes a part of the
             time. None decodes at full size.
-        share: As in `cut_square`.
+        share: As in `cut`.
+        square: As in `cut`.
 
     Returns:
-        uint8 ``[side, side, 3]``, upright RGB. A broken file raises inside the graph.
+        uint8 ``[height, width, 3]``, upright RGB. A broken file raises inside the graph.
     """
     data = tf.io.read_file(path)
     needs_pillow = _needs_pillow(data, image_format)
+    window = functools.partial(_window, position=position, share=share, square=square)
 
     def part() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(data)
         if image_size is None:
-            return _jpeg_square(data, shape, position, share, 1)
-        largest = _square(shape, position, share)[2] // image_size
+            return cut_jpeg(shape, 1)
+        largest = tf.reduce_min(window(shape)[2:]) // image_size
         return tf.switch_case(
             tf.reduce_sum(tf.cast(largest >= JPEG_RATIOS[1:], tf.int32)),
-            [functools.partial(_jpeg_square, data, shape, position, share, r) for r in JPEG_RATIOS],
+            [functools.partial(cut_jpeg, shape, ratio) for ratio in JPEG_RATIOS],
         )
 
+    def cut_jpeg(shape: tf.Tensor, ratio: int) -> tf.Tensor:
+        shape = (shape + ratio - 1) // ratio  # decoded to one ``ratio``-th of its size
+        return _decode_window(data, shape, window(shape), ratio)
+
     def whole() -> tf.Tensor:
-        return cut_square(_decode(data, image_format, needs_pillow), position, share)
+        image = _decode(data, image_format, needs_pillow)
+        return cut(image, position, share=share, square=square)
 
     # A file whose orientation is not known (-1) and that needs no Pillow is upright.
     upright = tf.logical_and(tf.logical_not(needs_pillow), tf.less_equal(image_format, 1))
@@ -83,21 +92,23 @@ def read_square(
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def cut_square(image: tf.Tensor, position: tf.Tensor | float, share: float = 1.0) -> tf.Tensor:
-    """Cuts out a square.
+def cut(
+    image: tf.Tensor, position: tf.Tensor | float, *, share: float = 1.0, square: bool = True
+) -> tf.Tensor:
+    """Cuts out a square, or the middle.
 
     Args:
         image: ``[height, width, channels]``.
-        position: As in `read_square`.
-        share: In (0, 1]: of both sides only so much, about the middle, is there to be cut from;
-            the square is as large as the shorter side of that. 0.8 of 178 x 218 pixels are
-            142 x 174, and the square has 142.
+        position: As in `read_crop`.
+        share: In (0, 1]: of both sides only so much, about the middle, is there to be cut from.
+            0.8 of 178 x 218 pixels are 142 x 174.
+        square: Whether a square is cut from that, as large as its shorter side; else all of it.
 
     Returns:
-        ``[side, side, channels]``.
+        ``[rows, columns, channels]``.
     """
-    top, left, side, _ = tf.unstack(_square(tf.shape(image), position, share))
-    return image[top : top + side, left : left + side]
+    top, left, height, width = tf.unstack(_window(tf.shape(image), position, share, square))
+    return image[top : top + height, left : left + width]
 
 
 def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -121,29 +132,30 @@ def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
     return tf.ensure_shape(image, [image_size, image_size, 3])
 
 
-def _jpeg_square(
-    data: tf.Tensor, shape: tf.Tensor, position: tf.Tensor, share: float, ratio: int
-) -> tf.Tensor:
-    """The square of a JPEG that is decoded to one ``ratio``-th of its size."""
-    shape = (shape + ratio - 1) // ratio
-    top, left, side, _ = tf.unstack(_square(shape, position, share))
+def _decode_window(data: tf.Tensor, shape: tf.Tensor, window: tf.Tensor, ratio: int) -> tf.Tensor:
+    """A part of a JPEG that has this shape when it is decoded to one ``ratio``-th of its size."""
+    top, left, height, width = tf.unstack(window)
     start = tf.maximum(left - JPEG_MARGIN, 0)
-    width = tf.minimum(left + side + JPEG_MARGIN, shape[1]) - start
+    columns = tf.minimum(left + width + JPEG_MARGIN, shape[1]) - start
     image = tf.io.decode_and_crop_jpeg(
-        data, [top, start, side, width], channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
+        data,
+        [top, start, height, columns],
+        channels=3,
+        ratio=ratio,
+        dct_method="INTEGER_ACCURATE",
     )
-    return image[:, left - start : left - start + side]
+    return image[:, left - start : left - start + width]
 
 
-def _square(shape: tf.Tensor, position: tf.Tensor | float, share: float) -> tf.Tensor:
-    """``[top, left, side, side]`` of the square."""
+def _window(shape: tf.Tensor, position: tf.Tensor | float, share: float, square: bool) -> tf.Tensor:
+    """``[top, left, height, width]`` of what is cut out."""
     sides = tf.cast(shape[:2], tf.float32)
     middle = tf.maximum(tf.cast(tf.round(share * sides), tf.int32), 1)
-    side = tf.reduce_min(middle)
-    room = middle - side
+    size = tf.fill([2], tf.reduce_min(middle)) if square else middle
+    room = middle - size
     start = tf.cast(position * tf.cast(room + 1, tf.float32), tf.int32)
     first = (shape[:2] - middle) // 2 + tf.minimum(start, room)
-    return tf.concat([first, [side, side]], axis=0)
+    return tf.concat([first, size], axis=0)
 
 
 def _needs_pillow(data: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:

@@ -21,7 +21,8 @@ from kerasface.pipeline.augment import Augmentation, augmentation
 from kerasface.pipeline.mixing import mix
 
 MAX_BATCHES_AT_ONCE = 16
-CROPS = ("random_square", "center_square")
+RANDOM_SQUARE, MIDDLE = "random_square", "middle"
+CROPS = (RANDOM_SQUARE, "center_square", MIDDLE)
 CENTER = 0.5
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
@@ -71,7 +72,7 @@ def stream(
             (in training only). Of CelebA's 178 x 218 pixels that is 178 x 178, at half the size
             89 x 89, and only this part of a JPEG is decoded. With a share behind a colon,
             ``"center_square:0.8"``, the same of the middle 0.8 of both sides, in which the face
-            is larger. None takes the whole file.
+            is larger; ``"middle:0.8"`` is all of that, squashed. None takes the whole file.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
             ``["face", "random_erasing:0.25"]``.
         mixup: Alpha of mixup, 0 is off; needs one-hot labels.
@@ -213,8 +214,8 @@ def _loader(
             image = decode.read_image(paths[row], formats[row])
         else:
             place = numbers[-1] if is_random else CENTER
-            image = decode.read_square(
-                paths[row], formats[row], place, image_size, crop_share(crop)
+            image = decode.read_crop(
+                paths[row], formats[row], place, image_size, **crop_options(crop)
             )
         image = steps.apply(image, numbers, before_resize=True)
         image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
@@ -360,11 +361,11 @@ def _check_mix_epochs(mix_epochs, epochs) -> None:
 
 def is_random_crop(crop: str | None) -> bool:
     """Whether a crop, as `stream` takes it, lies anywhere, so that it is an augmentation."""
-    return crop is not None and crop.startswith("random_square")
+    return crop is not None and crop.startswith(RANDOM_SQUARE)
 
 
-def crop_share(crop: str) -> float:
-    """What of both sides a crop, as `stream` takes it, is cut from.
+def crop_options(crop: str) -> dict:
+    """What a crop, as `stream` takes it, tells `decode.cut`: ``share`` and ``square``.
 
     Raises:
         ValueError: If it is no crop or the share no number in (0, 1].
@@ -383,13 +384,13 @@ def crop_share(crop: str) -> float:
         raise ValueError(
             f"The share of a crop must be a number in (0, 1]. Received: crop={crop!r}."
         )
-    return value
+    return {"share": value, "square": name != MIDDLE}
 
 
 def _check_crop(crop, training) -> None:
     if crop is None:
         return
-    crop_share(crop)
+    crop_options(crop)
     if is_random_crop(crop) and not training:
         raise ValueError(
             "A random crop belongs to training streams. Received: training=False with "

@@ -102,9 +102,8 @@ class Recipe:
         image_size: Side of the square images in pixels.
         square_crop: Whether a square as large as the shorter side is cut out of each image, from
             anywhere in training and from the middle otherwise; else the image is squashed.
-        crop_share: What of both sides, about the middle, the square is cut from, in (0, 1]: 0.8
-            leaves out a tenth at each border, so that the face is larger in it. With
-            ``square_crop``.
+        crop_share: What of both sides, about the middle, is taken, or the square cut from, in
+            (0, 1]: 0.8 leaves out a tenth at each border, so that the face is larger in it.
         epochs: Passes over the training images; with ``phases`` the sum of theirs.
         phases: Parts of the training, one after the other, each compiled anew: options by name
             that replace the recipe's own, at least ``epochs``. For instance the head alone at
@@ -275,11 +274,6 @@ class Recipe:
             raise ValueError(
                 f"`crop_share` must be in (0, 1]. Received: crop_share={self.crop_share}."
             )
-        if self.crop_share < 1 and not self.square_crop:
-            raise ValueError(
-                "`crop_share` is of the squares of `square_crop`. "
-                f"Received: crop_share={self.crop_share} without it. Say square_crop=true too."
-            )
         if self.unmixed_epochs > epochs:
             raise ValueError(
                 "`unmixed_epochs` must be at most `epochs`. "
@@ -333,10 +327,10 @@ class Recipe:
 
     def crop(self, training: bool) -> str | None:
         """What `kerasface.pipeline.stream` cuts out of each image."""
-        if not self.square_crop:
-            return None
-        name = "random_square" if training else "center_square"
-        return name if self.crop_share == 1 else f"{name}:{self.crop_share:g}"
+        square = "random_square" if training else "center_square"
+        if self.crop_share < 1:
+            return f"{square if self.square_crop else 'middle'}:{self.crop_share:g}"
+        return square if self.square_crop else None
 
     def parts(self) -> list[Recipe]:
         """One recipe a phase, each with the phase's own options and without phases."""

@@ -144,10 +144,17 @@ def celebrities_mobile() -> Recipe:
 
     Head and rate were chosen on a fifth of the training part of one split: there one dense layer
     from random numbers had 53 to 64%, system 1's head without its dropouts 68 to 69%, and one
-    dense layer from the discriminant 72.5% and the largest area under the ROC curves.
+    dense layer from the discriminant 72.5% and the largest area under the ROC curves. By five
+    folds of that part the discriminant has 74.7% on the middle 0.8 of the crops, 72.0% on all of
+    them.
     """
     return celebrities().replace(
-        model="mobilenet_v2", head="pool", head_start="lda", learning_rate=3e-4, schedule="cosine"
+        model="mobilenet_v2",
+        head="pool",
+        head_start="lda",
+        crop_share=0.8,
+        learning_rate=3e-4,
+        schedule="cosine",
     )
 
 
@@ -162,6 +169,7 @@ def celebrities_tuned() -> Recipe:
         cache_features=False,
         head_start="random",
         image_size=112,
+        crop_share=1.0,
         epochs=12,
         optimizer="adamw",
         learning_rate=5e-4,

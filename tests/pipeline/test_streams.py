@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasface import images
 from kerasface.data.table import FaceTable, check
-from kerasface.pipeline import steps_per_epoch, stream
+from kerasface.pipeline import decode, steps_per_epoch, stream
 from kerasface.pipeline.augment import STEPS
 from kerasface.pipeline.streams import index_batches
 
@@ -215,6 +215,15 @@ def test_squares_of_the_middle(tall, copies):
     found = joined(stream(copies, **settings, epochs=4))[0]
     assert set(found[:, 0, 0, 0].astype(int)) == {7, 8, 9, 10, 11}
     assert set(found[:, 0, 0, 1].astype(int)) == {6}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_middle_is_squashed(tall, training):
+    pixels, *_ = joined(stream(tall, image_size=12, crop="middle:0.5", training=training))
+    part = np.stack(np.meshgrid(7 + np.arange(16), 6 + np.arange(12), indexing="ij"), axis=-1)
+    expected = decode.resize(np.pad(part, [(0, 0), (0, 0), (0, 1)]), 12)[..., :2]
+    for found in pixels[..., :2]:
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_random_square_takes_all_places_alike(copies):

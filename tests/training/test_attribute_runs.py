@@ -183,6 +183,7 @@ def test_cached_features_give_the_same_heads(attribute_run, parts, tmp_path):
             ["random_square:0.8", "center_square:0.8"],
         ),
         ({"square_crop": False}, [None, None]),
+        ({"square_crop": False, "crop_share": 0.8}, ["middle:0.8", "middle:0.8"]),
     ],
 )
 def test_squares_are_random_in_training_alone(

@@ -78,7 +78,6 @@ OTHER = {
 }
 # What must hold for a key to be read at all.
 NEEDS = {
-    "crop_share": {"square_crop": True},
     "head_start": {"head": "pool"},
     "embedding": {"label_smoothing": 0.0},
     "momentum": {"optimizer": "sgd"},
@@ -294,8 +293,7 @@ def test_architecture_is_merged():
         ({"optimizer": "lion"}, "`optimizer` must be one of"),
         ({"unmixed_epochs": 5}, "`unmixed_epochs` must be at most `epochs`"),
         ({"warmup_epochs": 4}, "`warmup_epochs` must be fewer"),
-        ({"crop_share": 0.5}, "crop_share=0.5 without it. Say square_crop=true"),
-        ({"crop_share": 0.0, "square_crop": True}, r"in \(0, 1\]. Received: crop_share=0.0"),
+        ({"crop_share": 0.0}, r"in \(0, 1\]. Received: crop_share=0.0"),
         ({"crop_share": 1.5, "square_crop": True}, r"in \(0, 1\]. Received: crop_share=1.5"),
         ({"train_on_validation": "perhaps"}, "`train_on_validation` must be true or false"),
         ({"augment": [1]}, "`augment` must be a list of names"),
