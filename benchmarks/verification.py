@@ -11,11 +11,11 @@ which ``--centre`` says the share). All embeddings are made with the mirrored im
 - *untrained*: the pooled features of the ImageNet network, *centred*: less those of the 120;
 - *lda*: the linear discriminant of these features, learnt from the 120;
 - *softmax*, *arcface*: recipes ``embedding_softmax`` and ``embedding_arcface`` with the seeds;
-- *scratch*: ``embedding_softmax`` with network, optimizer and 30 epochs of recipe
-  ``identity_small``, from random weights, the first seed;
-- *classifier*: the features before the classes of recipe ``identity_small``, the first seed;
-- *large*: ``embedding_softmax`` on the middle 0.8 of the pictures at 224 px, the first seed;
-- *together*: the mean of the cosines of all runs above.
+- *scratch*: the features before the classes of recipe ``identity_small``, the first seed;
+- *attributes*: the same recipe in 20 epochs on the network of a run of ``attributes40_small``
+  (``--attributes``; its people must be none of the folder's);
+- with *discriminant* behind the name: the linear discriminant of a run's embeddings, learnt from
+  the 120. Its shrinkage was chosen on every fifth of the 120, with the others learnt.
 
 A run that is finished is not trained again. ``results.csv`` holds a row each; ``roc.png`` and
 ``roc_lfw.png`` show the curves.
@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import functools
 import pathlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -43,21 +44,19 @@ from kerasface.training.recipe import parse_changes
 
 EVERY = 5
 IMAGE_SIZE = 112
-# What the case from scratch takes from recipe identity_small.
-FROM_SMALL = (
-    "model",
-    "architecture",
-    "epochs",
-    "optimizer",
-    "learning_rate",
-    "warmup_learning_rate",
-    "ema",
-)
-RECIPES = {"softmax": "embedding_softmax", "arcface": "embedding_arcface"}
+RECIPES = {
+    "softmax": "embedding_softmax",
+    "arcface": "embedding_arcface",
+    "scratch": "identity_small",
+    "attributes": "identity_small",
+}
 FIXED = ("untrained", "centred", "lda")
-ONE_SEED = ("scratch", "classifier", "large")
-CASES = (*FIXED, *RECIPES, *ONE_SEED)
-TOGETHER = "together"
+# What the case that begins with attributes takes from their recipe, and what it changes.
+OF_ATTRIBUTES = ("model", "architecture", "image_size")
+WITH_ATTRIBUTES = {"epochs": 20, "unmixed_epochs": 8, "learning_rate": 1e-3, "crop_share": 0.85}
+LEARNT_SHRINKAGE = 0.3
+ONE_SEED = ("scratch",)
+CASES = (*FIXED, *RECIPES)
 FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
 
 
@@ -67,6 +66,7 @@ def main() -> None:
     parser.add_argument("--identities", type=pathlib.Path, required=True)
     parser.add_argument("--weights", type=pathlib.Path, required=True)
     parser.add_argument("--lfw", type=pathlib.Path, help="without it the strangers alone")
+    parser.add_argument("--attributes", type=pathlib.Path, help="run of attributes40_small")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/verification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--only", nargs="+", choices=CASES, default=CASES)
@@ -84,34 +84,22 @@ def main() -> None:
         print(f"{name}: {pairs.summary()}")
 
     rows, curves = [], {name: {} for name in lists}
-    learnt: dict[str, list[np.ndarray]] = {name: [] for name in lists}
     changes = parse_changes(options.set)
 
-    def judge(case: str, seed: int | None, scores: dict[str, np.ndarray]) -> None:
+    for case, seed, embed in embedders(options, known, changes):
         row = {"case": case, "seed": seed}
         for name, pairs in lists.items():
+            scores = similarities(embed(pairs.images, shares[name]), pairs)
             figures = verification.evaluate(
-                scores[name], pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
+                scores, pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
             )
             row |= {f"{name}_{key}": figures.metrics[key] for key in FIGURES}
             if pairs.folds is not None:
                 keys = ("accuracy", "accuracy_standard_error")
                 row |= {f"{name}_{key}": figures.metrics[key] for key in keys}
-            curves[name][case if seed is None else f"{case} {seed}"] = (scores[name], pairs.same)
+            curves[name][case if seed is None else f"{case} {seed}"] = (scores, pairs.same)
         rows.append(row)
         print(pd.DataFrame([row]).round(4).to_string(index=False), flush=True)
-
-    for case, seed, embed in embedders(options, known, changes):
-        scores = {
-            name: similarities(embed(pairs.images, shares[name]), pairs)
-            for name, pairs in lists.items()
-        }
-        judge(case, seed, scores)
-        if case not in FIXED:
-            for name in lists:
-                learnt[name].append(scores[name])
-    if all(len(each) > 1 for each in learnt.values()):
-        judge(TOGETHER, None, {name: np.mean(each, axis=0) for name, each in learnt.items()})
     frame = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
     results = options.out / "results.csv"
@@ -157,33 +145,48 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
             mean = features.mean(axis=0)
             yield "centred", None, lambda *images: unit_rows(untrained(*images) - mean)
         if "lda" in options.only:
-            # Shrunk, since there are as many dimensions as pictures.
-            shrunk = ShrunkCovariance(shrinkage=SHRINKAGE)
-            lda = LinearDiscriminantAnalysis(solver="eigen", covariance_estimator=shrunk)
-            lda.fit(features, known.labels)
-            # Directions from the middle of all people; this solver leaves the mean in.
-            centre = lda.transform(features).mean(axis=0)
-            yield "lda", None, lambda *images: unit_rows(lda.transform(untrained(*images)) - centre)
+            directions = discriminant(features, known.labels, SHRINKAGE)
+            yield "lda", None, lambda *images: directions(untrained(*images))
     for case in options.only:
         if case in FIXED:
             continue
         for seed in options.seeds[:1] if case in ONE_SEED else options.seeds:
             run = trained(case, seed, options, known, changes)
-            yield case, seed, functools.partial(embedded, run)
+            embed = functools.partial(embedded, run)
+            yield case, seed, embed
+            learnt = discriminant(embed(known, 1.0), known.labels, LEARNT_SHRINKAGE)
+            yield f"{case} discriminant", seed, functools.partial(embedded, run, then=learnt)
+
+
+def discriminant(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Callable:
+    """A function from features to unit vectors along the linear discriminant's directions.
+
+    Args:
+        features: ``[N, features]``.
+        labels: Whose they are, ``[N]``.
+        shrinkage: Of the covariances, since there may be as many dimensions as pictures.
+    """
+    covariance = ShrunkCovariance(shrinkage=shrinkage)
+    lda = LinearDiscriminantAnalysis(solver="eigen", covariance_estimator=covariance)
+    lda.fit(features, labels)
+    # Directions from the middle of all people; this solver leaves the mean in.
+    centre = lda.transform(features).mean(axis=0)
+    return lambda others: unit_rows(lda.transform(others) - centre)
 
 
 def trained(case, seed, options, known, changes) -> kerasface.Run:
     """The run of a case, trained if it is not there; one that was stopped goes on."""
     folder = options.out / f"{case}_{seed}"
-    recipe = kerasface.training.named_recipe(RECIPES.get(case, RECIPES["softmax"]))
-    recipe = recipe.replace(weights=str(options.weights))
-    small = kerasface.training.named_recipe("identity_small")
-    if case == "classifier":
-        recipe = small
-    elif case == "scratch":
-        recipe = recipe.replace(weights=None, **{key: getattr(small, key) for key in FROM_SMALL})
-    elif case == "large":
-        recipe = recipe.replace(image_size=224, crop_share=0.8)
+    recipe = kerasface.training.named_recipe(RECIPES[case])
+    if case == "attributes":
+        begun = kerasface.Run(options.attributes)
+        recipe = recipe.replace(
+            weights=str(begun.path("model.keras")),
+            **{key: getattr(begun.recipe, key) for key in OF_ATTRIBUTES},
+            **WITH_ATTRIBUTES,
+        )
+    elif case != "scratch":
+        recipe = recipe.replace(weights=str(options.weights))
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder)
@@ -191,9 +194,13 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
 
 
-def embedded(run: kerasface.Run, table: FaceTable, share: float) -> np.ndarray:
+def embedded(
+    run: kerasface.Run, table: FaceTable, share: float, then: Callable | None = None
+) -> np.ndarray:
     """What a run makes of the middle of images, with the mirrored image added."""
-    return kerasface.embed(run, table, crop=middle(share * run.recipe.crop_share), flip=True)
+    crop = middle(share * run.recipe.crop_share)
+    vectors = kerasface.embed(run, table, crop=crop, flip=True)
+    return vectors if then is None else then(vectors)
 
 
 def middle(share: float) -> str:
