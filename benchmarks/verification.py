@@ -14,6 +14,7 @@ which ``--centre`` says the share). All embeddings are made with the mirrored im
 - *scratch*: the features before the classes of recipe ``identity_small``, the first seed;
 - *attributes*: the same recipe in 20 epochs on the network of a run of ``attributes40_small``
   (``--attributes``; its people must be none of the folder's);
+- *together*: the mean of a case's cosines over the seeds;
 - with *discriminant* behind the name: the linear discriminant of a run's embeddings, learnt from
   the 120. Its shrinkage was chosen on every fifth of the 120, with the others learnt.
 
@@ -69,10 +70,14 @@ def main() -> None:
     parser.add_argument("--attributes", type=pathlib.Path, help="run of attributes40_small")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/verification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES)
+    parser.add_argument("--only", nargs="+", choices=CASES, help="default: all that can be run")
     parser.add_argument("--centre", type=float, default=0.65, help="share of LFW's photographs")
     parser.add_argument("--set", nargs="*", default=[], help="changes of the recipes")
     options = parser.parse_args()
+    if options.only is None:
+        options.only = [case for case in CASES if case != "attributes" or options.attributes]
+    elif "attributes" in options.only and options.attributes is None:
+        parser.error("The case attributes needs --attributes, a run of attributes40_small.")
     known, strangers = split_people(identity_folder(options.identities))
     print(f"learnt: {known.summary()}\nstrangers: {strangers.summary()}")
     lists, shares = {"strangers": folder_pairs(strangers)}, {"strangers": 1.0}
@@ -83,23 +88,28 @@ def main() -> None:
     for name, pairs in lists.items():
         print(f"{name}: {pairs.summary()}")
 
-    rows, curves = [], {name: {} for name in lists}
-    changes = parse_changes(options.set)
+    rows: list[dict] = []
+    curves: dict[str, dict] = {name: {} for name in lists}
+    seeds: dict[str, list[dict]] = {}  # of each case the cosines with every seed
 
-    for case, seed, embed in embedders(options, known, changes):
-        row = {"case": case, "seed": seed}
+    def judge(case: str, seed: int | None, cosines: dict[str, np.ndarray]) -> None:
+        rows.append({"case": case, "seed": seed} | figures_of(cosines, lists))
         for name, pairs in lists.items():
-            scores = similarities(embed(pairs.images, shares[name]), pairs)
-            figures = verification.evaluate(
-                scores, pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
-            )
-            row |= {f"{name}_{key}": figures.metrics[key] for key in FIGURES}
-            if pairs.folds is not None:
-                keys = ("accuracy", "accuracy_standard_error")
-                row |= {f"{name}_{key}": figures.metrics[key] for key in keys}
-            curves[name][case if seed is None else f"{case} {seed}"] = (scores, pairs.same)
-        rows.append(row)
-        print(pd.DataFrame([row]).round(4).to_string(index=False), flush=True)
+            label = case if seed is None else f"{case} {seed}"
+            curves[name][label] = (cosines[name], pairs.same)
+        print(pd.DataFrame(rows[-1:]).round(4).to_string(index=False), flush=True)
+
+    for case, seed, embed in embedders(options, known, parse_changes(options.set)):
+        cosines = {
+            name: similarities(embed(pairs.images, shares[name]), pairs)
+            for name, pairs in lists.items()
+        }
+        judge(case, seed, cosines)
+        seeds.setdefault(case, []).append(cosines)
+    for case, each in seeds.items():
+        if len(each) > 1:
+            means = {name: np.mean([cosines[name] for cosines in each], axis=0) for name in lists}
+            judge(f"{case}, together", None, means)
     frame = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
     results = options.out / "results.csv"
@@ -112,6 +122,18 @@ def main() -> None:
         roc_log(drawn, title=name).savefig(options.out / f"roc{suffix}.png")
     print("\nMeans over the seeds:")
     print(frame.drop(columns="seed").groupby("case", sort=False).mean().round(4).to_string())
+
+
+def figures_of(cosines: dict[str, np.ndarray], lists: dict[str, PairTable]) -> dict:
+    """The figures of each list of pairs, with its name before them."""
+    row = {}
+    for name, pairs in lists.items():
+        found = verification.evaluate(
+            cosines[name], pairs.same, folds=pairs.folds, people=pairs.people.astype(str)
+        ).metrics
+        folded = ("accuracy", "accuracy_standard_error") if pairs.folds is not None else ()
+        row |= {f"{name}_{key}": found[key] for key in (*FIGURES, *folded)}
+    return row
 
 
 def split_people(table: FaceTable) -> tuple[FaceTable, FaceTable]:
