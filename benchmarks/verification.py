@@ -11,9 +11,10 @@ which ``--centre`` says the share). All embeddings are made with the mirrored im
 - *untrained*: the pooled features of the ImageNet network, *centred*: less those of the 120;
 - *lda*: the linear discriminant of these features, learnt from the 120;
 - *softmax*, *arcface*: recipes ``embedding_softmax`` and ``embedding_arcface`` with the seeds;
-- *scratch*: the features before the classes of recipe ``identity_small``, the first seed;
-- *attributes*: the same recipe in 20 epochs on the network of a run of ``attributes40_small``
-  (``--attributes``; its people must be none of the folder's);
+- *scratch*: the features before the classes of recipe ``identity_small`` with the network of
+  ``attributes40_small``, in 20 epochs, the first seed;
+- *attributes*: the same from the weights of a run of ``attributes40_small`` (``--attributes``; its
+  people must be none of the folder's);
 - *together*: the mean of a case's cosines over the seeds;
 - with *discriminant* behind the name: the linear discriminant of a run's embeddings, learnt from
   the 120. Its shrinkage was chosen on every fifth of the 120, with the others learnt.
@@ -52,7 +53,7 @@ RECIPES = {
     "attributes": "identity_small",
 }
 FIXED = ("untrained", "centred", "lda")
-# What the case that begins with attributes takes from their recipe, and what it changes.
+# The network of scratch and attributes, and what they change.
 OF_ATTRIBUTES = ("model", "architecture", "image_size")
 WITH_ATTRIBUTES = {"epochs": 20, "unmixed_epochs": 8, "learning_rate": 1e-3, "crop_share": 0.85}
 LEARNT_SHRINKAGE = 0.3
@@ -200,14 +201,15 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     """The run of a case, trained if it is not there; one that was stopped goes on."""
     folder = options.out / f"{case}_{seed}"
     recipe = kerasface.training.named_recipe(RECIPES[case])
-    if case == "attributes":
-        begun = kerasface.Run(options.attributes)
+    if case in ("scratch", "attributes"):
+        network = kerasface.training.named_recipe("attributes40_small")
         recipe = recipe.replace(
-            weights=str(begun.path("model.keras")),
-            **{key: getattr(begun.recipe, key) for key in OF_ATTRIBUTES},
-            **WITH_ATTRIBUTES,
+            **{key: getattr(network, key) for key in OF_ATTRIBUTES}, **WITH_ATTRIBUTES
         )
-    elif case != "scratch":
+        if case == "attributes":
+            begun = kerasface.Run(options.attributes)
+            recipe = recipe.replace(weights=str(begun.path("model.keras")))
+    else:
         recipe = recipe.replace(weights=str(options.weights))
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
