@@ -229,7 +229,7 @@ def embedded(
 
 def middle(share: float) -> str:
     """The crop of photographs of which the faces that were learnt are this share."""
-    return f"center_square:{share:g}"
+    return f"middle:{share:g}"  # squashed, as runs learn them
 
 
 def similarities(vectors: np.ndarray, pairs: PairTable) -> np.ndarray:
