@@ -24,6 +24,7 @@ from kerasface.evaluation.verification import FEWEST_FALSE_ACCEPTS, check_pairs,
 
 CURVE_POINTS = 1000
 BINS = 60
+MOST_INSIDE = 8  # curves, beyond which their names would lie over them
 GAP = 4  # pixels between the two pictures of a pair
 
 
@@ -39,14 +40,16 @@ def roc_log(
 
     Returns:
         A step a different rate, from one false accept on; thinned beyond 1,000 of them. Where
-        fewer than ten false accepts stand behind a rate the ground is grey.
+        fewer than ten false accepts stand behind a rate the ground is grey. The names of more
+        than eight curves stand beside the axes.
 
     Raises:
         ValueError: If there is no curve, or scores and kinds do not fit.
     """
     if not curves:
         raise ValueError("A ROC picture needs at least one curve. Received: none.")
-    figure = Figure(figsize=(6.8, 5.2), layout="constrained", dpi=120)
+    beside = len(curves) > MOST_INSIDE
+    figure = Figure(figsize=(9.8 if beside else 6.8, 5.2), layout="constrained", dpi=120)
     axis = figure.subplots()
     colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     fewest = min(int((~check_pairs(*pairs)[1]).sum()) for pairs in curves.values())
@@ -83,7 +86,13 @@ def roc_log(
     axis.set_ylabel("true accept rate")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     plain_axis(axis)
-    axis.legend(fontsize=9, loc="upper left", title="area under the curve", edgecolor="none")
+    axis.legend(
+        fontsize=9,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0) if beside else None,
+        title="area under the curve",
+        edgecolor="none",
+    )
     set_title(figure, title)
     return figure
 

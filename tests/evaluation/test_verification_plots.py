@@ -47,6 +47,16 @@ def test_many_points_are_thinned():
     assert far[0] == pytest.approx(1 / 10_000) and far[-1] == 1
 
 
+@pytest.mark.parametrize(("count", "beside"), [(8, False), (9, True)])
+def test_many_names_stand_beside_the_curves(count, beside):
+    figure = roc_log({f"curve {number}": pairs(seed=number) for number in range(count)})
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    right = axis.get_window_extent().x1
+    assert (axis.get_legend().get_window_extent().x0 >= right) == beside
+    assert axis.get_legend().get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_no_curve_is_refused():
     with pytest.raises(ValueError, match="at least one curve"):
         roc_log({})
