@@ -17,7 +17,9 @@ which ``--centre`` says the share). All embeddings are made with the mirrored im
   people must be none of the folder's);
 - *together*: the mean of a case's cosines over the seeds;
 - with *discriminant* behind the name: the linear discriminant of a run's embeddings, learnt from
-  the 120. Its shrinkage was chosen on every fifth of the 120, with the others learnt.
+  the 120.
+
+How far the discriminants are shrunk was chosen on every fifth of the 120, with the others learnt.
 
 A run that is finished is not trained again. ``results.csv`` holds a row each; ``roc.png`` and
 ``roc_lfw.png`` show the curves.
@@ -41,7 +43,6 @@ from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, 
 from kerasface.evaluation import verification
 from kerasface.evaluation.verification_plots import roc_log
 from kerasface.inference.embedding import unit_rows
-from kerasface.training.discriminant import SHRINKAGE
 from kerasface.training.recipe import parse_changes
 
 EVERY = 5
@@ -56,6 +57,7 @@ FIXED = ("untrained", "centred", "lda")
 # The network of scratch and attributes, and what they change.
 OF_ATTRIBUTES = ("model", "architecture", "image_size")
 WITH_ATTRIBUTES = {"epochs": 20, "unmixed_epochs": 8, "learning_rate": 1e-3, "crop_share": 0.85}
+FROZEN_SHRINKAGE = 0.7
 LEARNT_SHRINKAGE = 0.3
 ONE_SEED = ("scratch",)
 CASES = (*FIXED, *RECIPES)
@@ -100,11 +102,11 @@ def main() -> None:
             curves[name][label] = (cosines[name], pairs.same)
         print(pd.DataFrame(rows[-1:]).round(4).to_string(index=False), flush=True)
 
-    for case, seed, embed in embedders(options, known, parse_changes(options.set)):
-        cosines = {
-            name: similarities(embed(pairs.images, shares[name]), pairs)
-            for name, pairs in lists.items()
-        }
+    def embed_lists(embed: Callable) -> dict[str, np.ndarray]:
+        return {name: embed(pairs.images, shares[name]) for name, pairs in lists.items()}
+
+    for case, seed, vectors in embeddings(options, known, parse_changes(options.set), embed_lists):
+        cosines = {name: similarities(vectors[name], pairs) for name, pairs in lists.items()}
         judge(case, seed, cosines)
         seeds.setdefault(case, []).append(cosines)
     for case, each in seeds.items():
@@ -149,8 +151,15 @@ def split_people(table: FaceTable) -> tuple[FaceTable, FaceTable]:
     return parts[0], parts[1]
 
 
-def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
-    """``(case, seed, function from a table and a share to embeddings)`` one after the other."""
+def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, embed_lists: Callable):
+    """``(case, seed, embeddings of each list)`` one after the other.
+
+    Args:
+        options: The command line's.
+        known: The people that are learnt.
+        changes: Of the recipes.
+        embed_lists: From a function of a table and a share to the embeddings of each list.
+    """
     if set(FIXED) & set(options.only):
         shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
         network = kerasface.build(
@@ -161,24 +170,26 @@ def embedders(options: argparse.Namespace, known: FaceTable, changes: dict):
         def untrained(table, share=1.0):
             return kerasface.embed(model, table, crop=middle(share), flip=True)
 
-        if "untrained" in options.only:
-            yield "untrained", None, untrained
-        features = untrained(known) if {"centred", "lda"} & set(options.only) else None
-        if "centred" in options.only:
-            mean = features.mean(axis=0)
-            yield "centred", None, lambda *images: unit_rows(untrained(*images) - mean)
-        if "lda" in options.only:
-            directions = discriminant(features, known.labels, SHRINKAGE)
-            yield "lda", None, lambda *images: directions(untrained(*images))
+        vectors, learnt = embed_lists(untrained), untrained(known)
+        mean = learnt.mean(axis=0)
+        changed = {
+            "untrained": lambda rows: rows,
+            "centred": lambda rows: unit_rows(rows - mean),
+            "lda": discriminant(learnt, known.labels, FROZEN_SHRINKAGE),
+        }
+        for case in FIXED:
+            if case in options.only:
+                yield case, None, {name: changed[case](rows) for name, rows in vectors.items()}
     for case in options.only:
         if case in FIXED:
             continue
         for seed in options.seeds[:1] if case in ONE_SEED else options.seeds:
-            run = trained(case, seed, options, known, changes)
-            embed = functools.partial(embedded, run)
-            yield case, seed, embed
-            learnt = discriminant(embed(known, 1.0), known.labels, LEARNT_SHRINKAGE)
-            yield f"{case} discriminant", seed, functools.partial(embedded, run, then=learnt)
+            embed = functools.partial(embedded, trained(case, seed, options, known, changes))
+            vectors = embed_lists(embed)
+            yield case, seed, vectors
+            turned = discriminant(embed(known, 1.0), known.labels, LEARNT_SHRINKAGE)
+            found = {name: turned(rows) for name, rows in vectors.items()}
+            yield f"{case} discriminant", seed, found
 
 
 def discriminant(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Callable:
@@ -218,13 +229,9 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
     return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
 
 
-def embedded(
-    run: kerasface.Run, table: FaceTable, share: float, then: Callable | None = None
-) -> np.ndarray:
+def embedded(run: kerasface.Run, table: FaceTable, share: float) -> np.ndarray:
     """What a run makes of the middle of images, with the mirrored image added."""
-    crop = middle(share * run.recipe.crop_share)
-    vectors = kerasface.embed(run, table, crop=crop, flip=True)
-    return vectors if then is None else then(vectors)
+    return kerasface.embed(run, table, crop=middle(share * run.recipe.crop_share), flip=True)
 
 
 def middle(share: float) -> str:
