@@ -43,8 +43,6 @@ def main() -> None:
         changes |= {"model": "convnext_nano", "weights": None, "image_size": 64}
     elif pairs is None or images is None:
         parser.error("--data goes with --pairs and --images")
-    if options.centre < 1:
-        images = cut_centres(images, options.out / f"centres_{options.centre:g}", options.centre)
 
     run = kerasface.train(
         options.recipe,
@@ -53,7 +51,8 @@ def main() -> None:
         overwrite=True,
         **changes,
     )
-    result = kerasface.inference.verify_pairs(run, pairs, images, flip=True)
+    crop = f"middle:{options.centre:g}" if options.centre < 1 else None
+    result = kerasface.inference.verify_pairs(run, pairs, images, flip=True, crop=crop)
     metrics = result.figures.metrics
     print(
         f"accuracy {metrics['accuracy']:.1%} +- {metrics['accuracy_standard_error']:.1%} "
@@ -91,20 +90,6 @@ def draw_strangers(folder: pathlib.Path, people: int, pictures: int, folds: int)
     path = folder / "pairs.txt"
     path.write_text(f"{folds}\t{len(lines) // folds // 2}\n" + "\n".join(lines) + "\n")
     return path
-
-
-def cut_centres(images: pathlib.Path, out: pathlib.Path, share: float) -> pathlib.Path:
-    """Keeps the middle of every photograph, under the same names."""
-    for path in kerasface.data.unlabeled_folder(images).paths:
-        target = out / path
-        if not target.exists():
-            with Image.open(images / path) as picture:
-                width, height = (round(share * side) for side in picture.size)
-                left, top = (picture.width - width) // 2, (picture.height - height) // 2
-                centre = picture.crop((left, top, left + width, top + height))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            centre.save(target, quality=95)
-    return out
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -529,17 +529,18 @@ def verify(
             "--threshold decides about two pictures. Received: it without pictures. "
             "To store one that stands for a false accept rate say --far."
         )
-    result = verify_pairs(
-        run,
-        pairs,
-        images,
-        out=out,
-        far=far,
-        flip=flip,
-        batch_size=batch_size,
-        allow_seen=allow_seen,
-        verbose=_verbose(),
-    )
+    with _told_warnings():
+        result = verify_pairs(
+            run,
+            pairs,
+            images,
+            out=out,
+            far=far,
+            flip=flip,
+            batch_size=batch_size,
+            allow_seen=allow_seen,
+            verbose=_verbose(),
+        )
     _print_metrics(result.figures.metrics)
     for row in result.figures.operating_points.itertuples():
         if row.refused:
@@ -579,23 +580,17 @@ def identify(
     batch_size: BatchSize = 64,
 ) -> None:
     """Find the people of pictures in a gallery: answers, rank 1 and 5, CMC curve."""
-    from kerasface.inference import enrol, read_operating_point
     from kerasface.inference import identify as identify_people
 
-    known: Any = gallery
-    if save_gallery is not None:
-        stored = read_operating_point(run) if threshold is None else None
-        mirrored = flip or bool(stored and stored.flip)  # as without keeping it
-        known = enrol(run, gallery, flip=mirrored, batch_size=batch_size, verbose=_verbose())
-        known.save(save_gallery)
     with _told_warnings():
         result = identify_people(
             run,
-            known,
+            gallery,
             probe,
             threshold=threshold,
             flip=True if flip else None,
             batch_size=batch_size,
+            save_gallery=save_gallery,
             out=out,
             verbose=_verbose(),
         )
@@ -633,19 +628,20 @@ def match(
     """Write the verification submission of CMU 11-785's HW2P2: known people, unknown pictures."""
     from kerasface.inference import submit_matches
 
-    matches = submit_matches(
-        run,
-        known,
-        unknown,
-        out,
-        threshold=threshold,
-        dev=dev,
-        dev_labels=dev_labels,
-        no_match=no_match,
-        flip=True if flip else None,
-        batch_size=batch_size,
-        verbose=_verbose(),
-    )
+    with _told_warnings():
+        matches = submit_matches(
+            run,
+            known,
+            unknown,
+            out,
+            threshold=threshold,
+            dev=dev,
+            dev_labels=dev_labels,
+            no_match=no_match,
+            flip=True if flip else None,
+            batch_size=batch_size,
+            verbose=_verbose(),
+        )
     if matches.dev_accuracy is not None:
         print(f"Development accuracy {matches.dev_accuracy:.1%}")
     print(f"{matches.matched:.1%} are named, at a threshold of {matches.threshold:.4f}")
@@ -839,7 +835,8 @@ def _verify_two(run, pictures, threshold, flip, options) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise ValueError(f"{given[0]} goes with a list of pairs. Received: it with two pictures.")
-    decision = verify_two(run, *pictures, threshold=threshold, flip=True if flip else None)
+    with _told_warnings():
+        decision = verify_two(run, *pictures, threshold=threshold, flip=True if flip else None)
     word = "the same person" if decision.same else "different people"
     print(f"{word}: similarity {decision.similarity:.4f}, threshold {decision.threshold:.4f}")
     if decision.far is not None:

@@ -50,6 +50,7 @@ def submit_matches(
     dev_labels: str | os.PathLike | None = None,
     no_match: str = NO_MATCH,
     flip: bool | None = None,
+    crop: str | None = None,
     batch_size: int = 64,
     verbose: int = 0,
 ) -> Matches:
@@ -70,6 +71,8 @@ def submit_matches(
             of the sorted file names (``verification_dev.csv``).
         no_match: The answer where nobody matches, in both files.
         flip: Whether the mirrored images count too; None does as the stored threshold was made.
+        crop: As in `kerasface.embed`; None does as the stored threshold was made, else cuts out
+            what a run was trained on.
         batch_size: Images a step.
         verbose: 1 shows a progress bar.
 
@@ -91,7 +94,10 @@ def submit_matches(
             f"Received: dev={dev!r}, dev_labels={dev_labels!r}."
         )
     stored: OperatingPoint | None = read_operating_point(source)
-    model, crop = embedder(source), crop_of(source)
+    model = embedder(source)
+    if flip is None:
+        flip = bool(stored and stored.flip)
+    crop = crop or (stored.crop if stored else crop_of(source))
     if threshold is None and dev is None:
         if stored is None:
             raise ValueError(
@@ -100,8 +106,7 @@ def submit_matches(
             )
         threshold = stored.threshold
         stored.check(model)
-    if flip is None:
-        flip = bool(stored and stored.flip)
+        stored.holds(flip=flip, crop=crop)
     tables = {"unknown": unlabeled_folder(unknown)}
     labels = None
     if dev is not None and dev_labels is not None:

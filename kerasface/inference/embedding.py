@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kerasface import images as image_files
 from kerasface.inference.reading import Images, Source, crop_of, open_model, readable_table
+from kerasface.models import heads
 from kerasface.pipeline import decode
 from kerasface.pipeline.predict import predict_table
 from kerasface.pipeline.streams import CENTER, crop_options
@@ -32,6 +33,8 @@ def embedder(source: Source) -> keras.Model:
 
     Of a model that was built with ``embedding=`` it is that model. Of a classifier it is what
     comes before the layer that makes the classes, divided by its length; it shares its layers.
+    It knows nothing of what a run cuts out of each image: give `embed`, `kerasface.verify` and the
+    others the run itself, or ``crop=``.
 
     Args:
         source: A run, its folder, a ``.keras`` file or a model.
@@ -60,7 +63,9 @@ def embedder(source: Source) -> keras.Model:
             f"Received: {model.name!r} with {len(model.outputs)} outputs and the last layer "
             f"{getattr(last, 'name', None)!r}. Build it with embedding=512, for instance."
         )
-    unit = keras.layers.UnitNormalization(dtype="float32", name="embedding_unit")
+    unit = keras.layers.UnitNormalization(
+        dtype="float32", name=f"{heads.HEAD_PREFIX}embedding_unit"
+    )
     return keras.Model(model.input, unit(features), name=f"{model.name}_embedder")
 
 

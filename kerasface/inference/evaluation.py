@@ -195,13 +195,15 @@ def seen_images(run: Run, table: FaceTable, side: str = "train") -> list[str]:
     return seen
 
 
+def learnt_people(run: Run) -> set[str]:
+    """Names of the classes of a run and of those whose weights it began with."""
+    return {name for one in _with_earlier(run) if not one.multi_label for name in one.names}
+
+
 def _images_of(run: Run, side: str) -> set[str]:
     """Absolute paths of one side of a run, and of those whose weights it began with."""
     trained: set[str] = set()
-    known: set[pathlib.Path] = set()
-    one: Run | None = run
-    while one is not None and one.folder.resolve() not in known:
-        known.add(one.folder.resolve())
+    for one in _with_earlier(run):
         frame = read_images(one.folder)
         both = one.recipe.train_on_validation and side == "train"
         sides = ["train", "validation"] if both else [side]
@@ -209,11 +211,20 @@ def _images_of(run: Run, side: str) -> set[str]:
         roots = json.loads(one.path(ROOTS).read_text(encoding="utf-8"))
         pairs = zip(frame["side"], frame["path"], strict=True)
         trained |= {os.path.realpath(os.path.join(roots[side], path)) for side, path in pairs}
+    return trained
+
+
+def _with_earlier(run: Run) -> list[Run]:
+    """A run and those whose weights it, or they, began with."""
+    found: dict[pathlib.Path, Run] = {}
+    one: Run | None = run
+    while one is not None and one.folder.resolve() not in found:
+        found[one.folder.resolve()] = one
         weights, one = one.recipe.weights, None
         if weights not in (None, "imagenet"):
             before = pathlib.Path(weights).resolve().parent
             one = Run(before) if (before / run_files.RECIPE).is_file() else None
-    return trained
+    return list(found.values())
 
 
 def compare(

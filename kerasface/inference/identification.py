@@ -9,7 +9,6 @@ import pathlib
 import warnings
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -40,6 +39,7 @@ class Gallery:
         files: The pictures, relative to the folder that they were read from, ``[N]``.
         model: Fingerprint of the model that made the embeddings.
         flip: Whether the mirrored images count too.
+        crop: What is cut out of each image, as in `kerasface.embed`; None for the whole of it.
     """
 
     embeddings: np.ndarray
@@ -48,6 +48,7 @@ class Gallery:
     files: tuple[str, ...]
     model: str
     flip: bool
+    crop: str | None
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -68,6 +69,7 @@ class Gallery:
                 files=np.array(self.files, dtype=np.str_),
                 model=np.array(self.model),
                 flip=np.array(self.flip),
+                crop=np.array(self.crop or ""),
             )
 
 
@@ -112,6 +114,7 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
                 tuple(saved["files"].tolist()),
                 str(saved["model"]),
                 bool(saved["flip"]),
+                str(saved["crop"]) or None,
             )
     except Exception as error:  # zip, numpy and missing names each raise their own
         raise ValueError(
@@ -156,10 +159,11 @@ def enrol(
     table = table.take(np.argsort(table.labels, kind="stable"))
     model = embedder(source)
     options: dict[str, Any] = {"batch_size": batch_size, "flip": flip, "verbose": verbose}
-    vectors = embed(model, table, crop=crop or crop_of(source), **options)
+    crop = crop or crop_of(source)
+    vectors = embed(model, table, crop=crop, **options)
     present, labels = np.unique(np.asarray(table.labels), return_inverse=True)
     names = tuple(table.names[label] for label in present)
-    return Gallery(vectors, labels, names, tuple(table.paths), fingerprint(model), flip)
+    return Gallery(vectors, labels, names, tuple(table.paths), fingerprint(model), flip, crop)
 
 
 def nearest_people(
@@ -211,8 +215,10 @@ def identify(
     threshold: float | OperatingPoint | None = None,
     count: int = 5,
     flip: bool | None = None,
+    crop: str | None = None,
     engine: str = "auto",
     batch_size: int = 64,
+    save_gallery: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> Identified:
@@ -230,8 +236,12 @@ def identify(
         count: How many people to name.
         flip: Whether the mirrored images count too; None does as the gallery, and for a new one
             as the stored threshold was made.
+        crop: As in `kerasface.embed`; None does as the gallery, and for a new one as the stored
+            threshold was made, else cuts out what a run was trained on.
         engine: As in `nearest_people`.
         batch_size: Images a step.
+        save_gallery: A ``.npz`` file that keeps the gallery (see `Gallery.save`); None keeps
+            none.
         out: Folder to write to: ``answers.csv`` and, where names are known, ``metrics.json``,
             ``cmc.csv`` and ``cmc.png``. None writes nothing.
         verbose: 1 shows a progress bar.
@@ -240,36 +250,39 @@ def identify(
         Answers, figures and the threshold.
 
     Raises:
-        ValueError: If the gallery was made by another model or with another ``flip``, the stored
-            threshold belongs to other weights, or an image cannot be read.
+        ValueError: If the gallery was made by another model or with another ``flip`` or
+            ``crop``, the folder of probes holds pictures beside people, the stored threshold
+            belongs to other weights, or an image cannot be read.
 
     Example:
         >>> result = identify("runs/faces", "staff", "visitors")  # doctest: +SKIP
         >>> result.answers[["path", "answer", "score"]]  # doctest: +SKIP
     """
+    if save_gallery is not None:
+        _check_suffix(save_gallery)  # before the long part
     stored = read_operating_point(source) if threshold is None else threshold
     limit = stored.threshold if isinstance(stored, OperatingPoint) else stored
     model = embedder(source)
     if isinstance(stored, OperatingPoint):
         stored.check(model)
-    if flip is None and not isinstance(gallery, Gallery) and not _is_file(gallery):
-        flip = isinstance(stored, OperatingPoint) and stored.flip
-    crop = crop_of(source)
+    if not isinstance(gallery, Gallery) and not _is_file(gallery):
+        point = stored if isinstance(stored, OperatingPoint) else None
+        if flip is None:
+            flip = bool(point and point.flip)
+        crop = crop or (point.crop if point else crop_of(source))
     table = probes if isinstance(probes, FaceTable) else _probes(pathlib.Path(probes))
     if not isinstance(gallery, (FaceTable, Gallery)) and not _is_file(gallery):
         gallery = _people(pathlib.Path(gallery))
     if isinstance(gallery, FaceTable):
         _warn_of_the_same(gallery, table)
     known = _gallery(model, gallery, crop, flip, batch_size, verbose)
-    _check_gallery(known, model, flip)
-    if isinstance(stored, OperatingPoint) and stored.flip != known.flip:
-        warnings.warn(
-            f"the threshold was measured with flip={stored.flip}, and the gallery was made with "
-            f"flip={known.flip}: it does not stand for the false accept rate of {stored.far:.2%}",
-            stacklevel=2,
-        )
+    _check_gallery(known, model, flip, crop)
+    if save_gallery is not None:
+        known.save(save_gallery)
+    if isinstance(stored, OperatingPoint):
+        stored.holds(flip=known.flip, crop=known.crop)
     options: dict[str, Any] = {"batch_size": batch_size, "flip": known.flip, "verbose": verbose}
-    vectors = embed(model, table, crop=crop, **options)
+    vectors = embed(model, table, crop=known.crop, **options)
     people, scores = nearest_people(known, vectors, max(count, RANKS), engine=engine)
     names = np.array(known.names, dtype=object)
     best = scores[:, 0]
@@ -364,7 +377,7 @@ def _is_file(gallery) -> bool:
     return named and pathlib.Path(gallery).suffix == ".npz"
 
 
-def _check_gallery(gallery: Gallery, model: keras.Model, flip: bool | None) -> None:
+def _check_gallery(gallery: Gallery, model, flip: bool | None, crop: str | None) -> None:
     if gallery.model != fingerprint(model):
         raise ValueError(
             "Embeddings of different models cannot be compared. Received: a gallery made by "
@@ -375,6 +388,11 @@ def _check_gallery(gallery: Gallery, model: keras.Model, flip: bool | None) -> N
             "Probes are embedded as the gallery was. "
             f"Received: flip={flip} for a gallery with flip={gallery.flip}."
         )
+    if crop is not None and crop != gallery.crop:
+        raise ValueError(
+            "Probes are cut out as the gallery was. "
+            f"Received: crop={crop!r} for a gallery with crop={gallery.crop!r}."
+        )
 
 
 def _people(folder: pathlib.Path) -> FaceTable:
@@ -384,10 +402,18 @@ def _people(folder: pathlib.Path) -> FaceTable:
 
 
 def _probes(folder: pathlib.Path) -> FaceTable:
-    has_people = folder.is_dir() and any(
-        path.is_dir() and not path.name.startswith(".") for path in folder.iterdir()
-    )
-    return _people(folder) if has_people else unlabeled_folder(folder)
+    """Pictures, or one subfolder a person."""
+    pictures = unlabeled_folder(folder)
+    loose = [path for path in pictures.paths if len(pathlib.PurePath(path).parts) == 1]
+    if len(loose) == len(pictures):
+        return pictures
+    if loose:
+        raise ValueError(
+            "Probes lie in one folder, or in one subfolder a person. "
+            f"Received: both, for instance {loose[0]!r} beside subfolders in "
+            f"{os.fspath(folder)!r}. Take them apart."
+        )
+    return _people(folder)
 
 
 def _check_suffix(path: str | os.PathLike) -> None:

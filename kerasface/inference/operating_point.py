@@ -6,13 +6,13 @@ import dataclasses
 import json
 import os
 import pathlib
+import warnings
 
 import keras
 
 from kerasface.files import replacing
 from kerasface.inference.embedding import fingerprint
-from kerasface.inference.reading import Source
-from kerasface.training.run import Run
+from kerasface.inference.reading import Source, run_of
 
 FILE = "verifier.json"
 
@@ -28,6 +28,7 @@ class OperatingPoint:
         impostor_pairs: How many there were.
         pairs: Name of the list of pairs.
         flip: Whether embeddings are made with the mirrored image.
+        crop: What is cut out of each image, as in `kerasface.embed`; None for the whole of it.
         model: Fingerprint of the embedding model that it was measured with.
     """
 
@@ -37,7 +38,20 @@ class OperatingPoint:
     impostor_pairs: int
     pairs: str
     flip: bool
+    crop: str | None
     model: str
+
+    def holds(self, *, flip: bool, crop: str | None) -> bool:
+        """Whether its rates are those of embeddings that are made so; warns if they are not."""
+        if (self.flip, self.crop) == (flip, crop):
+            return True
+        warnings.warn(
+            f"the threshold was measured with flip={self.flip} and crop={self.crop!r}, and these "
+            f"embeddings are made with flip={flip} and crop={crop!r}: it does not stand for the "
+            f"false accept rate of {self.far:.2%}",
+            stacklevel=3,
+        )
+        return False
 
     def check(self, model: keras.Model) -> None:
         """Raises if it was measured with other weights than those of an embedding model.
@@ -59,14 +73,15 @@ class OperatingPoint:
 def operating_point_path(source: Source) -> pathlib.Path | None:
     """Where a source keeps its operating point; None for a model that is in no file.
 
-    Of a run it is ``verifier.json`` in its folder, of ``model.keras`` ``model.verifier.json``.
+    Of a run it is ``verifier.json`` in its folder, of another ``faces.keras``
+    ``faces.verifier.json``.
     """
     if isinstance(source, keras.Model):
         return None
-    if isinstance(source, Run):
-        return source.path(FILE)
-    path = pathlib.Path(source)
-    return path.with_suffix(f".{FILE}") if path.suffix == ".keras" else path / FILE
+    run = run_of(source)
+    if run is not None:
+        return run.path(FILE)
+    return pathlib.Path(source).with_suffix(f".{FILE}")  # type: ignore[arg-type]
 
 
 def write_operating_point(source: Source, point: OperatingPoint) -> None:

@@ -12,7 +12,7 @@ import keras
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
-from kerasface.training.run import Run
+from kerasface.training.run import MODEL, RECIPE, Run
 
 Source: TypeAlias = str | os.PathLike | Run | keras.Model
 Images = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
@@ -44,12 +44,16 @@ def open_model(source: Source) -> keras.Model:
 
 
 def run_of(source: Source) -> Run | None:
-    """The run of a source that is one, or its folder."""
+    """The run of a source that is one, its folder, or the model in its folder."""
     if isinstance(source, Run):
         return source
-    if isinstance(source, keras.Model) or pathlib.Path(source).suffix == ".keras":
+    if isinstance(source, keras.Model):
         return None
-    return Run(source)
+    path = pathlib.Path(source)
+    if path.suffix != ".keras":
+        return Run(path)
+    is_kept = path.name == MODEL and (path.parent / RECIPE).is_file()
+    return Run(path.parent) if is_kept else None
 
 
 def crop_of(source: Source) -> str | None:

@@ -27,7 +27,7 @@ from kerasface.evaluation.report import (
 from kerasface.evaluation.style import save_figures
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
-from kerasface.inference.evaluation import seen_images
+from kerasface.inference.evaluation import learnt_people, seen_images
 from kerasface.inference.operating_point import (
     OperatingPoint,
     operating_point_path,
@@ -50,7 +50,8 @@ class Decision:
         same: Whether they are taken for the same person.
         threshold: The similarity from which on they are.
         far: Share of pairs of different people that this threshold accepts, as it was measured
-            when the threshold was stored; None for a threshold that was given.
+            when the threshold was stored; None for a threshold that was given, or was measured
+            with another ``flip`` or ``crop``.
     """
 
     similarity: float
@@ -86,18 +87,21 @@ def verify(
     *,
     threshold: float | OperatingPoint | None = None,
     flip: bool | None = None,
+    crop: str | None = None,
 ) -> Decision:
     """Whether two pictures show the same person.
 
     Args:
         source: A run, its folder, a ``.keras`` file or a model; see `kerasface.embedder`.
         image_a: A path or a uint8 RGB array ``[height, width, 3]``: a face as the model was
-            trained on, cropped alike.
+            trained on.
         image_b: Likewise.
         threshold: A cosine, or what `kerasface.inference.read_operating_point` gives; None takes
             what `verify_pairs` (``kerasface verify RUN --pairs``) has stored with the model.
         flip: Whether the mirrored images count too; None does as the stored threshold was made,
             else not.
+        crop: As in `kerasface.embed`; None does as the stored threshold was made, else cuts out
+            what a run was trained on.
 
     Returns:
         Similarity, decision, threshold and the false accept rate that it stands for.
@@ -124,9 +128,11 @@ def verify(
     model = embedder(source)
     if point is not None:
         point.check(model)
-    first, second = embed_pictures(model, [image_a, image_b], crop=crop_of(source), flip=flip)
+    crop = crop or (point.crop if point else crop_of(source))
+    far = point.far if point and point.holds(flip=flip, crop=crop) else None
+    first, second = embed_pictures(model, [image_a, image_b], crop=crop, flip=flip)
     similarity = float(np.clip(first @ second, -1.0, 1.0))
-    return Decision(similarity, similarity >= limit, limit, point.far if point else None)
+    return Decision(similarity, similarity >= limit, limit, far)
 
 
 def verify_pairs(
@@ -137,6 +143,7 @@ def verify_pairs(
     out: str | os.PathLike | None = None,
     far: float | None = None,
     flip: bool = False,
+    crop: str | None = None,
     batch_size: int = 64,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -159,6 +166,8 @@ def verify_pairs(
             takes the smallest of 0.1 to 0.0001 of which ten false accepts are to be expected, and
             stores nothing if there is none. It is stored with a run or a ``.keras`` file.
         flip: Whether the mirrored images count too.
+        crop: As in `kerasface.embed`, for instance ``"middle:0.65"`` for photographs of which
+            the faces that were learnt are this share.
         batch_size: Images a step.
         bootstrap: Resamples for the intervals.
         seed: Seed of drawn pairs, dealt out folds and resamples.
@@ -185,7 +194,7 @@ def verify_pairs(
     seen = _check_unseen(source, table, allow_seen)
     if far is not None:  # before the long part
         judging.threshold_at_far(np.arange(len(table)), table.same, far)
-    model, crop = embedder(source), crop_of(source)
+    model, crop = embedder(source), crop or crop_of(source)
     options: dict[str, Any] = {"batch_size": batch_size, "flip": flip, "verbose": verbose}
     vectors = embed(model, table.images, crop=crop, **options)
     first, second = vectors[table.rows[:, 0]], vectors[table.rows[:, 1]]
@@ -203,7 +212,7 @@ def verify_pairs(
     if seen:
         point, why_not = None, "the run was trained on some of these people or images"
     else:
-        point, why_not = _operating_point(result, far, name, flip, fingerprint(model))
+        point, why_not = _operating_point(result, far, name, model, flip=flip, crop=crop)
     if point is not None:
         write_operating_point(source, point)
     run = run_of(source)
@@ -237,7 +246,8 @@ def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
     if run is None:
         return False
     files = seen_images(run, table.images)
-    people = set() if table.people is None else set(table.people.ravel()) & set(run.names)
+    trained = learnt_people(run)
+    people = set() if table.people is None else set(table.people.ravel()) & trained
     if not files and not people:
         return False
     words = (
@@ -253,7 +263,7 @@ def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
     return True
 
 
-def _operating_point(result, far, name, flip, model) -> tuple[OperatingPoint | None, str]:
+def _operating_point(result, far, name, model, **made) -> tuple[OperatingPoint | None, str]:
     frame = result.operating_points
     frame = frame[frame["refused"] == ""]
     if far is not None:
@@ -270,8 +280,8 @@ def _operating_point(result, far, name, flip, model) -> tuple[OperatingPoint | N
         tar=float(row["tar"]),
         impostor_pairs=int(result.metrics["impostor"]),
         pairs=name,
-        flip=flip,
-        model=model,
+        model=fingerprint(model),
+        **made,
     )
     return point, ""
 

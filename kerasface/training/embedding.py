@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasface.data.table import FaceTable
 from kerasface.models import heads
@@ -17,6 +20,7 @@ from kerasface.training.recipe import Recipe
 from kerasface.training.triplets import SemiHardTriplets
 
 EmbeddingHead = ClassCenters | SemiHardTriplets
+FEWEST_PAIRS = 1  # of one person in a batch, below which most steps of triplets teach nothing
 
 
 class EmbeddingTraining(keras.Model):
@@ -28,7 +32,8 @@ class EmbeddingTraining(keras.Model):
 
     Compile it with an optimizer and no loss. The batches are ``(images, labels)`` or ``(images,
     labels, weights)`` with labels int ``[batch]``. Its ``accuracy`` is the share of images whose
-    nearest center is their own, without a margin.
+    nearest center is their own, without a margin; of sampled centers the nearest of those that
+    take part in the step, so that it is higher than among all.
 
     Args:
         embedder: Made by `kerasface.build` with ``embedding=``.
@@ -82,6 +87,7 @@ def build_head(recipe: Recipe, table: FaceTable) -> EmbeddingHead:
     options = EmbeddingOptions(**recipe.embedding)
     margin = USUAL_MARGINS[options.loss] if options.margin is None else options.margin
     if options.loss == TRIPLETS:
+        _warn_of_few_pairs(table, recipe.batch_size)
         return SemiHardTriplets(margin)
     steps = round(options.margin_warmup_epochs * steps_per_epoch(table, recipe.batch_size))
     size = (
@@ -98,6 +104,17 @@ def build_head(recipe: Recipe, table: FaceTable) -> EmbeddingHead:
         learning_rate=options.center_learning_rate,
         **common,
     )
+
+
+def _warn_of_few_pairs(table: FaceTable, batch_size: int) -> None:
+    shares = np.bincount(np.asarray(table.labels)) / len(table)
+    expected = math.comb(batch_size, 2) * float((shares**2).sum())
+    if expected < FEWEST_PAIRS:
+        warnings.warn(
+            f"a batch of {batch_size} images holds {expected:.2f} pairs of one person on average, "
+            "and triplets learn from these alone: make batch_size larger, or take another loss",
+            stacklevel=3,
+        )
 
 
 def unscaled(embedder: keras.Model):

@@ -42,14 +42,18 @@ def judge_embeddings(
         verbose: 1 shows a progress bar.
 
     Returns:
-        The figures and the pictures; without two pictures of a person or a second person no
-        figures.
+        The figures and the pictures; no figures with fewer than two genuine pairs or two impostor
+        pairs.
     """
     table = check(table, max_unreadable=1.0).table  # a file may have broken since
     try:
         pairs = folder_pairs(table)
     except ValueError as error:
         return Judgement(None, f"There are no pairs to judge: {error}", {}, {}, {})
+    kinds = np.bincount(pairs.same, minlength=2)
+    if kinds.min() < 2:  # in each of two folds one
+        words = f"{kinds[1]} genuine and {kinds[0]} impostor pairs"
+        return Judgement(None, f"There are too few pairs to judge: {words}.", {}, {}, {})
     rows = np.arange(len(pairs))
     if len(rows) > MOST_PAIRS:
         rows = np.sort(np.random.default_rng(0).choice(len(rows), MOST_PAIRS, replace=False))

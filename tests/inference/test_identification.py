@@ -33,7 +33,8 @@ def network(run):
 @pytest.fixture(scope="module")
 def point(network):
     """A threshold as it is stored with the model."""
-    return OperatingPoint(0.5, 0.01, 0.9, 1000, "list", flip=True, model=fingerprint(network))
+    made = {"flip": True, "crop": None, "model": fingerprint(network)}
+    return OperatingPoint(0.5, 0.01, 0.9, 1000, "list", **made)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def drawn_gallery(people=40, seed=0):
     vectors = unit_rows(rng.normal(size=(len(labels), 16)))
     names = tuple(f"n{number:03}" for number in range(people))
     files = tuple(f"{number}.jpg" for number in range(len(labels)))
-    return Gallery(vectors, labels, names, files, "a model", False)
+    return Gallery(vectors, labels, names, files, "a model", False, None)
 
 
 def fake_faiss():
@@ -72,10 +73,14 @@ def fake_faiss():
     return module
 
 
-@pytest.mark.parametrize("engine", ["numpy", "faiss"])
+@pytest.mark.parametrize("engine", ["numpy", "faiss", "real faiss"])
 @pytest.mark.parametrize("count", [1, 7, 99])
 def test_nearest_people_are_those_of_plain_loops(engine, count, monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", fake_faiss())
+    if engine == "real faiss":
+        pytest.importorskip("faiss")
+        engine = "faiss"
+    else:
+        monkeypatch.setitem(sys.modules, "faiss", fake_faiss())
     monkeypatch.setattr("kerasface.inference.identification.CHUNK", 1000)
     known = drawn_gallery()
     queries = unit_rows(np.random.default_rng(1).normal(size=(30, 16)))
@@ -123,7 +128,7 @@ def test_a_gallery_holds_the_people(network, faces, gallery, tmp_path):
     again = load_gallery(tmp_path / "people.npz")
     for name in ("embeddings", "labels"):
         np.testing.assert_array_equal(getattr(again, name), getattr(gallery, name))
-    for name in ("names", "files", "model", "flip"):
+    for name in ("names", "files", "model", "flip", "crop"):
         assert getattr(again, name) == getattr(gallery, name)
     with np.load(tmp_path / "people.npz", allow_pickle=False) as saved:
         assert all(saved[name].dtype != object for name in saved.files)
@@ -181,7 +186,7 @@ def test_the_stored_threshold_and_its_flip(run, network, faces, gallery, point, 
     with pytest.raises(ValueError, match="flip=True for a gallery with flip=False"):
         identify(network, gallery, faces / "test", flip=True)
     gallery.save(tmp_path / "people.npz")
-    with pytest.warns(UserWarning, match="measured with flip=True, and the gallery .*flip=False"):
+    with pytest.warns(UserWarning, match="measured with flip=True.*made with flip=False"):
         saved = identify(network, tmp_path / "people.npz", faces / "test", threshold=point)
     assert saved.threshold == 0.5
     other = dataclasses.replace(point, model="another")
@@ -194,10 +199,53 @@ def test_probes_of_the_gallery_are_told(network, faces):
         identify(network, faces / "train", identity_folder(faces / "train").take(range(8)))
 
 
-def test_refused_galleries(network, faces, gallery, tmp_path):
-    other = Gallery(
-        gallery.embeddings, gallery.labels, gallery.names, gallery.files, "another", False
+def test_the_crop_goes_with_the_gallery_and_the_threshold(network, faces, point, tmp_path):
+    cut = enrol(network, faces / "train", crop="middle:0.5")
+    assert cut.crop == "middle:0.5"
+    cut.save(tmp_path / "cut.npz")
+    result = identify(network, tmp_path / "cut.npz", faces / "test")
+    vectors = embed(network, faces / "test", crop="middle:0.5")
+    np.testing.assert_allclose(
+        result.answers["score"], (vectors @ cut.embeddings.T).max(axis=1), atol=1e-6
     )
+    with pytest.raises(
+        ValueError, match=r"crop='middle:0\.6' for a gallery with crop='middle:0\.5'"
+    ):
+        identify(network, cut, faces / "test", crop="middle:0.6")
+    # A new gallery is made as the threshold was.
+    known = dataclasses.replace(point, flip=False, crop="middle:0.5")
+    same = identify(network, faces / "train", faces / "test", threshold=known)
+    np.testing.assert_allclose(same.answers["score"], result.answers["score"], atol=1e-6)
+    with pytest.warns(UserWarning, match=r"crop='middle:0\.5', and these.*crop='middle'"):
+        identify(network, faces / "train", faces / "test", threshold=known, crop="middle")
+
+
+def test_probes_beside_folders_of_people_are_refused(network, faces, gallery, tmp_path):
+    mixed = shutil.copytree(faces / "dev", tmp_path / "mixed")
+    (mixed / "nobody").mkdir()
+    assert len(identify(network, gallery, mixed).answers) == 12
+    shutil.copy(next((mixed / "p0001").iterdir()), mixed / "loose.png")
+    with pytest.raises(ValueError, match=r"both, for instance 'loose\.png'.*Take them apart"):
+        identify(network, gallery, mixed)
+
+
+def test_the_gallery_is_kept(network, faces, gallery, tmp_path):
+    with pytest.warns(UserWarning, match="probes are in the gallery themselves"):
+        identify(
+            network,
+            faces / "train",
+            identity_folder(faces / "train"),
+            save_gallery=tmp_path / "kept.npz",
+        )
+    np.testing.assert_array_equal(
+        load_gallery(tmp_path / "kept.npz").embeddings, gallery.embeddings
+    )
+    with pytest.raises(ValueError, match=r"ends with \.npz"):
+        identify(network, gallery, faces / "test", save_gallery="people.pickle")
+
+
+def test_refused_galleries(network, faces, gallery, tmp_path):
+    other = dataclasses.replace(gallery, model="another")
     with pytest.raises(ValueError, match="made by another model"):
         identify(network, other, faces / "test")
     with pytest.raises(ValueError, match=r"ends with \.npz"):

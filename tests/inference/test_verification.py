@@ -13,7 +13,7 @@ from kerasface.data import folder_pairs, identity_folder, read_pairs
 from kerasface.evaluation import verification as judging
 from kerasface.inference import OperatingPoint, read_operating_point, verify_pairs
 from kerasface.inference.embedding import embed
-from kerasface.inference.operating_point import write_operating_point
+from kerasface.inference.operating_point import operating_point_path, write_operating_point
 
 WRITTEN = {
     "metrics.json",
@@ -106,6 +106,42 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     assert by_hand.similarity != pytest.approx(decision.similarity, abs=1e-6)  # not mirrored
     given = kerasface.verify(kerasface.embedder(own_run), *files, threshold=point)
     assert given == decision
+    # The model in the run's folder is the run.
+    assert kerasface.verify(own_run.path("model.keras"), *files) == decision
+
+
+def test_a_rate_is_told_only_where_it_holds(own_run, strangers, listed):
+    result = verify_pairs(own_run, listed, strangers, crop="middle:0.7", bootstrap=5)
+    table = read_pairs(listed, strangers)
+    vectors = embed(own_run, table.images, crop="middle:0.7")
+    scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
+    np.testing.assert_allclose(result.scores, scores, atol=1e-5)
+    files = [strangers / table.images.paths[place] for place in table.rows[0]]
+    decision = kerasface.verify(own_run, *files)
+    assert decision.similarity == pytest.approx(float(scores[0]), abs=1e-5)
+    assert decision.far == result.operating_point.far
+    for changes in ({"flip": True}, {"crop": "middle"}):
+        with pytest.warns(UserWarning, match=r"does not stand for the false accept rate"):
+            other = kerasface.verify(own_run, *files, **changes)
+        assert other.far is None and other.threshold == decision.threshold
+
+
+def test_a_model_in_its_runs_folder_is_cut_out_for(own_run, strangers, listed):
+    recipe = own_run.recipe.replace(crop_share=0.6)
+    own_run.path("recipe.json").write_text(recipe.to_json())
+    file = own_run.path("model.keras")
+    of_run, of_file = (
+        verify_pairs(source, listed, strangers, bootstrap=5) for source in (own_run.folder, file)
+    )
+    np.testing.assert_array_equal(of_run.scores, of_file.scores)
+    assert of_file.operating_point.crop == "middle:0.6"
+    assert not np.allclose(
+        of_run.scores,
+        verify_pairs(
+            shutil.copy(file, file.with_name("copy.keras")), listed, strangers, bootstrap=5
+        ).scores,
+    )
+    assert operating_point_path(file) == own_run.path("verifier.json")
 
 
 def test_a_wanted_rate(own_run, strangers, listed):
@@ -162,6 +198,15 @@ def test_known_people_are_refused(run, faces, tmp_path):
         result = verify_pairs(run, many, out=tmp_path, allow_seen=True, bootstrap=5)
     assert result.operating_point is None and read_operating_point(run) is None
     assert result.not_stored == "the run was trained on some of these people or images"
+
+
+def test_people_of_the_first_weights_are_known(run, own_run, faces):
+    recipe = own_run.recipe.replace(weights=str(run.path("model.keras")))
+    own_run.path("recipe.json").write_text(recipe.to_json())
+    classes = own_run.path("classes.json")
+    classes.write_text(classes.read_text().replace("p000", "q000"))
+    with pytest.raises(ValueError, match=r"0 of 12 images and 4 people of the same name.*'p0000'"):
+        verify_pairs(kerasface.Run(own_run.folder), images=faces / "dev")
 
 
 def test_what_is_missing(run, strangers):

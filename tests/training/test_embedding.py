@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasface.inference.embedding import embedder as inference_embedder
 from kerasface.models import build
 from kerasface.pipeline import stream
 from kerasface.training.assemble import dtype_policy
@@ -126,6 +127,17 @@ def test_images_of_no_weight_do_not_count():
     alone = model.evaluate(images[:2], labels[:2], batch_size=4, verbose=0)
     assert judged[0] == pytest.approx(alone[0] / 2, rel=1e-4)  # Keras divides by the batch
     assert judged[1] == pytest.approx(alone[1])
+
+
+def test_the_embedding_of_a_classifier_trains(batches):
+    options = {"input_shape": (SIZE, SIZE, 3), **SMALL, "head": "double"}
+    features = inference_embedder(build("convnext_nano", num_classes=3, **options))
+    model = EmbeddingTraining(features, ClassCenters(4, features.output_shape[1], ArcFace(16.0)))
+    model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    before = [weight.numpy() for weight in features.trainable_weights]
+    model.fit(batches, steps_per_epoch=1, epochs=1, verbose=0)
+    for weight, old in zip(features.trainable_weights, before, strict=True):
+        assert not np.array_equal(weight, old), weight.path
 
 
 def test_a_classifier_is_refused():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import keras
 import numpy as np
@@ -131,6 +132,17 @@ def test_a_table_without_pairs_is_no_mistake(finished, tables, tmp_path):
     folder = shutil.copytree(finished.folder, tmp_path / "run")
     judged = judge_embeddings(kerasface.Run(folder), tables[1].take([0, 3, 6]), tmp_path / "out")
     assert judged.result is None and "no pairs to judge" in judged.summary
+    judged = judge_embeddings(kerasface.Run(folder), tables[1].take([0, 1, 3]), tmp_path / "out")
+    assert judged.result is None and "too few pairs to judge: 1 genuine" in judged.summary
+
+
+def test_triplets_want_pairs_in_a_batch(tables):
+    few = TINY.replace(embedding={"loss": "triplets"}, batch_size=2)
+    with pytest.warns(UserWarning, match=r"2 images holds 0\.25 pairs of one person.*batch_size"):
+        build_head(few, tables[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build_head(few.replace(batch_size=4), tables[0])
 
 
 @pytest.mark.parametrize(
