@@ -74,9 +74,10 @@ FORTY_ATTRIBUTES = (
 def hw2p2() -> Recipe:
     """FaceClassifier on CMU 11-785 F23 HW2P2: 140,000 crops of 7,001 people, about 90%.
 
-    The published 90% was trained on train and dev together, so it has no clean validation. One
-    deviation: the original steps its schedule once an epoch, this steps every batch. Biases and
-    norms are not decayed.
+    The published 90% was trained on train and dev together, so it has no clean validation. Three
+    deviations: the original steps its schedule once an epoch, this steps every batch; biases and
+    norms are not decayed; an epoch's last images make the batches smaller by one or two, where the
+    original drops them.
     """
     return Recipe(
         model="convnext_small",

@@ -60,12 +60,12 @@ def pil(image):
         ("flip", [("flip", 0.5)]),
         ("flip:1", [("flip", 1.0)]),
         ("rotation:12.5", [("rotation", 12.5)]),
-        ("face", [("rotation", 30), ("flip", 0.5), ("color_jitter", 0.2)]),
+        ("face", [("rotation_nearest", 30), ("flip", 0.5), ("color_jitter", 0.2)]),
         (
             ("crop", "face", "random_erasing:0.5"),
             [
                 ("crop", 0.8),
-                ("rotation", 30),
+                ("rotation_nearest", 30),
                 ("flip", 0.5),
                 ("color_jitter", 0.2),
                 ("random_erasing", 0.5),
@@ -259,6 +259,14 @@ def test_rotation_as_pillow(draw):
     inside = (slice(12, 36), slice(12, 36))
     turned = apply("rotation", smooth, [draw], 30)
     np.testing.assert_allclose(turned[inside], np.asarray(expected, int)[inside], atol=2)
+
+
+@pytest.mark.parametrize("draw", [0.1, 0.35, 0.8])
+def test_rotation_to_the_nearest_pixel_as_pillow(draw):
+    expected = pil(picture(48, 48)).rotate((2 * draw - 1) * 30, Image.Resampling.NEAREST)
+    turned = apply("rotation_nearest", picture(48, 48), [draw], 30)
+    equal = (turned == np.asarray(expected)).all(axis=2)
+    assert equal.mean() > 0.98  # but for ties
 
 
 def test_corners_are_black_after_a_turn():
