@@ -11,7 +11,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/installed  ## Train on drawn faces; about two minutes on two cores
-	$(BIN)/kerasface demo --out demo
+	$(BIN)/kerasface demo --out demo --overwrite
 
 test: lint types  ## Lint, types and tests
 	$(BIN)/python -m pytest

@@ -15,6 +15,7 @@ import argparse
 import pathlib
 
 import keras
+import tensorflow as tf
 
 import kerasface
 
@@ -28,7 +29,11 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, help="default: 224, on drawn faces 64")
     parser.add_argument("--batch-size", type=int, help="default: 256, on drawn faces 32")
     parser.add_argument("--epochs", type=int, help="default: 60, on drawn faces 3")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    keras.utils.set_random_seed(options.seed)
+    if tf.config.list_physical_devices("GPU"):
+        keras.config.set_dtype_policy("mixed_float16")
     drawn = options.data is None
     data = options.data or kerasface.data.drawn_faces(options.out / "faces", identities=20)
     image_size = options.image_size or (64 if drawn else 224)
@@ -42,7 +47,9 @@ def main() -> None:
 
     # stream() needs no epochs here: it takes a new order and augmentation at each pass.
     common = {"image_size": image_size, "batch_size": batch_size, "labels": "one_hot"}
-    batches = kerasface.pipeline.stream(train, **common, training=True, augment="face", mixup=1.0)
+    batches = kerasface.pipeline.stream(
+        train, **common, training=True, augment="face", mixup=1.0, seed=options.seed
+    )
     judged = kerasface.pipeline.stream(dev, **common)
 
     model = kerasface.build(
@@ -59,8 +66,12 @@ def main() -> None:
         warmup_steps=warmup * steps,
         alpha=0.01,
     )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.05, epsilon=1e-8)  # PyTorch's
+    optimizer.exclude_from_weight_decay(  # biases and norms
+        var_list=[variable for variable in model.trainable_variables if len(variable.shape) < 2]
+    )
     model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=0.05),
+        optimizer,
         keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
         weighted_metrics=["accuracy"],
     )
@@ -71,6 +82,9 @@ def main() -> None:
         verbose=2,
         shuffle=False,  # the stream shuffles
         callbacks=[
+            keras.callbacks.ModelCheckpoint(
+                options.out / "model.keras", monitor="val_accuracy", save_best_only=True
+            ),
             kerasface.callbacks.Curves(options.out / "curves.png"),
             kerasface.callbacks.Submission(
                 data / "test",
@@ -82,8 +96,7 @@ def main() -> None:
             ),
         ],
     )
-    model.save(options.out / "model.keras")
-    print(f"Curves, submission and model: {options.out}")
+    print(f"Curves, submission and model, both of the best epoch: {options.out}")
 
 
 if __name__ == "__main__":

@@ -255,6 +255,7 @@ def demo(
         pathlib.Path("demo")
     ),
     set_: Changes = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw faces of 50 people, learn to tell them apart, and predict new pictures."""
     from kerasface import data
@@ -262,7 +263,7 @@ def demo(
 
     faces = data.drawn_faces(out / "faces")
     print(f"Drew the faces of 50 people: {faces}")
-    run = _train("demo", faces, out / "run", set_, resume=False, overwrite=True)
+    run = _train("demo", faces, out / "run", set_, resume=False, overwrite=overwrite)
     sample = faces / "sample_submission.csv"
     submission = write_submission(
         run, faces / "test", run.path("submission.csv"), sample=sample, label="index", flip=True
@@ -707,6 +708,7 @@ def _train(
     partition=OFFICIAL,
 ) -> Run:
     from kerasface.data.celeba_files import is_celeba
+    from kerasface.training import named_recipe
     from kerasface.training import train as train_run
     from kerasface.training.recipe import parse_changes
 
@@ -723,6 +725,9 @@ def _train(
         print(f"validation  {validation.summary()}")
     if recipe == AUTO:
         recipe = _chosen_recipe(table, out, resume)
+    if isinstance(recipe, str):
+        recipe = named_recipe(recipe)
+    recipe = recipe.replace(**parse_changes(changes or []))
     with _told_warnings():
         return train_run(
             recipe,
@@ -733,7 +738,6 @@ def _train(
             overwrite=overwrite,
             features=features,
             verbose=_verbose(),
-            **parse_changes(changes or []),
         )
 
 

@@ -16,7 +16,7 @@ from kerasface.data import celeba, identity_folder
 from kerasface.data.duplicates import NEAR_DUPLICATE
 from kerasface.faces import Face
 from kerasface.models import list_models
-from kerasface.training import Run, recommend
+from kerasface.training import Run, named_recipe, recommend
 
 COMMANDS = {
     "faces": ["PHOTO|FOLDER", "--out", "--contact-sheet", "--limit", "--detector", "--set"],
@@ -28,7 +28,7 @@ COMMANDS = {
         *("SRC", "DST", "--train", "--validation", "--test", "--seed", "--how", "--small"),
         "--distance",
     ],
-    "demo": ["--out", "--set"],
+    "demo": ["--out", "--set", "--overwrite"],
     "models": [],
     "train": [
         *["RECIPE", "--data", "--out", "--set", "--split", "--resume", "--overwrite"],
@@ -178,7 +178,7 @@ def test_too_little_memory_is_told_in_a_line(monkeypatch, capsys, name):
 
 def test_set_takes_several_pairs(shell, faces, tmp_path, trainings):
     code, _, err = shell(
-        "train", "--set", "epochs=3", "batch_size=8", "hw2p2", "--data", faces,
+        "train", "--set", "epochs=30", "batch_size=8", "hw2p2", "--data", faces,
         "--set", "architecture.drop_path=0.1", "architecture.channels=8,16", "augment=flip,face",
         "--out", tmp_path / "run", "--set", "monitor=val_loss", "head=none", "ema=0.5",
     )  # fmt: skip
@@ -186,19 +186,20 @@ def test_set_takes_several_pairs(shell, faces, tmp_path, trainings):
     (call,) = trainings
     train, validation = call.pop("train"), call.pop("validation")
     assert call == {
-        "recipe": "hw2p2",
+        "recipe": named_recipe("hw2p2").replace(
+            epochs=30,
+            batch_size=8,
+            architecture={"drop_path": 0.1, "channels": [8, 16]},
+            augment=["flip", "face"],
+            monitor="val_loss",
+            head=None,
+            ema=0.5,
+        ),
         "out": tmp_path / "run",
         "resume": False,
         "overwrite": False,
         "features": None,
         "verbose": 2,
-        "epochs": 3,
-        "batch_size": 8,
-        "architecture": {"drop_path": 0.1, "channels": [8, 16]},
-        "augment": ["flip", "face"],
-        "monitor": "val_loss",
-        "head": None,
-        "ema": 0.5,
     }
     assert (len(train), len(validation)) == (24, 12)
     assert validation.names == train.names
@@ -397,6 +398,8 @@ def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
             ["--set", "model=convnext_nan"],
             ["name='convnext_nan'.", "Did you mean 'convnext_nano'"],
         ),
+        ("demo", ["--set", "validation=0.2"], ["Received: 'validation'."]),
+        ("demo", ["--set", "report=false"], ["Received: 'report'."]),
         ("demo", ["--set", "epochs"], ["A change must be key=value", "Received: 'epochs'."]),
         (
             "demo",
@@ -595,12 +598,15 @@ def test_demo(shell, faces, run, tmp_path, monkeypatch, trainings, predictions):
     copied = Run(shutil.copytree(run.folder, tmp_path / "copy"))
     monkeypatch.setattr(
         "kerasface.training.train",
-        lambda recipe, **options: trainings.append((recipe, options["out"])) or copied,
+        lambda recipe, **options: (
+            trainings.append((recipe, options["out"], options["overwrite"])) or copied
+        ),
     )
-    code, out, err = shell("demo", "--out", tmp_path / "demo", "--set", "epochs=1", "seed=3")
+    code, out, err = shell("demo", "--out", tmp_path / "demo", "--set", "epochs=2", "seed=3")
     assert (code, err) == (0, "")
     assert drawn == [tmp_path / "demo" / "faces"]
-    assert trainings == [("demo", tmp_path / "demo" / "run")]
+    recipe = named_recipe("demo").replace(epochs=2, seed=3)
+    assert trainings == [(recipe, tmp_path / "demo" / "run", False)]
     assert [options["flip"] for _, options in predictions] == [True]
     submission = copied.path("submission.csv")
     assert submission.read_text().splitlines() == [

@@ -11,6 +11,10 @@ import numpy as np
 from kerasface import images
 from kerasface.data.table import FaceTable
 
+# Pictures of telephones, cameras and browsers that neither TensorFlow nor Pillow opens by itself,
+# or whose name hides what they are.
+UNREAD = (".avif", ".cr2", ".dng", ".heic", ".heif", ".jfif", ".jp2", ".nef")
+
 
 def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
     """A folder with one subfolder a person, at any depth below it the person's images.
@@ -32,14 +36,16 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
             says which), a person who is not among ``names``, or a name that is not UTF-8.
 
     Warns:
-        UserWarning: If subfolders hold no image; they are no class.
+        UserWarning: If subfolders hold no image, which are no class then, or pictures of kinds that
+            cannot be read (``.heic``).
 
     Example:
         >>> table = identity_folder("data/train")  # doctest: +SKIP
     """
     root = _existing_folder(folder)
     found = sorted(entry.name for entry in os.scandir(root) if _is_visible_folder(entry))
-    images_of = {name: _image_files(root, name) for name in found}
+    files = {name: _image_files(root, name) for name in found}
+    images_of = {name: paths for name, (paths, _) in files.items()}
     people = [name for name in found if images_of[name]]
     if not people:
         raise ValueError(
@@ -62,6 +68,7 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
             "Is it the folder of other people?"
         )
     _check_encoding(root, [path for name in people for path in images_of[name]])
+    _warn_of_unread(root, [path for _, unread in files.values() for path in unread])
     empty = sorted(set(found) - set(people))
     if empty:
         warnings.warn(
@@ -86,15 +93,20 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds no image.
+        ValueError: If it holds no image, or one whose name is not UTF-8.
+
+    Warns:
+        UserWarning: If it holds pictures of kinds that cannot be read (``.heic``).
     """
     root = _existing_folder(folder)
-    paths = _image_files(root, "")
+    paths, unread = _image_files(root, "")
+    _warn_of_unread(root, unread)
     if not paths:
         raise ValueError(
             "A folder of images must hold at least one "
             f"({', '.join(sorted(images.EXTENSIONS))}). Received: {root}."
         )
+    _check_encoding(root, paths)
     return FaceTable(root, np.array(paths, dtype=object))
 
 
@@ -107,6 +119,16 @@ def _check_encoding(root: pathlib.Path, paths: list[str]) -> None:
                 "Names of people and their images must be UTF-8, for they are written down. "
                 f"Received: {path!r} in {root}. Rename it."
             ) from error
+
+
+def _warn_of_unread(root: pathlib.Path, paths: list[str]) -> None:
+    """Warns of pictures that are left out for their kind, which nothing else would tell."""
+    if paths:
+        warnings.warn(
+            f"{len(paths)} pictures in {root} are of kinds that cannot be read and are left out, "
+            f"for instance {paths[:3]}: store them as JPEG or PNG",
+            stacklevel=3,
+        )
 
 
 def _existing_folder(folder: str | os.PathLike) -> pathlib.Path:
@@ -123,12 +145,16 @@ def _is_visible_folder(entry: os.DirEntry) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
 
 
-def _image_files(root: pathlib.Path, below: str) -> list[str]:
-    found = []
+def _image_files(root: pathlib.Path, below: str) -> tuple[list[str], list[str]]:
+    """Images below a folder, and pictures of kinds that cannot be read."""
+    found: list[str] = []
+    unread: list[str] = []
     for folder, folders, files in os.walk(root / below):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         relative = pathlib.Path(folder).relative_to(root)
         for name in files:
-            if not name.startswith(".") and pathlib.Path(name).suffix.lower() in images.EXTENSIONS:
-                found.append((relative / name).as_posix())
-    return sorted(found)
+            suffix = pathlib.Path(name).suffix.lower()
+            if name.startswith(".") or suffix not in {*images.EXTENSIONS, *UNREAD}:
+                continue
+            (found if suffix in images.EXTENSIONS else unread).append((relative / name).as_posix())
+    return sorted(found), sorted(unread)

@@ -97,7 +97,7 @@ def evaluate(
             single fold, or ``people`` contradict ``same``.
 
     Example:
-        >>> result = evaluate([0.9, 0.2, 0.7, 0.1], [1, 0, 1, 0], folds=[0, 0, 1, 1])
+        >>> result = evaluate([0.9, 0.2, 0.9, 0.1], [1, 0, 1, 0], folds=[0, 0, 1, 1])
         >>> result.metrics["accuracy"], result.metrics["eer"]
         (1.0, 0.0)
     """

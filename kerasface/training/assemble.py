@@ -75,9 +75,18 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
         model: What will be fitted.
         recipe: Of one phase.
         table: The training images, whose labels tell the kind of loss and the steps an epoch.
+
+    Raises:
+        ValueError: If gradients would be accumulated for longer than the training lasts.
     """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     steps = steps_per_epoch(table, recipe.batch_size)
+    if recipe.accumulate_steps > steps * recipe.total_epochs:
+        raise ValueError(
+            "`accumulate_steps` must leave at least one step of the optimizer. Received: "
+            f"accumulate_steps={recipe.accumulate_steps} for {recipe.total_epochs} epochs of "
+            f"{steps} batches. Accumulate fewer, or make batch_size smaller."
+        )
     optimizer = build_optimizer(recipe, steps, model.trainable_variables)
     # XLA makes this step three times slower on CPUs, and knows no samples of changing size.
     compiled = on_gpu and recipe.embedding.get("class_share", 1) == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from kerasface.files import replacing
 from kerasface.training import run as run_files
 from kerasface.training.assemble import build_model, dtype_policy
 from kerasface.training.recipe import Recipe
+from kerasface.training.record import read_images
 from kerasface.training.run import Run
 
 
@@ -202,6 +205,7 @@ class Keeper(keras.callbacks.Callback):
         self._phase = 0
         self._start = 0
         self._unreadable: set[str] = set()
+        self._told_unreadable = True
         self._export: keras.Model | None = None
         self._unsaved: list[np.ndarray] | None = None
         # The epochs that are done, and the weights that go on where their average is in place.
@@ -224,9 +228,14 @@ class Keeper(keras.callbacks.Callback):
         self._interval = interval
 
     def note_unreadable(self, path: str) -> None:
-        """Adds a file that broke during the training to the list in the folder."""
+        """Adds a file that broke during the training to the list in the folder.
+
+        At the end of the epoch a warning tells how many there are, and the training ends if they
+        are more than the recipe's ``max_unreadable``.
+        """
         if path not in self._unreadable:
             self._unreadable.add(path)
+            self._told_unreadable = False
             with open(self.folder / run_files.UNREADABLE, "a", newline="") as file:
                 row = pd.DataFrame([["", path, "broke during the training"]])
                 row.to_csv(file, header=False, index=False)
@@ -241,6 +250,8 @@ class Keeper(keras.callbacks.Callback):
         self._batches += 1
 
     def on_epoch_end(self, epoch, logs=None):
+        self._check_loss(epoch, logs)
+        self._check_unreadable()
         if self._is_kept(Run(self.folder).history):
             self._unsaved = self.whole.get_weights()
         stops = self.stopped_early()
@@ -258,6 +269,32 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._write()  # another callback may have ended it between two
+
+    def _check_loss(self, epoch: int, logs) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"The loss must stay a number. Received: {loss} in epoch {epoch + 1}. The weights "
+                f"of before are in {os.fspath(self.folder)!r}; lower learning_rate, or make "
+                "warmup_epochs longer."
+            )
+
+    def _check_unreadable(self) -> None:
+        if self._told_unreadable:
+            return
+        self._told_unreadable = True
+        images = len(read_images(self.folder))
+        words = (
+            f"{len(self._unreadable)} of {images} images broke during the training and count no "
+            f"more, for instance {sorted(self._unreadable)[:3]}"
+        )
+        if len(self._unreadable) > self.recipe.max_unreadable * images:
+            raise ValueError(
+                f"At most a share of {self.recipe.max_unreadable:g} of the images may be "
+                f"unreadable (max_unreadable). Received: {words}. Mend them, and go on with "
+                "resume=True (--resume)."
+            )
+        warnings.warn(words, stacklevel=2)
 
     def _write(self) -> None:
         """The kept weights and the checkpoint, as far as they are not on disk.

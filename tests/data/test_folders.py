@@ -82,11 +82,19 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
     assert list(unlabeled_folder(tmp_path).paths) == [*sound, "j.jpg"]
 
 
+def test_pictures_of_other_kinds_are_counted(tmp_path):
+    make(tmp_path, "ann/1.jpg", "ann/2.HEIC", "ann/deep/3.avif", "bob/1.jpg", "ann/.4.heic")
+    for read in (identity_folder, unlabeled_folder):
+        with pytest.warns(UserWarning, match=r"2 pictures .*\['ann/2.HEIC', 'ann/deep/3.avif'\]"):
+            assert len(read(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("name", ["ann/\udce9.jpg", "\udce9/1.jpg"])
 def test_names_that_cannot_be_written_down_are_refused(tmp_path, name):
     make(tmp_path, "ann/1.jpg", "bob/1.jpg", name)
-    with pytest.raises(ValueError, match=r"must be UTF-8.*udce9.*Rename it"):
-        identity_folder(tmp_path)
+    for read in (identity_folder, unlabeled_folder):
+        with pytest.raises(ValueError, match=r"must be UTF-8.*udce9.*Rename it"):
+            read(tmp_path)
 
 
 def test_given_names_number_a_validation_folder_like_training(tmp_path):

@@ -1,6 +1,5 @@
 """Tests of the drawn faces."""
 
-import doctest
 import hashlib
 import json
 import os
@@ -447,8 +446,3 @@ def test_drawn_faces_refuses(tmp_path, name, value):
     with pytest.raises(ValueError, match=f"{name}={value}"):
         drawn_faces(tmp_path / "new", **{**SMALL, name: value})
     assert not (tmp_path / "new").exists()
-
-
-def test_examples_in_the_documentation():
-    outcome = doctest.testmod(synthetic)
-    assert outcome.attempted > 5 and outcome.failed == 0

@@ -209,6 +209,44 @@ def test_resume_keeps_the_place_of_a_file_that_broke(faces, tmp_path):
     assert listed["reason"].tolist() == ["broke during the training"]
 
 
+class Break(keras.callbacks.Callback):
+    """Breaks files in the middle of the first epoch."""
+
+    def __init__(self, files):
+        super().__init__()
+        self.files = files
+
+    def on_epoch_end(self, epoch, logs=None):
+        for file in self.files if epoch == 0 else ():
+            file.write_bytes(b"broken")
+
+
+@pytest.mark.parametrize(("count", "share"), [(1, 0.05), (2, 0.05)])
+def test_files_that_break_are_told_and_too_many_end_it(faces, tmp_path, count, share):
+    shutil.copytree(faces, tmp_path / "faces")
+    known = identity_folder(tmp_path / "faces" / "train")
+    tables = known, identity_folder(tmp_path / "faces" / "dev", names=known.names)
+    files = sorted((tmp_path / "faces" / "train" / "p0000").iterdir())[:count]
+    options = {"callbacks": [Break(files)], "max_unreadable": share, **PLAIN}
+    if count == 1:
+        with pytest.warns(UserWarning, match=r"1 of 36 images broke during .*p0000"):
+            train(tables, tmp_path / "run", **options)
+    else:
+        with pytest.raises(ValueError, match=r"share of 0\.05 .* 2 of 36 images .*--resume"):
+            train(tables, tmp_path / "run", **options)
+
+
+def test_a_loss_that_is_no_number_ends_it(tables, tmp_path):
+    with pytest.raises(ValueError, match=r"Received: (nan|inf) in epoch 1\..*lower learning_rate"):
+        train(tables, tmp_path / "run", **{**PLAIN, "learning_rate": 1e30, "optimizer": "sgd"})
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_gradients_are_not_accumulated_forever(tables, tmp_path):
+    with pytest.raises(ValueError, match=r"at least one step.*accumulate_steps=99 for 4 epochs"):
+        train(tables, tmp_path / "run", **{**PLAIN, "accumulate_steps": 99})
+
+
 def test_a_callback_that_stops_ends_all_phases(tables, tmp_path):
     run = train(tables, tmp_path / "run", PHASED, callbacks=[StopTraining(0)], **PLAIN)
     assert len(run.history) == 1

@@ -381,9 +381,26 @@ def test_unknown_recipe():
 
 
 def test_the_published_recipe():
-    recipe = training.named_recipe("hw2p2")
-    assert (recipe.epochs, recipe.batch_size, recipe.image_size) == (60, 256, 224)
-    assert (recipe.learning_rate, recipe.weight_decay) == (1e-3, 0.05)
-    assert (recipe.warmup_epochs, recipe.warmup_learning_rate) == (10, 3e-4)
-    assert (recipe.final_learning_rate, recipe.label_smoothing, recipe.mixup) == (1e-5, 0.1, 1)
-    assert recipe.augment == ("face",)
+    assert training.named_recipe("hw2p2") == Recipe(
+        model="convnext_small",
+        architecture={},
+        head=None,
+        image_size=224,
+        epochs=60,
+        batch_size=256,
+        accumulate_steps=1,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        schedule="cosine",
+        warmup_epochs=10,
+        warmup_learning_rate=3e-4,
+        final_learning_rate=1e-5,
+        label_smoothing=0.1,
+        mixup=1.0,
+        cutmix=0.0,
+        augment=("face",),
+        ema=0.0,
+        early_stopping=0,
+        precision="auto",
+    )
