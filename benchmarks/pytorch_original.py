@@ -6,21 +6,25 @@ kerasface itself does not.
     python benchmarks/pytorch_original.py stream --data FOLDER --image-size 112 --batch-size 64
     python benchmarks/pytorch_original.py celeba --data FOLDER_OF_IMAGES --image-size 64
     python benchmarks/pytorch_original.py train --data FOLDER --seed 1
+    python benchmarks/pytorch_original.py reference > tests/models/pytorch_original.json
 
 Each mode prints one JSON line, ``train`` one an epoch: ``FOLDER/train`` is learnt and
-``FOLDER/dev`` judged.
+``FOLDER/dev`` judged. ``reference`` is what the tests of the port compare with.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -34,7 +38,9 @@ WARM_UP_STEPS = 2
 WARM_UP_BATCHES = 4
 WARM_UP_EPOCHS = 10
 LEARNING_RATES = (3e-4, 1e-3, 1e-5)  # of the first epoch, after the warm-up, at the end
-Line = dict[str, str | int | float]
+# Of the network whose outputs the tests compare with.
+REFERENCE = {"classes": 5, "channels": (4, 6, 8, 10), "blocks": (1, 2, 1, 1), "side": 64}
+Line = dict[str, Any]
 
 
 class Block(nn.Module):
@@ -69,22 +75,26 @@ def downsample(channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def face_classifier(classes: int = CLASSES) -> nn.Sequential:
+def face_classifier(
+    classes: int = CLASSES,
+    channels: tuple[int, ...] = CHANNELS,
+    blocks: tuple[int, ...] = BLOCKS,
+) -> nn.Sequential:
     """The whole network, from normalised images ``[batch, 3, height, width]`` to logits."""
     layers: list[nn.Module] = [
-        nn.Conv2d(3, CHANNELS[0], 7, stride=2, padding=3),
+        nn.Conv2d(3, channels[0], 7, stride=2, padding=3),
         nn.ReLU6(),
-        nn.BatchNorm2d(CHANNELS[0]),
+        nn.BatchNorm2d(channels[0]),
         nn.MaxPool2d(3, stride=2, padding=1),
     ]
-    transitions = [downsample(a, b) for a, b in pairwise(CHANNELS)]
-    for stage, (channels, blocks) in enumerate(zip(CHANNELS, BLOCKS, strict=True)):
-        layers += [Block(channels) for _ in range(blocks)]
-        layers.append(nn.BatchNorm2d(channels))
+    transitions = [downsample(a, b) for a, b in pairwise(channels)]
+    for stage, (width, depth) in enumerate(zip(channels, blocks, strict=True)):
+        layers += [Block(width) for _ in range(depth)]
+        layers.append(nn.BatchNorm2d(width))
         layers += transitions[stage : stage + 1]  # none after the last stage
-    last = CHANNELS[-1]
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, 640), nn.ReLU()]
-    return nn.Sequential(*layers, *head, nn.Linear(640, classes))
+    last = channels[-1]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, last), nn.ReLU()]
+    return nn.Sequential(*layers, *head, nn.Linear(last, classes))
 
 
 def mixup(images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -142,6 +152,37 @@ def time_steps(args: argparse.Namespace) -> Iterator[Line]:
     rate = args.batch_size / statistics.median(seconds[WARM_UP_STEPS:])
     what = "inference" if args.inference else "step"
     yield {"what": what, "images_per_second": round(rate, 2), "parameters": parameters}
+
+
+def reference(args: argparse.Namespace) -> Iterator[Line]:
+    """Outputs and gradients of a narrow network with known weights and images.
+
+    Of every parameter, in their order, the gradient's product with the parameter's own kind of
+    random numbers: one number that changes with any element.
+    """
+    model = face_classifier(REFERENCE["classes"], REFERENCE["channels"], REFERENCE["blocks"])
+    drawn = np.random.default_rng(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            fan_in = math.prod(parameter.shape[1:]) if parameter.ndim > 1 else 100
+            values = drawn.normal(size=parameter.shape) / math.sqrt(fan_in)
+            # The factors of norms begin as ones.
+            parameter += torch.tensor(values) - parameter * (parameter != 1)
+    images = drawn.uniform(0, 1, (4, 3, REFERENCE["side"], REFERENCE["side"]))
+    images = (images - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))
+    images = torch.tensor(images, dtype=torch.float32)
+    outcome: dict = {**REFERENCE, "evaluated": model.eval()(images).tolist()}
+    logits = model.train()(images)
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1)(logits, torch.arange(4))
+    loss.backward()
+    outcome |= {"trained": logits.tolist(), "loss": loss.item()}
+    outcome["gradients"] = [
+        float((parameter.grad * torch.tensor(drawn.normal(size=parameter.shape))).sum())
+        for parameter in model.parameters()
+    ]
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    outcome["moving_means"] = [float(norm.running_mean.sum()) for norm in norms]
+    yield outcome
 
 
 def hw2p2_transforms(image_size: int) -> list:
@@ -297,6 +338,9 @@ def main() -> None:
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--threads", type=int, default=2)
     train.set_defaults(run=train_and_judge)
+
+    check = modes.add_parser("reference", help="figures that the port's tests compare with")
+    check.set_defaults(run=reference)
 
     for name, size, batch in (("stream", 112, 64), ("celeba", 64, 32)):
         stream = modes.add_parser(name, help="reading and augmenting the images of a folder")
