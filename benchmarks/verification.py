@@ -35,13 +35,12 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.covariance import ShrunkCovariance
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import kerasface
 from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, read_pairs
 from kerasface.evaluation import verification
 from kerasface.evaluation.verification_plots import roc_log
+from kerasface.inference.embedders import SHRINKAGE, discriminant
 from kerasface.inference.embedding import unit_rows
 from kerasface.training.recipe import parse_changes
 
@@ -58,7 +57,6 @@ FIXED = ("untrained", "centred", "lda")
 OF_ATTRIBUTES = ("model", "architecture", "image_size")
 WITH_ATTRIBUTES = {"epochs": 20, "unmixed_epochs": 8, "learning_rate": 1e-3, "crop_share": 0.85}
 FROZEN_SHRINKAGE = 0.7
-LEARNT_SHRINKAGE = 0.3
 ONE_SEED = ("scratch",)
 CASES = (*FIXED, *RECIPES)
 FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
@@ -175,7 +173,7 @@ def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, emb
         changed = {
             "untrained": lambda rows: rows,
             "centred": lambda rows: unit_rows(rows - mean),
-            "lda": discriminant(learnt, known.labels, FROZEN_SHRINKAGE),
+            "lda": turning(learnt, known.labels, FROZEN_SHRINKAGE),
         }
         for case in FIXED:
             if case in options.only:
@@ -187,25 +185,15 @@ def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, emb
             embed = functools.partial(embedded, trained(case, seed, options, known, changes))
             vectors = embed_lists(embed)
             yield case, seed, vectors
-            turned = discriminant(embed(known, 1.0), known.labels, LEARNT_SHRINKAGE)
+            turned = turning(embed(known, 1.0), known.labels, SHRINKAGE)
             found = {name: turned(rows) for name, rows in vectors.items()}
             yield f"{case} discriminant", seed, found
 
 
-def discriminant(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Callable:
-    """A function from features to unit vectors along the linear discriminant's directions.
-
-    Args:
-        features: ``[N, features]``.
-        labels: Whose they are, ``[N]``.
-        shrinkage: Of the covariances, since there may be as many dimensions as pictures.
-    """
-    covariance = ShrunkCovariance(shrinkage=shrinkage)
-    lda = LinearDiscriminantAnalysis(solver="eigen", covariance_estimator=covariance)
-    lda.fit(features, labels)
-    # Directions from the middle of all people; this solver leaves the mean in.
-    centre = lda.transform(features).mean(axis=0)
-    return lambda others: unit_rows(lda.transform(others) - centre)
+def turning(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Callable:
+    """A function from features to unit vectors along the linear discriminant's directions."""
+    kernel, bias = discriminant(features, labels, shrinkage)
+    return lambda others: unit_rows(others @ kernel + bias)
 
 
 def trained(case, seed, options, known, changes) -> kerasface.Run:

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     submod_attrs={
         "competition": ["Matches", "submit_matches"],
         "embedding": ["embed", "embedder"],
+        "embedders": ["discriminant_embedder", "joined_embedder"],
         "evaluation": ["compare", "evaluate"],
         "identification": [
             "Gallery",
