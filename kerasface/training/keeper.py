@@ -272,12 +272,16 @@ class Keeper(keras.callbacks.Callback):
 
     def _check_loss(self, epoch: int, logs) -> None:
         loss = (logs or {}).get("loss", 0.0)
-        if not np.isfinite(loss):
+        if np.isfinite(loss):
+            return
+        # In half precision a batch may overflow, whose step is left out; the weights stay sound.
+        if not all(np.isfinite(weight).all() for weight in self.whole.get_weights()):
             raise ValueError(
-                f"The loss must stay a number. Received: {loss} in epoch {epoch + 1}. The weights "
-                f"of before are in {os.fspath(self.folder)!r}; lower learning_rate, or make "
-                "warmup_epochs longer."
+                f"The weights must stay numbers. Received: others, and a loss of {loss}, in epoch "
+                f"{epoch + 1}. What was learnt before is in {os.fspath(self.folder)!r}; lower "
+                "learning_rate, or make warmup_epochs longer."
             )
+        warnings.warn(f"the loss of epoch {epoch + 1} was {loss}", stacklevel=2)
 
     def _check_unreadable(self) -> None:
         if self._told_unreadable:
