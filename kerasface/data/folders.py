@@ -93,7 +93,7 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds no image, or one whose name is not UTF-8.
+        ValueError: If it holds no image.
 
     Warns:
         UserWarning: If it holds pictures of kinds that cannot be read (``.heic``).
@@ -106,7 +106,6 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
             "A folder of images must hold at least one "
             f"({', '.join(sorted(images.EXTENSIONS))}). Received: {root}."
         )
-    _check_encoding(root, paths)
     return FaceTable(root, np.array(paths, dtype=object))
 
 
