@@ -168,16 +168,16 @@ def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, emb
         def untrained(table, share=1.0):
             return kerasface.embed(model, table, crop=middle(share), flip=True)
 
-        vectors, learnt = embed_lists(untrained), untrained(known)
-        mean = learnt.mean(axis=0)
-        changed = {
-            "untrained": lambda rows: rows,
-            "centred": lambda rows: unit_rows(rows - mean),
-            "lda": turning(learnt, known.labels, FROZEN_SHRINKAGE),
-        }
-        for case in FIXED:
-            if case in options.only:
-                yield case, None, {name: changed[case](rows) for name, rows in vectors.items()}
+        vectors = embed_lists(untrained)
+        if "untrained" in options.only:
+            yield "untrained", None, vectors
+        learnt = untrained(known) if {"centred", "lda"} & set(options.only) else None
+        if "centred" in options.only:
+            mean = learnt.mean(axis=0)
+            yield "centred", None, {name: unit_rows(rows - mean) for name, rows in vectors.items()}
+        if "lda" in options.only:
+            turned = turning(learnt, known.labels, FROZEN_SHRINKAGE)
+            yield "lda", None, {name: turned(rows) for name, rows in vectors.items()}
     for case in options.only:
         if case in FIXED:
             continue

@@ -15,8 +15,8 @@ from kerasface.evaluation.identification import UNKNOWN, best_threshold
 from kerasface.evaluation.submission import write_submission
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.identification import enrol, nearest_people
-from kerasface.inference.operating_point import OperatingPoint, read_operating_point
-from kerasface.inference.reading import Source, crop_of
+from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
+from kerasface.inference.reading import Source
 
 NO_MATCH = "n000000"  # what the course's own notebook answers
 
@@ -95,9 +95,7 @@ def submit_matches(
         )
     stored: OperatingPoint | None = read_operating_point(source)
     model = embedder(source)
-    if flip is None:
-        flip = bool(stored and stored.flip)
-    crop = crop or (stored.crop if stored else crop_of(source))
+    flip, crop = flip_and_crop(source, stored, flip, crop)
     if threshold is None and dev is None:
         if stored is None:
             raise ValueError(

@@ -18,7 +18,7 @@ from kerasface.evaluation import identification as ranking
 from kerasface.evaluation.verification_plots import cmc_curve
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embedder, fingerprint
-from kerasface.inference.operating_point import OperatingPoint, read_operating_point
+from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
 from kerasface.inference.reading import Source, crop_of
 
 # A comparison of one face with as many takes numpy some hundredths of a second.
@@ -261,15 +261,13 @@ def identify(
     if save_gallery is not None:
         _check_suffix(save_gallery)  # before the long part
     stored = read_operating_point(source) if threshold is None else threshold
+    point = stored if isinstance(stored, OperatingPoint) else None
     limit = stored.threshold if isinstance(stored, OperatingPoint) else stored
     model = embedder(source)
-    if isinstance(stored, OperatingPoint):
-        stored.check(model)
+    if point is not None:
+        point.check(model)
     if not isinstance(gallery, Gallery) and not _is_file(gallery):
-        point = stored if isinstance(stored, OperatingPoint) else None
-        if flip is None:
-            flip = bool(point and point.flip)
-        crop = crop or (point.crop if point else crop_of(source))
+        flip, crop = flip_and_crop(source, point, flip, crop)
     table = probes if isinstance(probes, FaceTable) else _probes(pathlib.Path(probes))
     if not isinstance(gallery, (FaceTable, Gallery)) and not _is_file(gallery):
         gallery = _people(pathlib.Path(gallery))
@@ -279,8 +277,8 @@ def identify(
     _check_gallery(known, model, flip, crop)
     if save_gallery is not None:
         known.save(save_gallery)
-    if isinstance(stored, OperatingPoint):
-        stored.holds(flip=known.flip, crop=known.crop)
+    if point is not None:
+        point.holds(flip=known.flip, crop=known.crop)
     options: dict[str, Any] = {"batch_size": batch_size, "flip": known.flip, "verbose": verbose}
     vectors = embed(model, table, crop=known.crop, **options)
     people, scores = nearest_people(known, vectors, max(count, RANKS), engine=engine)

@@ -12,7 +12,7 @@ import keras
 
 from kerasface.files import replacing
 from kerasface.inference.embedding import fingerprint
-from kerasface.inference.reading import Source, run_of
+from kerasface.inference.reading import Source, crop_of, run_of
 
 FILE = "verifier.json"
 
@@ -68,6 +68,22 @@ class OperatingPoint:
                 f"Received: one of other weights than {model.name!r} has now. "
                 "Run `kerasface verify` again, or give a threshold."
             )
+
+
+def flip_and_crop(
+    source: Source, point: OperatingPoint | None, flip: bool | None, crop: str | None
+) -> tuple[bool, str | None]:
+    """How embeddings are made: as is said, else as a threshold's were, else as a run's images.
+
+    Args:
+        source: The model.
+        point: The threshold that they are compared by, if it is known how it was measured.
+        flip: None where it is not said.
+        crop: Likewise.
+    """
+    if flip is None:
+        flip = bool(point and point.flip)
+    return flip, crop or (point.crop if point else crop_of(source))
 
 
 def operating_point_path(source: Source) -> pathlib.Path | None:

@@ -30,6 +30,7 @@ from kerasface.inference.embedding import embed, embed_pictures, embedder, finge
 from kerasface.inference.evaluation import learnt_people, seen_images
 from kerasface.inference.operating_point import (
     OperatingPoint,
+    flip_and_crop,
     operating_point_path,
     read_operating_point,
     write_operating_point,
@@ -123,12 +124,10 @@ def verify(
         )
     point = stored if isinstance(stored, OperatingPoint) else None
     limit = point.threshold if point else float(stored)  # type: ignore[arg-type]
-    if flip is None:
-        flip = bool(point and point.flip)
+    flip, crop = flip_and_crop(source, point, flip, crop)
     model = embedder(source)
     if point is not None:
         point.check(model)
-    crop = crop or (point.crop if point else crop_of(source))
     far = point.far if point and point.holds(flip=flip, crop=crop) else None
     first, second = embed_pictures(model, [image_a, image_b], crop=crop, flip=flip)
     similarity = float(np.clip(first @ second, -1.0, 1.0))
