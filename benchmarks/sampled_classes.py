@@ -1,16 +1,19 @@
-"""A step of the class centers alone, all of them or a sample: time and peak memory.
+"""A step of the class centers, all of them or a sample: time and peak memory.
 
 Each case runs in a process of its own, one after the other, and prints one JSON object; a case
 that the memory does not hold prints why. Run it on idle cores:
 
     python benchmarks/sampled_classes.py
     python benchmarks/sampled_classes.py --classes 1000000 --shares 0.01 0.1
+    python benchmarks/sampled_classes.py --shares 0.01 --counts --full --model mobilenet_v2
 
-A step is: cosines of 64 embeddings with the centers, ArcFace's margin, cross-entropy, the gradient
-of the embeddings and the update of the centers. "full" is Keras's optimizer on all centers (SGD
-without momentum, the cheapest, or AdamW, which recipes train with); a share is `SampledCenters`
-with AdaGrad, and so is a number of classes (``--counts``), which is the same work whatever they
-are a share of.
+A step of the centers alone is: cosines of 64 embeddings with the centers, ArcFace's margin,
+cross-entropy, the gradient of the embeddings and the update of the centers. "full" is Keras's
+optimizer on all centers (SGD without momentum, the cheapest, or AdamW, which recipes train with); a
+share is `SampledCenters` with AdaGrad, and so is a number of classes (``--counts``), which is the
+same work whatever they are a share of. With ``--model`` it is a whole step of training, from
+pictures of noise: that network's way there and back and its optimizer too (SGD where a sample of
+the centers is seen).
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 CLASSES = (10_000, 100_000, 1_000_000)
 SHARES = (0.01, 0.1)
@@ -39,6 +43,8 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--model", help="name of a network; without it the centers alone")
+    parser.add_argument("--image-size", type=int, default=112, help="of its pictures")
     parser.add_argument("--case", help="for this script's own use: full or a share")
     options = parser.parse_args()
     if options.case:
@@ -49,10 +55,14 @@ def main() -> None:
             words = [sys.executable, __file__, "--case", case, "--classes", str(classes)]
             words += ["--dimensions", str(options.dimensions)]
             words += ["--batch-size", str(options.batch_size), "--steps", str(options.steps)]
+            if options.model:
+                words += ["--model", options.model, "--image-size", str(options.image_size)]
             done = subprocess.run(words, capture_output=True, text=True)
             if done.returncode:
-                last = done.stderr.strip().splitlines()[-1:] or [f"ended by {done.returncode}"]
-                print(json.dumps({"case": case, "classes": classes, "failed": last[0][:200]}))
+                why = done.stderr.strip().splitlines()[-1:] or ["without a word"]
+                if done.returncode < 0:  # what the system does where the memory is all used
+                    why = [f"killed by signal {-done.returncode}"]
+                print(json.dumps({"case": case, "classes": classes, "failed": why[0][:200]}))
             else:
                 print(done.stdout.strip().splitlines()[-1], flush=True)
 
@@ -69,40 +79,27 @@ def measure(options: argparse.Namespace) -> dict:
     (classes,) = options.classes
     size = (classes, options.dimensions, ArcFace())
     generator = np.random.default_rng(0)
-    points = tf.constant(
-        generator.normal(size=(options.batch_size, options.dimensions)).astype("float32")
-    )
     before = peak_gigabytes()
-    optimizer = None
+    optimizer = keras.optimizers.SGD(1e-3)
     if options.case in FULL:
         head = ClassCenters(*size)
-        made = {"sgd": keras.optimizers.SGD, "adamw": keras.optimizers.AdamW}[options.case]
-        optimizer = made(1e-3)
-        optimizer.build([head.centers])
+        if options.case == "adamw":
+            optimizer = keras.optimizers.AdamW(1e-3)
     else:
         given = float(options.case)
         head = SampledCenters(*size, share=given if given <= 1 else given / classes)
-
-    @tf.function
-    def step(labels):
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            loss = head.loss(points, labels).loss
-        if optimizer is None:
-            return loss, tape.gradient(loss, points)
-        gradient, change = tape.gradient(loss, [points, head.centers.value])
-        optimizer.apply([change], [head.centers])
-        return loss, gradient
+    make = whole_step if options.model else step_of_centers
+    step = make(options, head, optimizer, generator)
 
     seconds = []
     for _ in range(options.steps + 2):  # the first ones trace and warm up
         labels = tf.constant(generator.integers(0, classes, options.batch_size), tf.int32)
         start = time.perf_counter()
-        loss, gradient = step(labels)
-        loss.numpy(), gradient.numpy()
+        step(labels)
         seconds.append(time.perf_counter() - start)
     return {
         "case": options.case,
+        "model": options.model,
         "classes": classes,
         "sampled": getattr(head, "count", classes),
         "dimensions": options.dimensions,
@@ -112,6 +109,44 @@ def measure(options: argparse.Namespace) -> dict:
         "peak_gigabytes": round(peak_gigabytes(), 2),
         "of_which_libraries": round(before, 2),
     }
+
+
+def step_of_centers(options: argparse.Namespace, head, optimizer, generator) -> Callable:
+    """A function of labels that runs a step of the centers and waits for its end."""
+    import tensorflow as tf
+
+    size = (options.batch_size, options.dimensions)
+    points = tf.constant(generator.normal(size=size).astype("float32"))
+    if head.centers_are_trainable:
+        optimizer.build([head.centers])
+
+    @tf.function
+    def step(labels):
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            loss = head.loss(points, labels).loss
+        if not head.centers_are_trainable:
+            return loss, tape.gradient(loss, points)
+        gradient, change = tape.gradient(loss, [points, head.centers.value])
+        optimizer.apply([change], [head.centers])
+        return loss, gradient
+
+    return lambda labels: [result.numpy() for result in step(labels)]
+
+
+def whole_step(options: argparse.Namespace, head, optimizer, generator) -> Callable:
+    """A function of labels that runs a step of training a network with a head."""
+    import tensorflow as tf
+
+    import kerasface
+    from kerasface.training.embedding import EmbeddingTraining
+
+    shape = (options.image_size, options.image_size, 3)
+    embedder = kerasface.build(options.model, embedding=options.dimensions, input_shape=shape)
+    training = EmbeddingTraining(embedder, head)
+    training.compile(optimizer, jit_compile=False)
+    images = tf.constant(generator.uniform(0, 255, (options.batch_size, *shape)), tf.float32)
+    return lambda labels: training.train_on_batch(images, labels)
 
 
 def peak_gigabytes() -> float:

@@ -188,17 +188,24 @@ class SampledCenters(ClassCenters):
         return outcome
 
     def _change(self, classes, rows, gradients) -> None:
+        # Hardly anything is computed here, so the time is that of reading and writing the rows:
+        # whatever can be is done to their lengths.
+        squares = tf.reduce_sum(gradients * gradients, axis=-1)
+        tf.cond(
+            tf.reduce_all(tf.math.is_finite(squares)),
+            lambda: self._move(classes, rows, gradients, squares),
+            lambda: None,
+        )
+        self.step.assign_add(1)
+
+    def _move(self, classes, rows, gradients, squares) -> None:
         rate = at_step(self.learning_rate, self.step)
-        finite = tf.reduce_all(tf.math.is_finite(gradients))
-        gradients = tf.where(finite, gradients, tf.zeros_like(gradients))
         if self.squares is not None:
-            squares = tf.gather(self.squares.value, classes)
-            squares += tf.reduce_sum(gradients * gradients, axis=-1)
+            squares += tf.gather(self.squares.value, classes)
             self.squares.value.scatter_update(tf.IndexedSlices(squares, classes))
-            gradients *= tf.math.rsqrt(tf.maximum(squares, EPSILON))[..., None]
+            rate *= tf.math.rsqrt(tf.maximum(squares, EPSILON))[..., None]
         moved = tf.math.l2_normalize(rows - rate * gradients, axis=-1, epsilon=EPSILON)
         self.centers.value.scatter_update(tf.IndexedSlices(moved, classes))
-        self.step.assign_add(1)
 
 
 def sample_classes(labels, num_classes: int, count: int, *, seed: int, step):
@@ -263,7 +270,7 @@ def nearest_cosines(features, centers):
     flat = ops.reshape(centers, (-1, dimensions))
     squares = ops.sum(flat * flat, axis=-1)
     # The product is divided, not the centers: with a million of them a copy is two gigabytes.
-    cosines = ops.matmul(features, ops.transpose(flat)) * ops.rsqrt(ops.maximum(squares, EPSILON))
+    cosines = tf.matmul(features, flat, transpose_b=True) * ops.rsqrt(ops.maximum(squares, EPSILON))
     if subcenters == 1:
         return cosines
     shape = (-1, ops.shape(cosines)[1] // subcenters, subcenters)
