@@ -796,25 +796,32 @@ def _detector_options(changes: list[str] | None) -> dict:
 
 def _drawn_faces(path: pathlib.Path, detector: str, options: dict) -> tuple[np.ndarray, str]:
     from kerasface import faces as package
-    from kerasface import images
 
-    image = images.decode(path.read_bytes())
+    image = _decoded(path)
     [found] = package.detect([image], detector, **options)
     return package.draw_faces(image, found), f"{len(found)} faces of {path.name}"
 
 
 def _contact_sheet(folder: pathlib.Path, limit: int) -> tuple[np.ndarray, str]:
     from kerasface import faces as package
-    from kerasface import images
     from kerasface.data import unlabeled_folder
 
     paths = unlabeled_folder(folder).paths.tolist()
     shown = paths[:: -(-len(paths) // max(limit, 1))]
     pixels = package.contact_sheet(
-        [images.decode((folder / path).read_bytes()) for path in shown],
+        [_decoded(folder / path) for path in shown],
         [" ".join(pathlib.PurePath(path).with_suffix("").parts[-2:]) for path in shown],
     )
     return pixels, f"{len(shown)} of {len(paths):,} images"
+
+
+def _decoded(path: pathlib.Path) -> np.ndarray:
+    from kerasface import images
+
+    try:
+        return images.decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"A picture must be readable. Received: {path}, {error}.") from error
 
 
 def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], list[pathlib.Path]]:

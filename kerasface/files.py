@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -15,6 +16,9 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+# What network drives answer that know no locks.
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
@@ -86,7 +90,7 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keeps other processes from entering the same block with the same folder.
 
     The system lets go of it when the process ends, however it ends. Where there are no such locks
-    (Windows) nothing is kept out.
+    (Windows, some network drives) nothing is kept out.
 
     Args:
         folder: An existing folder.
@@ -111,6 +115,9 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
                 f"Received: {os.fspath(folder)!r}, which another one is writing to. "
                 "Wait for it, or name another folder."
             ) from error
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
         yield
     finally:
         os.close(handle)

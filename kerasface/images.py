@@ -64,7 +64,7 @@ def decode(data: bytes) -> np.ndarray:
         (3, 2, 3)
     """
     image, _ = _load(data)
-    orientation = _orientation(image)
+    orientation = exif_orientation(image)
     image = _to_rgb(image)
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
@@ -84,7 +84,7 @@ def inspect(data: bytes) -> ImageInfo:
         ValueError: As ``decode``.
     """
     image, plain = _load(data)
-    return ImageInfo(image.width, image.height, _orientation(image), plain)
+    return ImageInfo(image.width, image.height, exif_orientation(image), plain)
 
 
 def perceptual_hash(image: np.ndarray) -> np.ndarray:
@@ -136,7 +136,19 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
     return image, plain
 
 
-def _orientation(image: Image.Image) -> int:
+def exif_orientation(image: Image.Image) -> int:
+    """How an image is turned, by its EXIF block.
+
+    Args:
+        image: As Pillow opened it.
+
+    Returns:
+        1 to 8; 1 is upright, and what an image without a block, or with a broken one, has.
+
+    Example:
+        >>> exif_orientation(Image.new("RGB", (2, 3)))
+        1
+    """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # Pillow raises whatever a broken EXIF block provokes; the pixels are sound

@@ -20,7 +20,7 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
     """A folder with one subfolder a person, at any depth below it the person's images.
 
     The classes are the subfolders' names, sorted, and stay strings (``0042``, ``NA``). Files
-    with no image extension and hidden ones are left out.
+    with no image extension and hidden ones are left out. Links to folders are followed.
 
     Args:
         folder: The folder, for instance ``data/train``.
@@ -85,6 +85,8 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
 def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
     """All images at or below a folder, sorted by path, without labels.
 
+    Links to folders are followed.
+
     Args:
         folder: The folder, for instance ``data/test``.
 
@@ -145,15 +147,29 @@ def _is_visible_folder(entry: os.DirEntry) -> bool:
 
 
 def _image_files(root: pathlib.Path, below: str) -> tuple[list[str], list[str]]:
-    """Images below a folder, and pictures of kinds that cannot be read."""
+    """Images below a folder, and pictures of kinds that cannot be read.
+
+    Unlike `os.walk`'s, the errors of folders that cannot be read are raised: their images would
+    be missing without a word.
+    """
     found: list[str] = []
     unread: list[str] = []
-    for folder, folders, files in os.walk(root / below):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = pathlib.Path(folder).relative_to(root)
-        for name in files:
-            suffix = pathlib.Path(name).suffix.lower()
-            if name.startswith(".") or suffix not in {*images.EXTENSIONS, *UNREAD}:
-                continue
-            (found if suffix in images.EXTENSIONS else unread).append((relative / name).as_posix())
+    waiting: list[tuple[str, frozenset[str]]] = [(below, frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        place = os.path.realpath(root / folder)
+        if place in above:  # a link to a folder that it is in
+            continue
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                suffix = pathlib.Path(entry.name).suffix.lower()
+                if entry.is_dir():
+                    waiting.append((path, above | {place}))
+                elif suffix in images.EXTENSIONS:
+                    found.append(path)
+                elif suffix in UNREAD:
+                    unread.append(path)
     return sorted(found), sorted(unread)

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from PIL import ExifTags, Image
+from PIL import Image
 from tqdm import tqdm
+
+from kerasface.images import exif_orientation
 
 Result = TypeVar("Result")
 SAMPLED_FILES = 200
@@ -71,10 +73,12 @@ def sampled_sizes(paths: Sequence[str], count: int = SAMPLED_FILES) -> np.ndarra
     sizes = []
     for row in rows:
         try:
-            with Image.open(paths[row]) as image:
-                turned = image.getexif().get(ExifTags.Base.Orientation) in TURNED
+            with warnings.catch_warnings(), Image.open(paths[row]) as image:
+                warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
+                # Of a TIFF, Pillow tells the sides as they are shown.
+                turned = image.format != "TIFF" and exif_orientation(image) in TURNED
                 sizes.append(image.size[::-1] if turned else image.size)
-        except (OSError, ValueError):
+        except Exception:  # Pillow's plugins raise whatever their format provokes
             continue
     return np.array(sizes, int).reshape(-1, 2)
 

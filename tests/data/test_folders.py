@@ -1,6 +1,7 @@
 """Tests of the tables made from folders."""
 
 import os
+import pathlib
 
 import pytest
 
@@ -142,6 +143,32 @@ def test_linked_person(tmp_path):
     make(tmp_path, "faces/ann/1.jpg", "elsewhere/1.jpg")
     (tmp_path / "faces" / "bob").symlink_to(tmp_path / "elsewhere")
     assert list(identity_folder(tmp_path / "faces").paths) == ["ann/1.jpg", "bob/1.jpg"]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    make(tmp_path, "faces/ann/1.jpg", "elsewhere/deep/2.jpg")
+    (tmp_path / "faces" / "bob").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "faces")
+    (tmp_path / "faces" / "ann" / "deep").symlink_to(tmp_path / "elsewhere" / "deep")
+    (tmp_path / "elsewhere" / "lost").symlink_to(tmp_path / "nowhere")
+    paths = unlabeled_folder(tmp_path / "faces").paths.tolist()
+    # Through the link and back, as far as no folder is within itself.
+    assert paths == ["ann/1.jpg", "ann/deep/2.jpg", "bob/deep/2.jpg"]
+
+
+@pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
+def test_folders_that_cannot_be_read_are_told_of(tmp_path, monkeypatch, read):
+    make(tmp_path, "ann/1.jpg", "bob/1.jpg", "cleo/1.jpg")
+    scandir = os.scandir
+
+    def refusing(path):
+        if pathlib.Path(path).name == "bob":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError, match="bob"):
+        read(tmp_path)
 
 
 def test_drawn_faces(tmp_path):

@@ -149,7 +149,7 @@ def test_rule_chooses_the_face(crops, rule, left):
     assert rows["left"].iloc[0] == left
     assert (rows["faces"] == 2).all()
     # Numbers are those of the scores' order, whichever was chosen.
-    assert rows["face"].tolist() == {4.0: [1], 40.0: [2]}[left] if rule != "all" else [1, 2]
+    assert rows["face"].tolist() == ([1, 2] if rule == "all" else {4.0: [1], 40.0: [2]}[left])
     if rule == "all":
         assert rows["crop"].tolist() == ["ann/two.bmp.1.png", "ann/two.bmp.2.png"]
         assert (crops.target / "ann/two.bmp.2.png").is_file()
