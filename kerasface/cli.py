@@ -173,20 +173,21 @@ def crop(
     from kerasface import faces as package
 
     try:
-        table = package.crop(
-            source,
-            target,
-            detector=detector,
-            options=_detector_options(set_),
-            size=size,
-            margin=margin,
-            align=align,
-            rule=rule,
-            without=without,
-            suffix=suffix,
-            processes=processes,
-            progress=True,
-        )
+        with _told_warnings():
+            table = package.crop(
+                source,
+                target,
+                detector=detector,
+                options=_detector_options(set_),
+                size=size,
+                margin=margin,
+                align=align,
+                rule=rule,
+                without=without,
+                suffix=suffix,
+                processes=processes,
+                progress=True,
+            )
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on where it was.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

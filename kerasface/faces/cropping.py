@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -11,8 +12,10 @@ import pathlib
 import pickle
 import re
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +48,8 @@ FILES_A_PROCESS = 250  # with fewer, starting another process takes longer than 
 BOX_COLUMNS = ("left", "top", "width", "height")
 POINT_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
 NUMBERS = (*BOX_COLUMNS, "score", *POINT_COLUMNS)
-COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS, PHOTOGRAPH)
+STAMP = "stamp"
+COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS, PHOTOGRAPH, STAMP)
 
 Row = dict[str, str]
 
@@ -85,14 +89,16 @@ def crop(
     image formats get ``suffix`` added). ``crops.csv`` there tells what became of every file;
     ``crops.json`` holds the settings. Files appear whole or not at all. A run that was stopped,
     killed too, goes on where it was when it is called again, and leaves to the last bit what an
-    undisturbed one leaves; files that are new, or whose crop was deleted, are done then,
-    unreadable ones are tried again.
+    undisturbed one leaves; files that are new, that have another size or time of change than
+    before, or whose crop was deleted, are done then, unreadable ones are tried again. Crops of
+    photographs that are no longer there are kept.
 
     Args:
         source: Folder of photographs, at any depth.
         target: Folder to write; must be new, empty, or of an earlier run with the same settings.
         detector: As for `detect`. A function gets up to 8 photographs at once, always the same
-            ones together.
+            ones together. What it was made with it may tell in an attribute ``settings``, as
+            those of `load_detector` do; `crop` knows by it, and by its name, that it changed.
         options: Options of a detector that is named, as for `load_detector`.
         size: Side of the crops in pixels.
         margin: What is added at each side, as a share of the box's longer side, or with
@@ -118,14 +124,20 @@ def crop(
         What ``crops.csv`` holds, one row a crop or file left out, sorted: ``file``, ``face``
         (its number) of ``faces``, ``outcome`` (``face``, ``centre``, ``copied``, ``skipped``,
         ``unreadable``), ``reason``, ``crop`` (its path in ``target``), box and landmarks in
-        pixels of the photograph, to 0.1, ``score``, to 0.0001, and ``photograph_hash``
-        (`kerasface.images.perceptual_hash`, in hexadecimal).
+        pixels of the photograph, to 0.1, ``score``, to 0.0001, ``photograph_hash``
+        (`kerasface.images.perceptual_hash`, in hexadecimal) and ``stamp``, the photograph's size
+        in bytes and the time of its last change.
 
     Raises:
         FileNotFoundError: If ``source`` is no folder.
         ValueError: If an option is unknown or out of range, ``source`` has no image, or
             ``target`` holds something else, crops of other settings or of another folder, or
             lies in ``source``, or another process writes to it.
+        RuntimeError: If the detector fails, with the names of the photographs that it was given.
+
+    Warns:
+        UserWarning: If there are crops of photographs that are no longer there, for instance of
+            one that was moved to another person's folder.
 
     Example:
         >>> table = crop("photographs", "crops", size=112, align=True)  # doctest: +SKIP
@@ -192,7 +204,7 @@ def _crop_names(
 ) -> pd.DataFrame:
     target = plan.target
     known = _known_rows(target)
-    done = {name for name in names if name in known and _is_done(known[name], target)}
+    done = {name for name in names if name in known and _is_done(known[name], plan)}
     # Cut from all files, so that the jobs of a run that goes on are those of an undisturbed one.
     jobs = [names[start : start + FILES_A_JOB] for start in range(0, len(names), FILES_A_JOB)]
     jobs = [[name for name in job if name not in done] for job in jobs]
@@ -211,11 +223,13 @@ def _crop_names(
     ):
         journal.write("\n")  # ends a line that a kill may have cut
         for results in _results(plan, detector, options, jobs, processes):
+            _delete_replaced(known, results, target)
             known |= results
             # One line a job, which is done as a whole or not at all.
             journal.write(json.dumps(results) + "\n")
             journal.flush()
             bar.update(len(results))
+    _forget_replaced(known, set(names))
     table = _write_table(known, target)
     # A worker of a run that was killed may be finishing its last job in there.
     shutil.rmtree(work_folder, ignore_errors=True)
@@ -239,6 +253,12 @@ def _results(
         if detector == "retinaface" and _has_gpu():  # which one process fills
             processes = 0
     if processes:
+        if not _is_portable(detector):
+            raise ValueError(
+                "A detector that other processes work with must be a function of a module that "
+                f"they can import. Received: {_full_name(detector)} with processes={processes}. "
+                "Say processes=0, or put it into a file of its own."
+            )
         if detector == "retinaface":
             options = {"threads": 1, **options, "weights": _weights(options)}
         yield from spawned(_make_worker, (plan, detector, options), jobs, processes)
@@ -265,12 +285,15 @@ def _weights(options: Mapping) -> str | os.PathLike:
     return options.get("weights") or cached_weights()
 
 
-def _is_portable(detector: Detector) -> bool:
+def _is_portable(detector: str | Detector) -> bool:
+    """Whether a new process can be given it."""
     try:
         pickle.dumps(detector)
     except Exception:  # pickle raises several errors for what has no name in a module
         return False
-    return True
+    # What was typed into a notebook is in no file that a new process could import.
+    typed_in = not hasattr(sys.modules["__main__"], "__file__")
+    return not (typed_in and getattr(detector, "__module__", "") == "__main__")
 
 
 def _make_worker(plan: _Plan, detector: str | Detector, options: dict) -> Callable:
@@ -290,6 +313,7 @@ def _make_cropper(plan: _Plan, detector: str | Detector, options: dict) -> Calla
 
     def crop_files(names: list[str]) -> dict[str, list[Row]]:
         readable, results = {}, {}
+        stamps = {name: _stamp(plan.source / name) for name in names}  # before they are read
         for name in names:
             try:
                 with warnings.catch_warnings():
@@ -298,12 +322,22 @@ def _make_cropper(plan: _Plan, detector: str | Detector, options: dict) -> Calla
             except (OSError, ValueError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 results[name] = [_row(name, "unreadable", reason)]
-        answers = detect(list(readable.values()), loaded) if readable else []
-        for (name, image), faces in zip(readable.items(), answers, strict=True):
+        for (name, image), faces in zip(readable.items(), found(readable), strict=True):
             rows = _crop_image(plan, name, image, [_rounded(face) for face in faces])
             mark = images.perceptual_hash(image).tobytes().hex()
             results[name] = [row | {PHOTOGRAPH: mark} for row in rows]
-        return {name: results[name] for name in names}
+        return {name: [row | {STAMP: stamps[name]} for row in results[name]] for name in names}
+
+    def found(readable: Mapping[str, np.ndarray]) -> list[list[Face]]:
+        try:
+            return detect(list(readable.values()), loaded) if readable else []
+        except ValueError:  # it gives something else than faces, which is told of as it is
+            raise
+        except Exception as error:
+            raise RuntimeError(
+                f"A detector must not fail. Received: {type(error).__name__}: {error}, with one "
+                f"of the photographs {list(readable)}. Take it out of the folder, and crop again."
+            ) from error
 
     return crop_files
 
@@ -430,8 +464,7 @@ def _check_outputs(names: list[str], plan: _Plan) -> None:
 
 def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
     """Takes a new or empty folder, or one of an earlier run with the same settings."""
-    name = detector if isinstance(detector, str) else _full_name(detector)
-    settings = {"format": FORMAT, "detector": name}
+    settings: dict[str, Any] = {"format": FORMAT, "detector": _described(detector)}
     settings |= {f"options.{key}": options[key] for key in sorted(options)}
     settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "rule")}
     settings |= {key: getattr(plan, key) for key in ("without", "suffix")}
@@ -466,7 +499,19 @@ def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def _full_name(function: Callable) -> str:
+def _described(detector: str | Detector) -> str:
+    """A detector's name, and what it was made with as far as that can be known."""
+    if isinstance(detector, str):
+        return detector
+    if isinstance(detector, functools.partial):
+        given = [*map(repr, detector.args)]
+        given += [f"{key}={value!r}" for key, value in sorted(detector.keywords.items())]
+        return f"{_described(detector.func)}({', '.join(given)})"
+    settings = getattr(detector, "settings", None)
+    return _full_name(detector) + ("" if settings is None else f": {settings}")
+
+
+def _full_name(function: str | Callable) -> str:
     kind = function if hasattr(function, "__qualname__") else type(function)
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -475,7 +520,8 @@ def _known_rows(target: pathlib.Path) -> dict[str, list[Row]]:
     known: dict[str, list[Row]] = {}
     if (target / CROPS).is_file():
         for row in _read_rows(target / CROPS):
-            known.setdefault(row["file"], []).append(row)
+            # Older tables have fewer columns.
+            known.setdefault(row["file"], []).append(dict.fromkeys(COLUMNS, "") | row)
     journal = target / WORK_FOLDER / JOURNAL
     if journal.is_file():
         for line in journal.read_text(encoding="utf-8").split("\n"):
@@ -484,10 +530,47 @@ def _known_rows(target: pathlib.Path) -> dict[str, list[Row]]:
     return known
 
 
-def _is_done(rows: list[Row], target: pathlib.Path) -> bool:
+def _is_done(rows: list[Row], plan: _Plan) -> bool:
     if rows[0]["outcome"] == "unreadable":
         return False
-    return all((target / row["crop"]).is_file() for row in rows if row["crop"])
+    if rows[0][STAMP] not in ("", _stamp(plan.source / rows[0]["file"])):
+        return False
+    return all((plan.target / row["crop"]).is_file() for row in rows if row["crop"])
+
+
+def _stamp(photograph: pathlib.Path) -> str:
+    """What tells, without reading it, that a file was replaced by another one."""
+    try:
+        status = photograph.stat()
+    except OSError:  # its reading will say why
+        return ""
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _delete_replaced(
+    known: Mapping[str, list[Row]], results: Mapping[str, list[Row]], target: pathlib.Path
+) -> None:
+    """Deletes crops of photographs that have others, or none, now that they were replaced."""
+    for name, rows in results.items():
+        before = {row["crop"] for row in known.get(name, []) if row["crop"]}
+        for crop_name in before - {row["crop"] for row in rows}:
+            (target / crop_name).unlink(missing_ok=True)
+
+
+def _forget_replaced(known: dict[str, list[Row]], names: set[str]) -> None:
+    """Tells of photographs that are gone, and drops those whose crops are now another's."""
+    crops = {row["crop"] for name in names for row in known[name]}
+    gone = sorted(known.keys() - names)
+    for name in gone:
+        if any(row["crop"] and row["crop"] in crops for row in known[name]):
+            del known[name]
+    kept = [name for name in gone if name in known and any(row["crop"] for row in known[name])]
+    if kept:
+        warnings.warn(
+            f"{len(kept)} photographs of an earlier run are gone, for instance {kept[:3]}; their "
+            "crops are kept: delete them where the photographs were moved or sorted out",
+            stacklevel=4,
+        )
 
 
 def _read_rows(path: pathlib.Path) -> list[Row]:

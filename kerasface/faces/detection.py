@@ -124,7 +124,12 @@ def load_detector(
     detector = load(**options)
     if turned:
         detector = _in_four_turns(detector)
-    return detector if max_side is None else _at_most(detector, max_side)
+    if max_side is not None:
+        detector = _at_most(detector, max_side)
+    # By which `crop` knows that another one was loaded.
+    settings = {"name": name, "max_side": max_side, "turned": turned, **options}
+    detector.settings = settings
+    return detector
 
 
 def overlap(first: Sequence[float], second: Sequence[float]) -> float:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 
 def spawned(
@@ -35,7 +36,7 @@ def spawned(
         RuntimeError: If a process dies. What a job raises is raised here.
     """
     context = multiprocessing.get_context("spawn")
-    workers: dict[Connection, BaseProcess] = {}
+    workers: dict[Connection, tuple[BaseProcess, Any]] = {}
     waiting = iter(jobs)
     try:
         with _interrupts_ignored():  # which the new processes inherit from their first moment on
@@ -45,36 +46,39 @@ def spawned(
                 process.daemon = True
                 process.start()
                 theirs.close()
-                workers[ours] = process
+                workers[ours] = process, job
                 ours.send(job)
         while workers:
             ready = multiprocessing.connection.wait(list(workers))
             for connection in [ours for ours in workers if ours in ready]:
-                result = _received(connection, workers[connection])
+                worker, job = workers[connection]
+                result = _received(connection, worker, job)
                 job = next(waiting, None)
                 if job is None:
                     connection.close()  # which ends the process
-                    workers.pop(connection).join()
+                    del workers[connection]
+                    worker.join()
                 else:
+                    workers[connection] = worker, job
                     with contextlib.suppress(OSError):  # a dead one is told of in the next round
                         connection.send(job)
                 yield result
     finally:
-        for left in workers.values():
+        for left, _ in workers.values():
             left.terminate()
-        for left in workers.values():
+        for left, _ in workers.values():
             left.join()
 
 
-def _received(connection: Connection, process: BaseProcess):
+def _received(connection: Connection, process: BaseProcess, job):
     try:
         failure, result = connection.recv()
     except (EOFError, OSError) as error:
         process.join()
         raise RuntimeError(
-            f"A process that crops ended on its own. Received: exit code {process.exitcode}. If "
-            "its memory was too small, ask for fewer processes. A script must call from under "
-            "`if __name__ == '__main__':`, or with `processes=0`, which starts none."
+            f"A process that crops ended on its own. Received: exit code {process.exitcode} at "
+            f"{job}. If its memory was too small, ask for fewer processes. A script must call "
+            "from under `if __name__ == '__main__':`, or with `processes=0`, which starts none."
         ) from error
     if failure:
         raise result

@@ -1,5 +1,6 @@
 """Tests of cropping whole folders, mostly with a detector that finds coloured blocks."""
 
+import functools
 import json
 import os
 import pathlib
@@ -336,7 +337,109 @@ def test_copies_do_not_take_the_names_of_crops(crops, photographs):
     with pytest.raises(ValueError, match=r"Received: 'bob/a\.1\.png' beside 'bob/a\.png'"):
         crops(rule="all", without="copy")
     assert not crops.target.exists()
-    assert "bob/a.0.png" not in crops(rule="all", without="centre")["crop"].tolist()
+    made = crops(rule="all", without="centre")["crop"]
+    assert made[made != ""].is_unique
+
+
+def test_a_replaced_photograph_is_cropped_again(crops, photographs):
+    before = crops(rule="all")
+    assert before["crop"].tolist()[:3] == [
+        "ann/one.1.png",
+        "ann/two.bmp.1.png",
+        "ann/two.bmp.2.png",
+    ]
+    assert before["stamp"].str.fullmatch(r"\d+-\d+").all()
+    for name, places in (("ann/one.png", BLOCKS["two"]), ("ann/two.bmp", BLOCKS["one"])):
+        Image.fromarray(photograph(places)).save(photographs / name)
+    Image.fromarray(photograph()).save(photographs / "bob/deep/one.png")
+    untouched = (crops.target / "bob").stat()
+    after = crops(rule="all")
+    assert after["crop"].tolist() == [
+        "ann/one.1.png",
+        "ann/one.2.png",
+        "ann/two.bmp.1.png",
+        "",
+        "",
+        "",
+    ]
+    assert set(files(crops.target)) == {
+        "ann/one.1.png", "ann/one.2.png", "ann/two.bmp.1.png", "crops.csv", "crops.json",
+    }  # fmt: skip
+    assert untouched.st_ino == (crops.target / "bob").stat().st_ino
+    anew = crops(target=crops.target.with_name("anew"), rule="all")
+    pd.testing.assert_frame_equal(after, anew)
+
+
+def test_tables_without_a_stamp_are_taken_as_they_are(crops):
+    before = crops()
+    before.drop(columns="stamp").to_csv(crops.target / "crops.csv", index=False)
+    kept = crops(detector=blocks)
+    assert set(kept["stamp"]) >= {""}
+    assert kept["crop"].fillna("").tolist() == before["crop"].tolist()
+
+
+def test_photographs_that_are_gone_are_told_of(crops, photographs):
+    crops()
+    (photographs / "ann" / "one.png").rename(photographs / "bob" / "moved.png")
+    with pytest.warns(UserWarning, match=r"1 photographs .* gone, for instance \['ann/one\.png'\]"):
+        table = crops()
+    assert {"ann/one.png", "bob/moved.png"} <= set(table["crop"])
+    assert (crops.target / "ann" / "one.png").is_file()
+
+
+def test_a_crop_belongs_to_one_photograph(crops, photographs):
+    """A file takes the name that the crop of one that is gone has."""
+    crops()
+    (photographs / "ann" / "two.bmp").unlink()
+    Image.fromarray(photograph(BLOCKS["one"])).save(photographs / "ann" / "two.bmp.png")
+    table = crops()
+    assert table["file"].tolist()[:2] == ["ann/one.png", "ann/two.bmp.png"]
+    assert table["crop"][table["crop"] != ""].is_unique
+
+
+def test_a_failing_detector_tells_which_photographs(crops):
+    def failing(images):
+        raise IndexError("no anchors")
+
+    with pytest.raises(RuntimeError, match=r"IndexError: no anchors, with one .*'ann/two\.bmp'"):
+        crops(detector=failing)
+
+
+def test_a_detector_that_was_changed_is_told_by_what_it_was_made_with(crops):
+    def made(share):
+        def detector(images):
+            return blocks(images)
+
+        detector.settings = {"share": share}
+        return detector
+
+    crops(detector=made(0.1))
+    crops(detector=made(0.1))
+    with pytest.raises(ValueError, match=r"share': 0\.2"):
+        crops(detector=made(0.2))
+
+
+def test_a_partial_function_that_was_changed_is_refused(crops):
+    crops(detector=functools.partial(shared_out, least=200))
+    with pytest.raises(ValueError, match=r"least=210"):
+        crops(detector=functools.partial(shared_out, least=210))
+
+
+def shared_out(images, least):
+    return [[face for face in faces if 255 * face.score > least] for faces in blocks(images)]
+
+
+def test_a_detector_of_no_module_is_for_this_process(crops, monkeypatch):
+    with pytest.raises(ValueError, match=r"processes=1.*processes=0"):
+        crops(detector=lambda images: blocks(images), processes=1)
+    # As in a notebook, where pickle finds what was typed in.
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.setattr(sys.modules["__main__"], "typed", blocks, raising=False)
+    monkeypatch.setattr(blocks, "__module__", "__main__")
+    monkeypatch.setattr(blocks, "__qualname__", "typed")
+    crops(target=crops.target.with_name("a"))
+    with pytest.raises(ValueError, match=r"__main__\.typed with processes=2"):
+        crops(target=crops.target.with_name("b"), processes=2)
 
 
 def test_names_may_be_long_or_no_text(crops, photographs):
