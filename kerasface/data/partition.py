@@ -25,6 +25,7 @@ SIDES = ("train", "validation", "test")
 LEFT_OUT = "skip"
 UNREADABLE = "unreadable"
 TABLE = "split.csv"
+PART = ".part"
 # What `kerasface.faces.crop` leaves beside its crops, and its column of the photographs' hashes.
 CROPS, PHOTOGRAPH = "crops.csv", "photograph_hash"
 
@@ -46,9 +47,10 @@ def split_folder(
 
     Pictures that are nearly the same (stored anew, made smaller, a little brighter) all go to
     one side, else the test would ask for what was learnt by heart. Of crops it is also the
-    photographs that count, where ``source`` holds the ``crops.csv`` of `kerasface.faces.crop`:
-    crops of one photograph stored twice differ by a pixel or two. ``target`` appears whole or
-    not at all, with ``split.csv``, which tells where every file went.
+    photographs that count, where ``source``, or a folder that it is in, holds the ``crops.csv`` of
+    `kerasface.faces.crop`: crops of one photograph stored twice differ by a pixel or two.
+    ``target`` appears whole or not at all, with ``split.csv``, which tells where every file went
+    and comes last into a folder that was there.
 
     Args:
         source: Folder with one subfolder of images a person, as for `identity_folder`.
@@ -84,7 +86,8 @@ def split_folder(
     shares = _checked_shares({"train": train, "validation": validation, "test": test})
     _check_choice("how", how, tuple(_WAYS))
     _check_choice("small", small, (*shares, LEFT_OUT))
-    source, target = pathlib.Path(source), pathlib.Path(target)
+    # A link to a folder is written to where it leads.
+    source, target = pathlib.Path(source), pathlib.Path(target).resolve()
     _check_target(source, target)
     table = identity_folder(source)
     labels = np.asarray(table.labels)
@@ -139,17 +142,22 @@ def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _check_target(source: pathlib.Path, target: pathlib.Path) -> None:
-    inner, outer = target.resolve(), source.resolve()
-    if inner == outer or outer in inner.parents:
+    outer = source.resolve()
+    if target == outer or outer in target.parents:
         raise ValueError(
             "A split must lie outside the folder that it splits. "
             f"Received: source={str(source)!r}, target={str(target)!r}."
         )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and (not target.is_dir() or any(map(_is_foreign, target.iterdir()))):
         raise ValueError(
             "A split must go to a folder that is new or empty. "
             f"Received: {target}, which holds something. Name a new folder."
         )
+
+
+def _is_foreign(path: pathlib.Path) -> bool:
+    # What a split leaves that was killed is its own.
+    return not (path.name.startswith(".") and path.suffix == PART)
 
 
 def _groups(
@@ -175,14 +183,17 @@ def _groups(
 def _photographs(table: FaceTable, labels: np.ndarray, distance: int) -> np.ndarray:
     """Numbers of the photographs that crops of one person are from, alike for near duplicates."""
     alone = np.arange(len(table))
-    path = pathlib.Path(table.root, CROPS)
-    if not path.is_file():
+    # The photographs may have had folders above the people's: crops/train/ann/1.jpg.
+    root = pathlib.Path(table.root).resolve()
+    folder = next((place for place in (root, *root.parents) if (place / CROPS).is_file()), None)
+    if folder is None:
         return alone
-    crops = read_text_table(path)
+    crops = read_text_table(folder / CROPS)
     if not {"crop", PHOTOGRAPH} <= set(crops):  # another program's
         return alone
     marks = dict(zip(crops["crop"], crops[PHOTOGRAPH], strict=True))
-    found = [marks.get(path, "") for path in table.paths]
+    below = root.relative_to(folder)
+    found = [marks.get((below / path).as_posix(), "") for path in table.paths]
     known = np.flatnonzero([bool(mark) for mark in found])
     if not known.size:
         return alone
@@ -268,7 +279,10 @@ def _write(
     shares: Mapping[str, float],
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # A folder that is there may be a disk of its own, or the one that somebody works in: it stays,
+    # and is filled at once at the end.
+    inside = target.exists()
+    part = (target if inside else target.parent) / f".{target.name}.{os.getpid()}{PART}"
     shutil.rmtree(part, ignore_errors=True)  # of a process of the same number that was killed
     part.mkdir()
     try:
@@ -278,9 +292,11 @@ def _write(
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _WAYS[how](source.resolve() / file, place)
         frame.to_csv(part / TABLE, index=False, lineterminator="\n", errors="surrogateescape")
-        if target.exists():
-            target.rmdir()  # empty, as was checked
-        os.replace(part, target)
+        if inside:
+            for name in sorted(os.listdir(part), key=lambda name: (name == TABLE, name)):
+                os.replace(part / name, target / name)
+        else:
+            os.replace(part, target)
     except OSError as error:
         raise OSError(
             f"Files of a split are made with how={how!r}. Received: {error}. "

@@ -190,8 +190,20 @@ def test_folder_with_something_else_is_refused(folder, tmp_path, entry):
 
 def test_empty_folder_is_taken(folder, tmp_path):
     (tmp_path / "data").mkdir()
-    split_folder(folder, tmp_path / "data", how="symlink", distance=None)
-    assert (tmp_path / "data" / "train").is_dir()
+    (tmp_path / "data" / ".data.1.part").mkdir()  # of a split that was killed
+    number = (tmp_path / "data").stat().st_ino
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    split_folder(folder, tmp_path / "link", how="symlink", distance=None)
+    made = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert made == [".data.1.part", "split.csv", "test", "train", "validation"]
+    assert (tmp_path / "data").stat().st_ino == number  # it may be a disk, or where one works
+
+
+def test_the_folder_that_one_works_in_is_taken(folder, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    split_folder(folder, ".", distance=None)
+    assert sorted(os.listdir()) == ["split.csv", "test", "train", "validation"]
 
 
 def test_folders_must_lie_apart(folder):
