@@ -15,7 +15,13 @@ import pandas as pd
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
 from kerasface.evaluation import attribute_plots, plots
-from kerasface.evaluation.attributes import THRESHOLD, check_thresholds, evaluate
+from kerasface.evaluation.attributes import (
+    THRESHOLD,
+    check_attributes,
+    check_thresholds,
+    evaluate,
+)
+from kerasface.evaluation.classification import check_outcomes
 from kerasface.evaluation.style import save_figures
 from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
 from kerasface.files import replacing, write_json
@@ -109,10 +115,12 @@ class Curves(keras.callbacks.Callback):
 class _Report(keras.callbacks.Callback):
     """Calls its `report` at the end of the training, or every few epochs too."""
 
-    def __init__(self, table: FaceTable, every: int):
+    def __init__(self, table: FaceTable, every: int, batch_size: int, crop: str | None):
         super().__init__()
         self.table = table
         self.every = every
+        self.batch_size = batch_size
+        self.crop = crop
 
     def on_train_begin(self, logs=None):
         outputs = self.model.output_shape[-1]
@@ -121,6 +129,13 @@ class _Report(keras.callbacks.Callback):
                 "A model must have one output a class or attribute of the table. "
                 f"Received: {outputs} outputs for {len(self.table.names)} of them."
             )
+        # What cannot be reported is told before the training, not after it.
+        first = self.table.take(np.arange(1))
+        outputs = predict_table(self.model, first, batch_size=1, crop=self.crop)
+        self.check(np.asarray(first.labels), outputs)
+
+    def check(self, labels: np.ndarray, outputs: np.ndarray) -> None:
+        """Refuses what cannot be reported, with a ValueError."""
 
     def on_epoch_end(self, epoch, logs=None):
         if self.every and (epoch + 1) % self.every == 0:
@@ -145,14 +160,12 @@ class _Drawing(_Report):
         batch_size: int = 64,
         crop: str | None = None,
     ):
-        super().__init__(table, every)
+        super().__init__(table, every, batch_size, crop)
         if table.labels is None or table.multi_label:
             raise ValueError(
                 f"A picture of classes needs one class an image. Received: {table.summary()}."
             )
         self.path = pathlib.Path(path)
-        self.batch_size = batch_size
-        self.crop = crop
         plots.check_format(self.path)
 
     def report(self, title: str | None) -> None:
@@ -203,7 +216,7 @@ class RocCurves(_Drawing):
 
     Raises:
         ValueError: If the table has no class an image, or matplotlib writes no such picture;
-            when drawing, if the outputs are no probabilities.
+            when the training begins, if the outputs are not one probability a class.
 
     Example:
         >>> model.fit(ds, epochs=60, callbacks=[RocCurves(dev, "roc.png")])  # doctest: +SKIP
@@ -211,6 +224,9 @@ class RocCurves(_Drawing):
 
     def __init__(self, table: FaceTable, path: str | os.PathLike = "roc.png", **options):
         super().__init__(table, path, **options)
+
+    def check(self, labels, outputs):
+        check_outcomes(labels, outputs)
 
     def figure(self, labels, outputs, title):
         return plots.roc_curves(labels, outputs, self.table.names, title=title)
@@ -232,7 +248,7 @@ class AttributeReport(_Report):
 
     Raises:
         ValueError: If the table has no attributes or the thresholds do not fit; when the training
-            begins, if the model has not one output an attribute.
+            begins, if the model has not one probability an attribute.
 
     Example:
         >>> callback = AttributeReport(validation, "attributes")  # doctest: +SKIP
@@ -249,15 +265,16 @@ class AttributeReport(_Report):
         crop: str | None = None,
         batch_size: int = 64,
     ):
-        super().__init__(table, every)
+        super().__init__(table, every, batch_size, crop)
         if not table.multi_label:
             raise ValueError(
                 f"A report of attributes needs a table with some. Received: {table.summary()}."
             )
         self.folder = pathlib.Path(folder)
         self.thresholds = check_thresholds(thresholds, len(table.names))
-        self.crop = crop
-        self.batch_size = batch_size
+
+    def check(self, labels, outputs):
+        check_attributes(labels, outputs)
 
     def report(self, title: str | None) -> None:
         """Predicts with the model's weights as they are and writes the files."""
@@ -306,7 +323,8 @@ class Submission(keras.callbacks.Callback):
 
     Raises:
         ValueError: If ids and files do not match (the first few are named); when the training
-            starts, if the model has a single output, or other outputs than ``names``; after its
+            starts, if the model has a single output, other outputs than ``names``, or no square
+            input of one size; after its
             first epoch, if ``best`` is not among the logs.
 
     Example:
@@ -355,6 +373,8 @@ class Submission(keras.callbacks.Callback):
                 "`names` must have one name an output of the model. "
                 f"Received: {len(self.names)} names for {outputs} outputs."
             )
+        # A model that no pictures can be made for is told of before the training, not after it.
+        predict_table(self.model, self.table.take(np.arange(1)), batch_size=1, crop=self.crop)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.best is None:

@@ -219,8 +219,9 @@ def test_a_second_fit_forgets_the_best_of_the_first(noise, tmp_path):
 
 
 def test_failed_prediction_keeps_the_last_weights(noise, tmp_path, monkeypatch):
-    def fail(*args, **options):
-        raise OSError("the disk is gone")
+    def fail(model, table, **options):
+        if len(table) == 12:  # not the first one, before the training
+            raise OSError("the disk is gone")
 
     monkeypatch.setattr("kerasface.callbacks.predict_table", fail)
     model = classifier(learning_rate=0.0)
@@ -392,6 +393,20 @@ def test_a_model_with_other_outputs_is_refused_before_the_training(
         report.on_train_begin()
 
 
+@pytest.mark.parametrize("make", [ConfusionMatrix, RocCurves, Submission])
+def test_models_that_cannot_be_reported_are_refused_before_the_training(noise, tmp_path, make):
+    folder, _ = noise
+    paths = sorted(path.name for path in folder.iterdir())
+    images = folder if make is Submission else FaceTable(folder, paths, np.arange(12) % 4, NAMES)
+    callback = make(images, tmp_path / ("a.csv" if make is Submission else "a.png"))
+    inputs = keras.Input((None, None, 3) if make is not RocCurves else (8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(4)(pooled))  # logits
+    callback.set_model(model)
+    with pytest.raises(ValueError, match="Logits need" if make is RocCurves else "None x None"):
+        callback.on_train_begin()
+
+
 @pytest.mark.parametrize("make", [ConfusionMatrix, Submission])
 def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch, make):
     folder, _ = noise
@@ -408,4 +423,4 @@ def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch
         images = FaceTable(folder, paths, np.arange(12) % 4, NAMES)
     path = tmp_path / ("a.csv" if make is Submission else "a.png")
     fit(classifier(), callbacks=[make(images, path, crop="center_square"), make(images, path)])
-    assert seen == ["center_square", None]
+    assert seen == ["center_square", None] * 2  # the first image, and all

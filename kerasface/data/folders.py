@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
             f"Received: {root} with {unknown[:5]}, not among the {len(names)} names. "
             "Is it the folder of other people?"
         )
-    _check_encoding(root, [path for name in people for path in images_of[name]])
+    check_encoding(root, [path for name in people for path in images_of[name]])
     _warn_of_unread(root, [path for _, unread in files.values() for path in unread])
     empty = sorted(set(found) - set(people))
     if empty:
@@ -111,7 +112,13 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
     return FaceTable(root, np.array(paths, dtype=object))
 
 
-def _check_encoding(root: pathlib.Path, paths: list[str]) -> None:
+def check_encoding(root: pathlib.Path, paths: Iterable[str]) -> None:
+    """Refuses names that are not UTF-8, with a ValueError; only `kerasface.faces.crop` takes such.
+
+    Args:
+        root: The folder that the error tells.
+        paths: Names of images in it.
+    """
     for path in paths:
         try:
             path.encode()

@@ -59,8 +59,8 @@ def evaluate(
         ``metrics`` has
 
         - ``images``, ``classes``;
-        - ``accuracy`` with its 95 % percentile bootstrap interval over images, ``accuracy_low``
-          and ``accuracy_high``; ``top5_accuracy`` (of all classes where there are fewer than
+        - ``accuracy`` with its 95 % interval over images, ``accuracy_low`` and ``accuracy_high``,
+          see `proportion_interval`; ``top5_accuracy`` (of all classes where there are fewer than
           five); ``balanced_accuracy``, the mean recall of the classes with images;
         - ``precision``, ``recall`` and ``f1``, each ``_weighted`` (by images) and ``_macro`` (over
           the classes that occur among labels or predictions); 0 where undefined;
@@ -110,17 +110,15 @@ def evaluate(
     if not known.all():
         _warn_of_missing_curves([names[index] for index in np.flatnonzero(~known)[:3]], known)
     occurs = (support > 0) | (np.bincount(predictions, minlength=classes) > 0)
-    # A mean of zeros and ones resampled with replacement is exactly a binomial draw.
-    draws = np.random.default_rng(seed).binomial(images, correct.mean(), bootstrap) / images
-    low, high = np.percentile(draws, INTERVAL)
+    low, high = proportion_interval(int(correct.sum()), images, bootstrap=bootstrap, seed=seed)
     epsilon = np.finfo(probabilities.dtype).eps
 
     metrics: dict[str, float | int] = {
         "images": images,
         "classes": classes,
         "accuracy": float(correct.mean()),
-        "accuracy_low": float(low),
-        "accuracy_high": float(high),
+        "accuracy_low": low,
+        "accuracy_high": high,
         "top5_accuracy": float((_ranks(labels, probabilities, own) < 5).mean()),
         "balanced_accuracy": float(recall[support > 0].mean()),
     }
@@ -161,6 +159,36 @@ def evaluate(
     if paths is not None:
         rows = {"path": _texts(paths), **rows}
     return Classification(metrics, per_class, pd.DataFrame(rows))
+
+
+def proportion_interval(
+    right: int, count: int, *, bootstrap: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % interval of a share of right answers.
+
+    Args:
+        right: How many are right, of ``count``.
+        count: How many there are, at least 1.
+        bootstrap: Resamples, at least 1.
+        seed: Seed of the resamples.
+
+    Returns:
+        The percentile bootstrap's bounds. Where all are right, or none, every resample is the
+        same, and the bounds are the exact binomial ones (Clopper and Pearson 1934,
+        doi:10.1093/biomet/26.4.404).
+
+    Example:
+        >>> low, high = proportion_interval(10, 10)
+        >>> round(low, 3), high
+        (0.692, 1.0)
+    """
+    if right in (0, count):
+        bounds = binomtest(right, count).proportion_ci()
+        return float(bounds.low), float(bounds.high)
+    # A mean of zeros and ones resampled with replacement is exactly a binomial draw.
+    draws = np.random.default_rng(seed).binomial(count, right / count, bootstrap) / count
+    low, high = np.percentile(draws, INTERVAL)
+    return float(low), float(high)
 
 
 def check_outcomes(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

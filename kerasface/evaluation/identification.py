@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kerasface.evaluation.classification import proportion_interval
 from kerasface.evaluation.verification import FEWEST_FALSE_ACCEPTS, threshold_at_far
 
 INTERVAL = (2.5, 97.5)  # percentiles
@@ -50,7 +51,7 @@ def evaluate(
 
     Returns:
         ``metrics`` has ``probes``, ``known`` (in the gallery) and ``unknown``; of the known ones
-        ``rank1`` with its 95 % percentile bootstrap interval over probes, ``rank1_low`` and
+        ``rank1`` with its 95 % interval over probes (`proportion_interval`), ``rank1_low`` and
         ``rank1_high``, and ``rank5``: the shares whose person is the first or among the first
         five, whatever the score; with a threshold ``identified``, the share of the known ones
         whose person is first and not below it, and, where there are unknown ones,
@@ -95,12 +96,11 @@ def evaluate(
     }
     low = high = float("nan")
     if len(hits):
-        # A mean of zeros and ones resampled with replacement is exactly a binomial draw.
-        draws = np.random.default_rng(seed).binomial(len(hits), metrics["rank1"], bootstrap)
-        low, high = np.percentile(draws / len(hits), INTERVAL)
+        right = int((hits == 1).sum())
+        low, high = proportion_interval(right, len(hits), bootstrap=bootstrap, seed=seed)
     metrics |= {
-        "rank1_low": float(low),
-        "rank1_high": float(high),
+        "rank1_low": low,
+        "rank1_high": high,
         "rank5": _share(hits <= 5),
     }
     if threshold is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
 
@@ -15,7 +13,7 @@ import pandas as pd
 
 from kerasface.data.celeba_files import OFFICIAL, celeba
 from kerasface.data.folders import identity_folder
-from kerasface.data.table import UNKNOWN_FORMAT, FaceTable, check
+from kerasface.data.table import FaceTable, check
 from kerasface.evaluation import plots
 from kerasface.evaluation.attributes import THRESHOLD, AttributeFigures, accuracy_difference
 from kerasface.evaluation.classification import Classification, mcnemar
@@ -28,9 +26,9 @@ from kerasface.evaluation.report import (
 from kerasface.files import replacing
 from kerasface.training import run as run_files
 from kerasface.training.judgement import PLAIN, judge
-from kerasface.training.record import ROOTS, read_images
 from kerasface.training.report import write_report
 from kerasface.training.run import Run
+from kerasface.training.seen import seen_images
 
 PREDICTIONS = "predictions.csv"
 RUNS_NOTE = "Accuracy is that of the kept weights on the validation."
@@ -122,7 +120,7 @@ def evaluate(
     chosen_by = [] if _chose_nothing(run) else seen_images(run, table, "validation")
     if chosen_by:
         warnings.warn(
-            f"the run's best epoch or thresholds were chosen on {len(chosen_by)} of the "
+            f"the run's epochs, rate or thresholds were chosen on {len(chosen_by)} of the "
             f"{len(table)} images: these figures are better than those on new ones",
             stacklevel=2,
         )
@@ -146,85 +144,16 @@ def _title(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> str
 
 def _chose_nothing(run: Run) -> bool:
     """Whether the validation images only told how good the run is."""
-    return run.recipe.keep == "last" and not run.path(run_files.THRESHOLDS).is_file()
+    recipe = run.recipe
+    lasts = recipe.keep == "last" and not recipe.early_stopping
+    steady = all(part.schedule != "plateau" for part in recipe.parts())
+    return lasts and steady and not run.path(run_files.THRESHOLDS).is_file()
 
 
 def _labelled(run: Run, data: str | os.PathLike, partition: str) -> FaceTable:
     if run.multi_label:
         return celeba(data, attributes=run.names, split=partition).test
     return identity_folder(data, names=run.names)
-
-
-def seen_images(run: Run, table: FaceTable, side: str = "train") -> list[str]:
-    """Images of a table that a run was trained on, the same files or copies of them.
-
-    A run that began with the weights of another was trained on the images of that one too.
-
-    Args:
-        run: Its training images need not be there any more; then only paths are compared.
-        table: What is to be judged on.
-        side: ``"validation"`` asks for the images that it was judged by instead.
-
-    Returns:
-        Their paths, relative, in the table's order.
-    """
-    trained = _images_of(run, side)
-    sizes: dict[int, list[str]] = defaultdict(list)
-    for path in trained:
-        if os.path.isfile(path):
-            sizes[os.path.getsize(path)].append(path)
-    lost = len(trained) - sum(map(len, sizes.values()))
-    if lost:
-        warnings.warn(
-            f"{lost} of the {len(trained)} {side} images of the run are not where they "
-            "were: copies of them cannot be told from new images",
-            stacklevel=3,
-        )
-    digests: dict[int, set[str]] = {}
-    seen = []
-    for path, full in zip(table.paths, table.full_paths(), strict=True):
-        real = os.path.realpath(full)
-        size = os.path.getsize(real)
-        if real in trained:
-            seen.append(path)
-        elif size in sizes:
-            if size not in digests:
-                digests[size] = {_digest(other) for other in sizes[size]}
-            if _digest(real) in digests[size]:
-                seen.append(path)
-    return seen
-
-
-def learnt_people(run: Run) -> set[str]:
-    """Names of the classes of a run and of those whose weights it began with."""
-    return {name for one in _with_earlier(run) if not one.multi_label for name in one.names}
-
-
-def _images_of(run: Run, side: str) -> set[str]:
-    """Absolute paths of one side of a run, and of those whose weights it began with."""
-    trained: set[str] = set()
-    for one in _with_earlier(run):
-        frame = read_images(one.folder)
-        both = one.recipe.train_on_validation and side == "train"
-        sides = ["train", "validation"] if both else [side]
-        frame = frame[frame["side"].isin(sides) & (frame["format"] != UNKNOWN_FORMAT)]
-        roots = json.loads(one.path(ROOTS).read_text(encoding="utf-8"))
-        pairs = zip(frame["side"], frame["path"], strict=True)
-        trained |= {os.path.realpath(os.path.join(roots[side], path)) for side, path in pairs}
-    return trained
-
-
-def _with_earlier(run: Run) -> list[Run]:
-    """A run and those whose weights it, or they, began with."""
-    found: dict[pathlib.Path, Run] = {}
-    one: Run | None = run
-    while one is not None and one.folder.resolve() not in found:
-        found[one.folder.resolve()] = one
-        weights, one = one.recipe.weights, None
-        if weights not in (None, "imagenet"):
-            before = pathlib.Path(weights).resolve().parent
-            one = Run(before) if (before / run_files.RECIPE).is_file() else None
-    return list(found.values())
 
 
 def compare(
@@ -383,7 +312,3 @@ def _distinct_names(runs: Sequence[Run]) -> list[str]:
         "A comparison needs different runs. "
         f"Received: {sorted({os.fspath(run.folder) for run in runs})}, one of them twice."
     )
-
-
-def _digest(path: str) -> str:
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

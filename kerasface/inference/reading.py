@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import keras
 
-from kerasface.data.folders import unlabeled_folder
+from kerasface.data.folders import check_encoding, unlabeled_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
 from kerasface.training.run import MODEL, RECIPE, Run
@@ -73,7 +73,8 @@ def readable_table(images: Images, *, once: bool = True) -> FaceTable:
         The table, with formats.
 
     Raises:
-        ValueError: If an image cannot be read; the first few are named.
+        ValueError: If an image cannot be read, the first few are named, or has a name that is not
+            UTF-8.
     """
     if isinstance(images, FaceTable):
         table = images
@@ -82,6 +83,7 @@ def readable_table(images: Images, *, once: bool = True) -> FaceTable:
     else:
         paths = [images] if isinstance(images, (str, os.PathLike)) else images
         table = photographs(paths, once=once)
+    check_encoding(table.root, table.paths)
     report = check(table, max_unreadable=1.0)
     if len(report.unreadable):
         first = [f"{row.path} ({row.reason})" for row in report.unreadable.head(3).itertuples()]

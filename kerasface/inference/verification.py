@@ -27,7 +27,6 @@ from kerasface.evaluation.report import (
 from kerasface.evaluation.style import save_figures
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
-from kerasface.inference.evaluation import learnt_people, seen_images
 from kerasface.inference.operating_point import (
     OperatingPoint,
     flip_and_crop,
@@ -37,6 +36,7 @@ from kerasface.inference.operating_point import (
 )
 from kerasface.inference.reading import Source, crop_of, run_of
 from kerasface.training.run import METRICS, REPORT
+from kerasface.training.seen import learnt_people, seen_images
 
 SHOWN_PAIRS = 24
 THUMBNAIL = 160  # pixels

@@ -46,6 +46,7 @@ from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
 from kerasface.training.report import write_report
 from kerasface.training.run import Run
+from kerasface.training.seen import run_of, seen_images
 
 # Seconds. An epoch on cached features takes less time than writing down what came of it.
 CACHED_INTERVAL = 10.0
@@ -93,8 +94,9 @@ def train(
         The run.
 
     Raises:
-        ValueError: If recipe and tables do not fit, the same file is on both sides, or too many
-            files cannot be read.
+        ValueError: If recipe and tables do not fit, the same file is on both sides, ``weights``
+            are of a run that was trained on images of the validation, or too many files cannot
+            be read.
         FileExistsError: If ``out`` holds something and neither ``resume`` nor ``overwrite`` says
             what to do.
 
@@ -103,6 +105,7 @@ def train(
         ...             image_size=112, batch_size=64, epochs=30)  # doctest: +SKIP
     """
     recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+    recipe = _with_absolute_weights(recipe)
     if recipe.attributes:
         train = train.with_attributes(recipe.attributes)
         if validation is not None:
@@ -112,7 +115,9 @@ def train(
     goes_on = _check_folder(folder, recipe, train, resume, overwrite)
     keras.utils.set_random_seed(recipe.seed)
     with dtype_policy(recipe.precision):
-        model = build_model(recipe, len(train.names), multi_label=train.multi_label)
+        # A checkpoint holds all weights; those that it began with may be gone.
+        empty = goes_on and (folder / run_files.CHECKPOINT).is_file()
+        model = build_model(recipe, len(train.names), multi_label=train.multi_label, empty=empty)
     if recipe.head_start == "lda":
         linear_layer(model, multi_label=train.multi_label)  # refuses other heads
     given = {"train": train} if validation is None else {"train": train, "validation": validation}
@@ -120,6 +125,7 @@ def train(
         readable = same_images(folder, given)
     else:
         readable, unreadable = _check_files(recipe, given, bool(verbose))
+        _check_weights(recipe, readable.get("validation"))
         # Nothing is written before all that can be wrong has been looked at.
         _begin(folder, recipe, given, readable, unreadable, overwrite)
     train, validation = readable["train"], readable.get("validation")
@@ -201,6 +207,27 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         )
 
 
+def _with_absolute_weights(recipe: Recipe) -> Recipe:
+    """For the run may be opened from elsewhere."""
+    if recipe.weights in (None, "imagenet"):
+        return recipe
+    return recipe.replace(weights=os.path.abspath(recipe.weights))
+
+
+def _check_weights(recipe: Recipe, validation: FaceTable | None) -> None:
+    earlier = run_of(recipe.weights)
+    if earlier is None or validation is None or recipe.train_on_validation:
+        return
+    seen = seen_images(earlier, validation)
+    if seen:
+        raise ValueError(
+            "A validation must be of images that the weights were not trained on. "
+            f"Received: {len(seen)} of {len(validation)} that {earlier.folder} was trained on, "
+            f"for instance {seen[:3]}. Split the images as that run did (the same folder, share "
+            "and seed), or validate nothing."
+        )
+
+
 def _check_folder(
     folder: pathlib.Path, recipe: Recipe, train: FaceTable, resume: bool, overwrite: bool
 ) -> bool:
@@ -222,8 +249,9 @@ def _check_folder(
         )
     if resume and is_run:
         run = Run(folder)
-        if run.recipe != recipe:
-            before, now = dataclasses.asdict(run.recipe), dataclasses.asdict(recipe)
+        begun = _with_absolute_weights(run.recipe)
+        if begun != recipe:
+            before, now = dataclasses.asdict(begun), dataclasses.asdict(recipe)
             changed = {key: (before[key], now[key]) for key in now if before[key] != now[key]}
             raise ValueError(
                 "A run goes on with the recipe that it began with. Received: other values, as "
@@ -338,6 +366,8 @@ def _fit_phases(
                 model.compile(fitted.optimizer, fitted.loss, weighted_metrics=accuracy(train))
             if goes_on and done:
                 keeper.restore(fitted.optimizer)
+            if goes_on:
+                _forget_judgement(folder)
             goes_on = False
             first = max(start, done)
             if part.cached:
@@ -352,9 +382,19 @@ def _fit_phases(
             steps = steps_per_epoch(train, recipe.batch_size)
             _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
             if fitted.stop_training and not keeper.stopped_early():
-                break  # a user's callback ends the training, not the phase
+                # A user's callback ends the training, not the phase.
+                for callback in () if last else callbacks:
+                    callback.on_train_end()
+                break
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
+
+
+def _forget_judgement(folder: pathlib.Path) -> None:
+    """Deletes what the run's earlier end said of weights that are about to be others."""
+    for name in (run_files.METRICS, run_files.THRESHOLDS, run_files.REPORT):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / run_files.VALIDATION, ignore_errors=True)
 
 
 def _start_head(model, recipe, train, keeper, folder, verbose) -> None:

@@ -133,11 +133,14 @@ class Recipe:
             their number in the training images: 0 not at all, 1 until all count the same.
         mixup: Alpha of mixup; 0 is off.
         cutmix: Alpha of CutMix; 0 is off.
-        unmixed_epochs: Epochs at the end in which images are not mixed, at most ``epochs``.
+        unmixed_epochs: Epochs at the end in which images are not mixed, at most ``epochs``; where
+            those are changed alone it keeps its share of them. BatchNorm's statistics are of the
+            last fifty or so batches, and those of mixed images do not fit whole ones.
         augment: Presets and steps of `kerasface.pipeline.augment`.
         ema: Momentum of the moving average of the weights, which is what is validated and saved;
             0 is off.
-        early_stopping: Epochs without a better ``monitor`` after which training ends; 0 is off.
+        early_stopping: Epochs without a better ``monitor`` after which training ends, or with
+            ``phases`` the phase; 0 is off.
         monitor: ``"val_accuracy"`` or ``"val_loss"``: what is best.
         keep: Whether ``model.keras`` holds the ``"best"`` or the ``"last"`` epoch's weights;
             without validation it is the last.
@@ -274,6 +277,11 @@ class Recipe:
             raise ValueError(
                 f"`crop_share` must be in (0, 1]. Received: crop_share={self.crop_share}."
             )
+        if self.unmixed_epochs and not (self.mixup or self.cutmix):
+            raise ValueError(
+                "`unmixed_epochs` ends mixing, and there must be some. Received: "
+                f"unmixed_epochs={self.unmixed_epochs}, mixup=0, cutmix=0. Leave it out."
+            )
         if self.unmixed_epochs > epochs:
             raise ValueError(
                 "`unmixed_epochs` must be at most `epochs`. "
@@ -373,7 +381,16 @@ class Recipe:
             changes["phases"] = self._merged_phases(changes["phases"])
         if changes.get("phases") and "epochs" not in changes:
             changes["epochs"] = None  # their sum
-        return dataclasses.replace(self, **changes)
+        if "unmixed_epochs" in changes or not self.unmixed_epochs:
+            return dataclasses.replace(self, **changes)
+        changed = dataclasses.replace(self, **changes, unmixed_epochs=0)
+        if not changed.mixup and not changed.cutmix:
+            return changed
+        unmixed = self.unmixed_epochs
+        if changed.total_epochs != self.total_epochs:  # the same share, rounded up
+            unmixed = -(-unmixed * changed.total_epochs // self.total_epochs)
+            unmixed = min(unmixed, changed.total_epochs - 1)
+        return dataclasses.replace(changed, unmixed_epochs=unmixed)
 
     def _merged_phases(self, changes: Mapping) -> tuple[dict, ...]:
         phases = [dict(phase) for phase in self.phases]

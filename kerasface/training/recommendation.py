@@ -116,11 +116,9 @@ def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation
     if not gpu:
         hours = len(table) * epochs / (CORE_SPEED * cores) / 3600
         reasons.append(f"About {_duration(hours)} on {cores} cores.")
-    # Unmixed for the same share of the epochs.
-    unmixed = round(recipe.unmixed_epochs * epochs / recipe.total_epochs)
     steps = epochs * steps_per_epoch(table, recipe.batch_size)
     average = min(recipe.ema, max(0.0, round(1 - 1 / (AVERAGED_SHARE * steps), 3)))
-    recipe = recipe.replace(image_size=size, epochs=epochs, unmixed_epochs=unmixed, ema=average)
+    recipe = recipe.replace(image_size=size, epochs=epochs, ema=average)
     if size == SMALL_SIZE:
         # Nearly the same feature maps as at 112 px with the usual stem.
         recipe = recipe.replace(architecture={"stem_stride": 1})

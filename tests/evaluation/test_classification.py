@@ -147,12 +147,15 @@ def test_equal_probabilities_for_all(dtype):
 
 def test_certain_and_right_or_wrong():
     right = evaluate([0, 1, 2], np.eye(3), names(3)).metrics
-    assert right["accuracy"] == right["accuracy_low"] == right["accuracy_high"] == 1
+    assert right["accuracy"] == right["accuracy_high"] == 1
+    # 1 - 0.025 is the chance that at least one of three would be wrong.
+    assert right["accuracy_low"] == pytest.approx(0.025 ** (1 / 3))
     assert right["auc_macro"] == right["f1_macro"] == right["precision_weighted"] == 1
     assert right["log_loss"] == pytest.approx(0, abs=1e-12)
     assert right["expected_calibration_error"] == 0
     wrong = evaluate([1, 2, 0], np.eye(3, dtype=int), names(3))
     assert wrong.metrics["accuracy"] == wrong.metrics["f1_weighted"] == 0
+    assert wrong.metrics["accuracy_high"] == pytest.approx(1 - 0.025 ** (1 / 3))
     assert wrong.metrics["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps))
     assert wrong.metrics["expected_calibration_error"] == 1
     assert wrong.per_class["most_confused_with"].tolist() == ["person 2", "person 0", "person 1"]
@@ -166,7 +169,7 @@ def test_one_image(classes):
     found = result.metrics
     assert found["images"] == found["accuracy"] == found["balanced_accuracy"] == 1
     assert np.isnan(found["auc_macro"]) and np.isnan(found["auc_weighted"])
-    assert found["accuracy_low"] == found["accuracy_high"] == 1
+    assert (found["accuracy_low"], found["accuracy_high"]) == (pytest.approx(0.025), 1)
     assert len(result.predictions) == 1 and len(result.per_class) == classes
 
 

@@ -228,3 +228,11 @@ def test_mistakes_are_told_before_the_prediction(
         submit(folders, pictures[0], tmp_path / "out.csv", sample=sample, **options)
     assert calls == []
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_names_that_are_no_text_are_told_of(run, tmp_path):
+    name = b"\xe9.png".decode(errors="surrogateescape")
+    Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / name)
+    with pytest.raises(ValueError, match=r"must be UTF-8.*udce9\.png"):
+        predict(run, tmp_path)

@@ -15,6 +15,7 @@ from kerasface.training.assemble import build_optimizer, dtype_policy
 from kerasface.training.keeper import plateaus
 from kerasface.training.recipe import Recipe
 from kerasface.training.record import read_images
+from kerasface.training.seen import seen_images
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 TINY = Recipe(
@@ -248,8 +249,65 @@ def test_gradients_are_not_accumulated_forever(tables, tmp_path):
 
 
 def test_a_callback_that_stops_ends_all_phases(tables, tmp_path):
-    run = train(tables, tmp_path / "run", PHASED, callbacks=[StopTraining(0)], **PLAIN)
+    seen = JudgedWeights()
+    run = train(tables, tmp_path / "run", PHASED, callbacks=[StopTraining(0), seen], **PLAIN)
     assert len(run.history) == 1
+    for last, kept in zip(seen.last, run.load_model().get_weights(), strict=True):
+        np.testing.assert_allclose(last, kept, rtol=1e-5, atol=1e-6)
+
+
+def test_mixing_ends_so_many_epochs_before_the_end(tables, tmp_path, monkeypatch):
+    seen = []
+
+    def note(table, **options):
+        if options.get("training"):
+            seen.append((options["epochs"], options["mix_epochs"]))
+        return stream(table, **options)
+
+    monkeypatch.setattr("kerasface.training.fit.stream", note)
+    options = {"augment": (), "unmixed_epochs": 1}
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, tmp_path / "run", callbacks=[Stop(2)], **options)
+    train(tables, tmp_path / "run", resume=True, **options)
+    train(tables, tmp_path / "phased", PHASED, **options)
+    assert seen == [(4, 3)] * 4  # and each of the two phases
+
+
+def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_path, monkeypatch):
+    first = train(tables, tmp_path / "first", epochs=1, warmup_epochs=0, **PLAIN)
+    shutil.copy(first.path("model.keras"), tmp_path / "alone.keras")
+    monkeypatch.chdir(tmp_path)
+    options = {"epochs": 2, "ema": 0.0, "weights": "first/model.keras", **PLAIN}
+    with pytest.raises(ValueError, match=r"Received: 24 of 24 that .*first was trained on"):
+        train(tables[::-1], tmp_path / "second", **options)
+    assert not (tmp_path / "second").exists()
+    train(tables[::-1], "second", **{**options, "weights": "alone.keras", "epochs": 1})
+    # Both paths are of where the run was begun.
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, "third", callbacks=[Stop(1)], **options)
+    third = kerasface.Run("third")
+    assert third.recipe.weights == str(first.path("model.keras"))
+    monkeypatch.chdir("/")
+    assert len(seen_images(kerasface.Run(tmp_path / "third"), tables[0])) == 24
+    # The checkpoint is all that it goes on with.
+    shutil.rmtree(first.folder)
+    options["weights"] = str(first.path("model.keras"))
+    again = train(tables, tmp_path / "third", resume=True, **options)
+    assert len(again.history) == 2
+    with pytest.warns(UserWarning, match="not where they were"):
+        assert len(seen_images(again, tables[0])) == 24
+
+
+def test_a_run_that_goes_on_forgets_how_it_was_judged(tables, tmp_path):
+    options = {**PLAIN, "report": True, "epochs": 3}
+    run = train(tables, tmp_path / "run", callbacks=[StopTraining(0)], **options)
+    judged = [run.path(name) for name in ("metrics.json", "report.html", "validation")]
+    assert all(path.exists() for path in judged)
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, tmp_path / "run", resume=True, callbacks=[Stop(2)], **options)
+    assert not any(path.exists() for path in judged)
+    train(tables, tmp_path / "run", resume=True, **options)
+    assert all(path.exists() for path in judged)
 
 
 PHASED = TINY.replace(

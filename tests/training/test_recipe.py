@@ -89,6 +89,16 @@ NEEDS = {
 }
 
 
+def test_unmixed_epochs_keep_their_share_of_the_epochs():
+    recipe = Recipe(epochs=30, mixup=1.0, unmixed_epochs=10)
+    assert recipe.replace(seed=3).unmixed_epochs == 10
+    assert [recipe.replace(epochs=n).unmixed_epochs for n in (60, 10, 3, 1)] == [20, 4, 1, 0]
+    assert recipe.replace(epochs=9, unmixed_epochs=1).unmixed_epochs == 1
+    assert recipe.replace(mixup=0.0).unmixed_epochs == 0
+    phased = recipe.replace(phases=({"epochs": 4}, {"epochs": 2}))
+    assert (phased.epochs, phased.unmixed_epochs) == (6, 2)
+
+
 def test_every_key_has_another_value():
     assert set(OTHER) == {field.name for field in dataclasses.fields(Recipe)}
 
@@ -291,7 +301,8 @@ def test_architecture_is_merged():
         ({"ema": 1.0}, r"`ema` must be in \[0, 1\)"),
         ({"label_smoothing": 1.5}, r"`label_smoothing` must be in \[0, 1\)"),
         ({"optimizer": "lion"}, "`optimizer` must be one of"),
-        ({"unmixed_epochs": 5}, "`unmixed_epochs` must be at most `epochs`"),
+        ({"unmixed_epochs": 5, "mixup": 1.0}, "`unmixed_epochs` must be at most `epochs`"),
+        ({"unmixed_epochs": 1}, "`unmixed_epochs` ends mixing, and there must be some"),
         ({"warmup_epochs": 4}, "`warmup_epochs` must be fewer"),
         ({"crop_share": 0.0}, r"in \(0, 1\]. Received: crop_share=0.0"),
         ({"crop_share": 1.5, "square_crop": True}, r"in \(0, 1\]. Received: crop_share=1.5"),

@@ -66,7 +66,7 @@ def test_image_size(table, size, few, many):
 
 @pytest.mark.parametrize(
     ("count", "epochs", "unmixed"),
-    [(400, 100, 33), (1000, 79, 26), (2600, 30, 10), (9000, 30, 10)],
+    [(400, 100, 34), (1000, 79, 27), (2600, 30, 10), (9000, 30, 10)],
 )
 def test_epochs(table, count, epochs, unmixed):
     recipe = recommend(table(count), gpu=True).recipe
