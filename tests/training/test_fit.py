@@ -277,7 +277,7 @@ def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_p
     first = train(tables, tmp_path / "first", epochs=1, warmup_epochs=0, **PLAIN)
     shutil.copy(first.path("model.keras"), tmp_path / "alone.keras")
     monkeypatch.chdir(tmp_path)
-    options = {"epochs": 2, "ema": 0.0, "weights": "first/model.keras", **PLAIN}
+    options = {"warmup_epochs": 0, "weights": "first/model.keras", "epochs": 2, **PLAIN}
     with pytest.raises(ValueError, match=r"Received: 24 of 24 that .*first was trained on"):
         train(tables[::-1], tmp_path / "second", **options)
     assert not (tmp_path / "second").exists()
