@@ -45,10 +45,17 @@ def main() -> None:
     train, dev = kerasface.data.check(train).table, kerasface.data.check(dev).table
     print(train.summary())
 
-    # stream() needs no epochs here: it takes a new order and augmentation at each pass.
     common = {"image_size": image_size, "batch_size": batch_size, "labels": "one_hot"}
+    # The last epoch is not mixed, so that BatchNorm's statistics are those of whole images.
     batches = kerasface.pipeline.stream(
-        train, **common, training=True, augment="face", mixup=1.0, seed=options.seed
+        train,
+        **common,
+        training=True,
+        augment="face",
+        mixup=1.0,
+        seed=options.seed,
+        epochs=epochs,
+        mix_epochs=epochs - 1,
     )
     judged = kerasface.pipeline.stream(dev, **common)
 
@@ -78,6 +85,7 @@ def main() -> None:
     model.fit(
         batches,
         epochs=epochs,
+        steps_per_epoch=steps,
         validation_data=judged,
         verbose=2,
         shuffle=False,  # the stream shuffles

@@ -131,6 +131,9 @@ class FaceTable:
     def split(self, validation: float = 0.1, seed: int = 0) -> tuple[FaceTable, FaceTable]:
         """Splits at random, each class by the same share.
 
+        Files are not read: where one photograph may be there twice, `kerasface.data.split_folder`
+        keeps both on one side.
+
         Args:
             validation: Share of the images for the second table, in ``(0, 1)``. Every class
                 gives at least one image to either side.
