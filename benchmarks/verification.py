@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -207,9 +208,9 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
         )
         if case == "attributes":
             begun = kerasface.Run(options.attributes)
-            recipe = recipe.replace(weights=str(begun.path("model.keras")))
+            recipe = recipe.replace(weights=os.path.abspath(begun.path("model.keras")))
     else:
-        recipe = recipe.replace(weights=str(options.weights))
+        recipe = recipe.replace(weights=os.path.abspath(options.weights))
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder)

@@ -150,7 +150,14 @@ def _existing_folder(folder: str | os.PathLike) -> pathlib.Path:
 
 
 def _is_visible_folder(entry: os.DirEntry) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+    return _is_folder(entry) and not entry.name.startswith(".")
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _image_files(root: pathlib.Path, below: str) -> tuple[list[str], list[str]]:
@@ -161,11 +168,12 @@ def _image_files(root: pathlib.Path, below: str) -> tuple[list[str], list[str]]:
     """
     found: list[str] = []
     unread: list[str] = []
-    waiting: list[tuple[str, frozenset[str]]] = [(below, frozenset())]
+    top = pathlib.Path(os.path.realpath(root))
+    waiting = [(below, frozenset(map(os.fspath, (top, *top.parents))))]
     while waiting:
         folder, above = waiting.pop()
         place = os.path.realpath(root / folder)
-        if place in above:  # a link to a folder that it is in
+        if folder and place in above:  # a link to a folder that it is in
             continue
         with os.scandir(root / folder) as entries:
             for entry in entries:
@@ -173,7 +181,7 @@ def _image_files(root: pathlib.Path, below: str) -> tuple[list[str], list[str]]:
                     continue
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 suffix = pathlib.Path(entry.name).suffix.lower()
-                if entry.is_dir():
+                if _is_folder(entry):
                     waiting.append((path, above | {place}))
                 elif suffix in images.EXTENSIONS:
                     found.append(path)

@@ -49,8 +49,8 @@ def split_folder(
     one side, else the test would ask for what was learnt by heart. Of crops it is also the
     photographs that count, where ``source``, or a folder that it is in, holds the ``crops.csv`` of
     `kerasface.faces.crop`: crops of one photograph stored twice differ by a pixel or two.
-    ``target`` appears whole or not at all, with ``split.csv``, which tells where every file went
-    and comes last into a folder that was there.
+    A new ``target`` appears whole or not at all; one that was there is filled at the end,
+    ``split.csv`` last, which tells where every file went.
 
     Args:
         source: Folder with one subfolder of images a person, as for `identity_folder`.

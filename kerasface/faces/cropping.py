@@ -229,7 +229,7 @@ def _crop_names(
             journal.write(json.dumps(results) + "\n")
             journal.flush()
             bar.update(len(results))
-    _forget_replaced(known, set(names))
+    _forget_gone(known, set(names), target)
     table = _write_table(known, target)
     # A worker of a run that was killed may be finishing its last job in there.
     shutil.rmtree(work_folder, ignore_errors=True)
@@ -291,6 +291,8 @@ def _is_portable(detector: str | Detector) -> bool:
         pickle.dumps(detector)
     except Exception:  # pickle raises several errors for what has no name in a module
         return False
+    while isinstance(detector, functools.partial):
+        detector = detector.func
     # What was typed into a notebook is in no file that a new process could import.
     typed_in = not hasattr(sys.modules["__main__"], "__file__")
     return not (typed_in and getattr(detector, "__module__", "") == "__main__")
@@ -331,8 +333,8 @@ def _make_cropper(plan: _Plan, detector: str | Detector, options: dict) -> Calla
     def found(readable: Mapping[str, np.ndarray]) -> list[list[Face]]:
         try:
             return detect(list(readable.values()), loaded) if readable else []
-        except ValueError:  # it gives something else than faces, which is told of as it is
-            raise
+        except ValueError as error:  # its own, or for what it gives is no list of faces
+            raise ValueError(f"{error} It was given {list(readable)}.") from error
         except Exception as error:
             raise RuntimeError(
                 f"A detector must not fail. Received: {type(error).__name__}: {error}, with one "
@@ -503,12 +505,23 @@ def _described(detector: str | Detector) -> str:
     """A detector's name, and what it was made with as far as that can be known."""
     if isinstance(detector, str):
         return detector
-    if isinstance(detector, functools.partial):
-        given = [*map(repr, detector.args)]
-        given += [f"{key}={value!r}" for key, value in sorted(detector.keywords.items())]
-        return f"{_described(detector.func)}({', '.join(given)})"
     settings = getattr(detector, "settings", None)
-    return _full_name(detector) + ("" if settings is None else f": {settings}")
+    if settings is not None:
+        return f"{_full_name(detector)}: {settings}"
+    if isinstance(detector, functools.partial):
+        given = [*map(_plain, detector.args)]
+        given += [f"{key}={_plain(value)}" for key, value in sorted(detector.keywords.items())]
+        return f"{_described(detector.func)}({', '.join(given)})"
+    return _full_name(detector)
+
+
+def _plain(value) -> str:
+    """An argument in words that are the same in another process."""
+    if isinstance(value, str | int | float | bool | pathlib.PurePath | None):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_plain, value))})"
+    return _full_name(value if callable(value) else type(value))
 
 
 def _full_name(function: str | Callable) -> str:
@@ -526,14 +539,17 @@ def _known_rows(target: pathlib.Path) -> dict[str, list[Row]]:
     if journal.is_file():
         for line in journal.read_text(encoding="utf-8").split("\n"):
             with contextlib.suppress(ValueError):  # a kill has cut it: its files are done again
-                known |= json.loads(line)
+                for name, rows in json.loads(line).items():
+                    known[name] = [dict.fromkeys(COLUMNS, "") | row for row in rows]
     return known
 
 
 def _is_done(rows: list[Row], plan: _Plan) -> bool:
     if rows[0]["outcome"] == "unreadable":
         return False
-    if rows[0][STAMP] not in ("", _stamp(plan.source / rows[0]["file"])):
+    stamp = _stamp(plan.source / rows[0]["file"])
+    # One of no stamp, of an older table or a disk that is gone for a moment, says nothing.
+    if stamp and rows[0][STAMP] not in ("", stamp):
         return False
     return all((plan.target / row["crop"]).is_file() for row in rows if row["crop"])
 
@@ -552,19 +568,23 @@ def _delete_replaced(
 ) -> None:
     """Deletes crops of photographs that have others, or none, now that they were replaced."""
     for name, rows in results.items():
+        if not rows[0][STAMP]:  # the photograph itself was not there to be read
+            continue
         before = {row["crop"] for row in known.get(name, []) if row["crop"]}
         for crop_name in before - {row["crop"] for row in rows}:
             (target / crop_name).unlink(missing_ok=True)
 
 
-def _forget_replaced(known: dict[str, list[Row]], names: set[str]) -> None:
-    """Tells of photographs that are gone, and drops those whose crops are now another's."""
-    crops = {row["crop"] for name in names for row in known[name]}
-    gone = sorted(known.keys() - names)
-    for name in gone:
-        if any(row["crop"] and row["crop"] in crops for row in known[name]):
+def _forget_gone(known: dict[str, list[Row]], names: set[str], target: pathlib.Path) -> None:
+    """Drops photographs that are gone, and tells of those whose crops are still there."""
+    others = {row["crop"] for name in names for row in known[name]}
+    kept = []
+    for name in sorted(known.keys() - names):
+        crops = {row["crop"] for row in known[name] if row["crop"]} - others
+        if any((target / crop_name).is_file() for crop_name in crops):
+            kept.append(name)
+        else:
             del known[name]
-    kept = [name for name in gone if name in known and any(row["crop"] for row in known[name])]
     if kept:
         warnings.warn(
             f"{len(kept)} photographs of an earlier run are gone, for instance {kept[:3]}; their "

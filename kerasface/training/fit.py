@@ -218,13 +218,16 @@ def _check_weights(recipe: Recipe, validation: FaceTable | None) -> None:
     earlier = run_of(recipe.weights)
     if earlier is None or validation is None or recipe.train_on_validation:
         return
-    seen = seen_images(earlier, validation)
+    seen = set(seen_images(earlier, validation))
+    if not earlier.recipe.train_on_validation:
+        # Copies of one picture may lie on both sides of that run, and it was judged by these.
+        seen -= set(seen_images(earlier, validation, "validation"))
     if seen:
         raise ValueError(
             "A validation must be of images that the weights were not trained on. "
             f"Received: {len(seen)} of {len(validation)} that {earlier.folder} was trained on, "
-            f"for instance {seen[:3]}. Split the images as that run did (the same folder, share "
-            "and seed), or validate nothing."
+            f"for instance {sorted(seen)[:3]}. Split the images as that run did (the same folder, "
+            "share and seed), or validate nothing."
         )
 
 
@@ -249,7 +252,9 @@ def _check_folder(
         )
     if resume and is_run:
         run = Run(folder)
-        begun = _with_absolute_weights(run.recipe)
+        begun = run.recipe
+        if os.path.basename(begun.weights or "") == os.path.basename(recipe.weights or ""):
+            begun = begun.replace(weights=recipe.weights)  # the project may have been moved
         if begun != recipe:
             before, now = dataclasses.asdict(begun), dataclasses.asdict(recipe)
             changed = {key: (before[key], now[key]) for key in now if before[key] != now[key]}
@@ -366,8 +371,6 @@ def _fit_phases(
                 model.compile(fitted.optimizer, fitted.loss, weighted_metrics=accuracy(train))
             if goes_on and done:
                 keeper.restore(fitted.optimizer)
-            if goes_on:
-                _forget_judgement(folder)
             goes_on = False
             first = max(start, done)
             if part.cached:
@@ -388,13 +391,6 @@ def _fit_phases(
                 break
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures
-
-
-def _forget_judgement(folder: pathlib.Path) -> None:
-    """Deletes what the run's earlier end said of weights that are about to be others."""
-    for name in (run_files.METRICS, run_files.THRESHOLDS, run_files.REPORT):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / run_files.VALIDATION, ignore_errors=True)
 
 
 def _start_head(model, recipe, train, keeper, folder, verbose) -> None:

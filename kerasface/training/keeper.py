@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import time
 import warnings
 from collections.abc import Sequence
@@ -349,6 +350,10 @@ class Keeper(keras.callbacks.Callback):
                     self.recipe, len(run.names), multi_label=run.multi_label, empty=True
                 )
         self._export.set_weights(weights)
+        # What the end of the run, if it had one before, said of other weights.
+        for name in (run_files.METRICS, run_files.THRESHOLDS, run_files.REPORT):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / run_files.VALIDATION, ignore_errors=True)
         with replacing(self.folder / run_files.MODEL) as part:
             self._export.save(part)
 

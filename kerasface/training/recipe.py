@@ -412,6 +412,8 @@ class Recipe:
     def from_json(cls, text: str) -> Recipe:
         """Reads what `to_json` wrote; unknown keys are a ValueError with near names."""
         values = json.loads(text)
+        if not values.get("mixup") and not values.get("cutmix"):
+            values.pop("unmixed_epochs", None)  # older files may have some where nothing is mixed
         return cls().replace(**values)
 
 

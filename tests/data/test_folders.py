@@ -151,9 +151,11 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "faces")
     (tmp_path / "faces" / "ann" / "deep").symlink_to(tmp_path / "elsewhere" / "deep")
     (tmp_path / "elsewhere" / "lost").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "elsewhere" / "loop")
     paths = unlabeled_folder(tmp_path / "faces").paths.tolist()
-    # Through the link and back, as far as no folder is within itself.
     assert paths == ["ann/1.jpg", "ann/deep/2.jpg", "bob/deep/2.jpg"]
+    # Nor is everybody's picture one person's.
+    assert identity_folder(tmp_path / "faces").paths.tolist() == paths
 
 
 @pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])

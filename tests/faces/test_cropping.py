@@ -375,7 +375,32 @@ def test_photographs_that_are_gone_are_told_of(crops, photographs):
     with pytest.warns(UserWarning, match=r"1 photographs .* gone, for instance \['ann/one\.png'\]"):
         table = crops()
     assert {"ann/one.png", "bob/moved.png"} <= set(table["crop"])
-    assert (crops.target / "ann" / "one.png").is_file()
+    (crops.target / "ann" / "one.png").unlink()
+    assert "ann/one.png" not in crops()["file"].tolist()  # and no warning
+
+
+def test_a_source_that_is_gone_for_a_moment_costs_nothing(crops, photographs, monkeypatch):
+    before, made = crops(), files(crops.target)
+    listed = module.unlabeled_folder(photographs)
+    monkeypatch.setattr(module, "unlabeled_folder", lambda folder: listed)
+    photographs.rename(photographs.with_name("unplugged"))
+    after = crops()
+    assert after["crop"].tolist() == before["crop"].tolist()
+    assert files(crops.target).keys() == made.keys()
+
+
+def test_a_run_that_a_former_version_began_goes_on(crops):
+    expected = crops()
+    text = (crops.target / "crops.csv").read_text()
+    rows = pd.read_csv(crops.target / "crops.csv", dtype=str, keep_default_na=False)
+    old = rows.drop(columns="stamp").to_dict("records")
+    (crops.target / WORK_FOLDER).mkdir()
+    journal = "".join(json.dumps({row["file"]: [row]}) + "\n" for row in old)
+    (crops.target / WORK_FOLDER / JOURNAL).write_text(journal)
+    (crops.target / "crops.csv").unlink()
+    table = crops()
+    pd.testing.assert_frame_equal(table.drop(columns="stamp"), expected.drop(columns="stamp"))
+    assert text.startswith("file,face,faces")
 
 
 def test_a_crop_belongs_to_one_photograph(crops, photographs):
@@ -416,7 +441,16 @@ def test_a_partial_function_that_was_changed_is_refused(crops):
         crops(detector=functools.partial(shared_out, least=210))
 
 
-def shared_out(images, least):
+def test_what_a_partial_function_holds_may_be_another_object_of_a_kind(crops):
+    crops(detector=functools.partial(shared_out, least=200, net=Net()))
+    crops(detector=functools.partial(shared_out, least=200, net=Net()))
+
+
+class Net:
+    """Shown with its place in memory."""
+
+
+def shared_out(images, least, net=None):
     return [[face for face in faces if 255 * face.score > least] for faces in blocks(images)]
 
 
@@ -424,7 +458,7 @@ def test_a_detector_of_no_module_is_for_this_process(crops, monkeypatch):
     with pytest.raises(ValueError, match=r"processes=1.*processes=0"):
         crops(detector=lambda images: blocks(images), processes=1)
     # As in a notebook, where pickle finds what was typed in.
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "typed", blocks, raising=False)
     monkeypatch.setattr(blocks, "__module__", "__main__")
     monkeypatch.setattr(blocks, "__qualname__", "typed")

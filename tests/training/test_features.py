@@ -252,7 +252,7 @@ def test_runs_share_a_folder_of_features(tables, tmp_path, monkeypatch):
     options = {"cache_features": True, "features": shared, "epochs": 1}
     train(tables, tmp_path / "one", **options)
     assert count(shared) == 2  # training and validation
-    monkeypatch.setattr("kerasface.training.features.inference", computed_again)
+    monkeypatch.setattr("kerasface.training.features._inferred", computed_again)
     train(tables, tmp_path / "two", learning_rate=1e-3, **options)
     assert count(shared) == 2
     assert not (tmp_path / "two" / "features").exists()

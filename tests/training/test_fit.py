@@ -299,7 +299,7 @@ def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_p
 
 
 def test_a_run_that_goes_on_forgets_how_it_was_judged(tables, tmp_path):
-    options = {**PLAIN, "report": True, "epochs": 3}
+    options = {**PLAIN, "report": True, "epochs": 3, "keep": "last"}
     run = train(tables, tmp_path / "run", callbacks=[StopTraining(0)], **options)
     judged = [run.path(name) for name in ("metrics.json", "report.html", "validation")]
     assert all(path.exists() for path in judged)
