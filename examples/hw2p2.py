@@ -46,7 +46,7 @@ def main() -> None:
     print(train.summary())
 
     common = {"image_size": image_size, "batch_size": batch_size, "labels": "one_hot"}
-    # The last epoch is not mixed, so that BatchNorm's statistics are those of whole images.
+    # The last sixth is not mixed, so that BatchNorm's statistics are those of whole images.
     batches = kerasface.pipeline.stream(
         train,
         **common,
@@ -55,7 +55,7 @@ def main() -> None:
         mixup=1.0,
         seed=options.seed,
         epochs=epochs,
-        mix_epochs=epochs - 1,
+        mix_epochs=epochs - epochs // 6,
     )
     judged = kerasface.pipeline.stream(dev, **common)
 

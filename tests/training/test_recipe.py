@@ -410,7 +410,7 @@ def test_the_published_recipe():
         label_smoothing=0.1,
         mixup=1.0,
         cutmix=0.0,
-        unmixed_epochs=1,
+        unmixed_epochs=10,
         augment=("face",),
         ema=0.0,
         early_stopping=0,
