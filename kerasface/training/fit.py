@@ -46,7 +46,7 @@ from kerasface.training.recipes import named_recipe
 from kerasface.training.record import same_images, write_images
 from kerasface.training.report import write_report
 from kerasface.training.run import Run
-from kerasface.training.seen import run_of, seen_images
+from kerasface.training.seen import run_behind, seen_images
 
 # Seconds. An epoch on cached features takes less time than writing down what came of it.
 CACHED_INTERVAL = 10.0
@@ -215,11 +215,11 @@ def _with_absolute_weights(recipe: Recipe) -> Recipe:
 
 
 def _check_weights(recipe: Recipe, validation: FaceTable | None) -> None:
-    earlier = run_of(recipe.weights)
+    earlier = run_behind(recipe.weights)
     if earlier is None or validation is None or recipe.train_on_validation:
         return
     seen = set(seen_images(earlier, validation))
-    if not earlier.recipe.train_on_validation:
+    if seen and not earlier.recipe.train_on_validation:
         # Copies of one picture may lie on both sides of that run, and it was judged by these.
         seen -= set(seen_images(earlier, validation, "validation"))
     if seen:
@@ -386,8 +386,9 @@ def _fit_phases(
             _fit(fitted, recipe, part, batches, judged, keeper, users, first, steps, verbose)
             if fitted.stop_training and not keeper.stopped_early():
                 # A user's callback ends the training, not the phase.
-                for callback in () if last else callbacks:
-                    callback.on_train_end()
+                if not last:
+                    for callback in callbacks:
+                        callback.on_train_end()
                 break
         start = end
     set_trainable(model, parts)  # of a run that was finished before, for its figures

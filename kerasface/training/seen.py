@@ -80,11 +80,11 @@ def _with_earlier(run: Run) -> list[Run]:
     one: Run | None = run
     while one is not None and one.folder.resolve() not in found:
         found[one.folder.resolve()] = one
-        one = run_of(one.recipe.weights)
+        one = run_behind(one.recipe.weights)
     return list(found.values())
 
 
-def run_of(weights: str | None) -> Run | None:
+def run_behind(weights: str | None) -> Run | None:
     """The run that a recipe's ``weights`` are of, if they are of one.
 
     Warns:

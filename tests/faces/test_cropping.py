@@ -442,8 +442,9 @@ def test_a_partial_function_that_was_changed_is_refused(crops):
 
 
 def test_what_a_partial_function_holds_may_be_another_object_of_a_kind(crops):
-    crops(detector=functools.partial(shared_out, least=200, net=Net()))
-    crops(detector=functools.partial(shared_out, least=200, net=Net()))
+    before = crops(detector=functools.partial(shared_out, least=200, net=Net()))
+    after = crops(detector=functools.partial(shared_out, least=200, net=Net()))
+    pd.testing.assert_frame_equal(after, before)
 
 
 class Net:
