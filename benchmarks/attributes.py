@@ -25,11 +25,11 @@ import pandas as pd
 
 import kerasface
 from kerasface.data.table import FaceTable
-from kerasface.evaluation import attributes
-from kerasface.training.recipe import parse_changes
+from kerasface.metrics import attributes
+from kerasface.runs.recipe import parse_changes
 
 NAMES = ("smiling", "attributes15", "attributes40")
-FIFTEEN = kerasface.training.named_recipe("attributes15").attributes
+FIFTEEN = kerasface.runs.named_recipe("attributes15").attributes
 
 
 def main() -> None:
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="recipes, of NAME and NAME_small")
     parser.add_argument("--set", nargs="*", default=[], help="changes of the published recipe")
     options = parser.parse_args()
-    table = kerasface.data.celeba(options.data)
-    asked = kerasface.training.named_recipe(options.name).attributes
+    table = kerasface.data.read_celeba(options.data)
+    asked = kerasface.runs.named_recipe(options.name).attributes
     rows, columns = [], {}
     for name in options.only or (options.name, f"{options.name}_small"):
         published = name == options.name
@@ -76,7 +76,7 @@ def main() -> None:
 def trained(name: str, table, folder: pathlib.Path, changes: dict) -> tuple[kerasface.Run, float]:
     """The run, and the seconds from its start to its end with all that it writes, if at once."""
     clock = folder.with_suffix(".json")
-    recipe = kerasface.training.named_recipe(name).replace(keep="last", **changes)
+    recipe = kerasface.runs.named_recipe(name).replace(keep="last", **changes)
     if clock.is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder), json.loads(clock.read_text())["seconds"]
     keras.backend.clear_session()

@@ -21,7 +21,7 @@ import pandas as pd
 
 import kerasface
 
-BASE = kerasface.training.Recipe(
+BASE = kerasface.runs.Recipe(
     model="resnet_small",
     architecture={"stem_stride": 2, "channels": [24, 48, 96, 192]},
     image_size=56,
@@ -141,7 +141,7 @@ def main() -> None:
     print(frame.to_string(index=False))
 
 
-def trial(name: str) -> kerasface.training.Recipe:
+def trial(name: str) -> kerasface.runs.Recipe:
     """The recipe of one trial."""
     changes = TRIALS[name]
     if "model" in changes:  # another network has other options
@@ -153,7 +153,7 @@ def row(name: str, folder: pathlib.Path) -> dict | None:
     """What is told of one trial; None if it is not done."""
     if not (folder / "metrics.json").is_file():
         return None
-    run = kerasface.training.Run(folder)
+    run = kerasface.runs.Run(folder)
     last = run.metrics["last"]
     return {
         "trial": name,

@@ -73,8 +73,8 @@ def measure(options: argparse.Namespace) -> dict:
     import numpy as np
     import tensorflow as tf
 
-    from kerasface.training.centers import ClassCenters, SampledCenters
-    from kerasface.training.margins import ArcFace
+    from kerasface.embedding.centers import ClassCenters, SampledCenters
+    from kerasface.embedding.margins import ArcFace
 
     (classes,) = options.classes
     size = (classes, options.dimensions, ArcFace())
@@ -139,7 +139,7 @@ def whole_step(options: argparse.Namespace, head, optimizer, generator) -> Calla
     import tensorflow as tf
 
     import kerasface
-    from kerasface.training.embedding import EmbeddingTraining
+    from kerasface.embedding.training import EmbeddingTraining
 
     shape = (options.image_size, options.image_size, 3)
     embedder = kerasface.build(options.model, embedding=options.dimensions, input_shape=shape)

@@ -40,7 +40,7 @@ def step(options: argparse.Namespace) -> dict:
     """The recipe's training step (or inference) on one fixed batch of noise."""
     size, batch = options.image_size, options.batch_size
     model = kerasface.build("convnext_small", options.classes, input_shape=(size, size, 3))
-    recipe = kerasface.training.named_recipe("hw2p2")
+    recipe = kerasface.runs.named_recipe("hw2p2")
     model.compile(
         build_optimizer(recipe, 42, model.trainable_variables),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -64,7 +64,7 @@ def step(options: argparse.Namespace) -> dict:
 def stream(options: argparse.Namespace) -> dict:
     """The training stream of recipe ``hw2p2`` alone: read, decode, augment, mix, batch."""
     table = kerasface.data.check(kerasface.data.identity_folder(options.data)).table
-    recipe = kerasface.training.named_recipe("hw2p2")
+    recipe = kerasface.runs.named_recipe("hw2p2")
     batches = kerasface.pipeline.stream(
         table,
         image_size=options.image_size,
@@ -80,7 +80,7 @@ def stream(options: argparse.Namespace) -> dict:
 
 def celeba(options: argparse.Namespace) -> dict:
     """The training stream of CelebA alone: read, decode a square, flip, shrink, batch."""
-    table = kerasface.data.check(kerasface.data.celeba(options.data).train).table
+    table = kerasface.data.check(kerasface.data.read_celeba(options.data).train).table
     batches = kerasface.pipeline.stream(
         table,
         image_size=options.image_size,

@@ -39,11 +39,11 @@ import pandas as pd
 
 import kerasface
 from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, read_pairs
-from kerasface.evaluation import verification
-from kerasface.evaluation.verification_plots import roc_log
 from kerasface.inference.embedders import SHRINKAGE, discriminant
 from kerasface.inference.embedding import unit_rows
-from kerasface.training.recipe import parse_changes
+from kerasface.metrics import verification
+from kerasface.reports.verification import roc_log
+from kerasface.runs.recipe import parse_changes
 
 EVERY = 5
 IMAGE_SIZE = 112
@@ -200,9 +200,9 @@ def turning(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Calla
 def trained(case, seed, options, known, changes) -> kerasface.Run:
     """The run of a case, trained if it is not there; one that was stopped goes on."""
     folder = options.out / f"{case}_{seed}"
-    recipe = kerasface.training.named_recipe(RECIPES[case])
+    recipe = kerasface.runs.named_recipe(RECIPES[case])
     if case in ("scratch", "attributes"):
-        network = kerasface.training.named_recipe("attributes40_small")
+        network = kerasface.runs.named_recipe("attributes40_small")
         recipe = recipe.replace(
             **{key: getattr(network, key) for key in OF_ATTRIBUTES}, **WITH_ATTRIBUTES
         )

@@ -34,7 +34,7 @@ def main() -> None:
         data = kerasface.data.drawn_celeba(options.out / "faces", height=110)
         # What is drawn is not what CelebA is labelled with, and is learnt sooner.
         changes = {"attributes": (), "epochs": 8, **changes}
-    train, validation, test = kerasface.data.celeba(data, first=options.first)
+    train, validation, test = kerasface.data.read_celeba(data, first=options.first)
     run = kerasface.train(
         options.recipe,
         train=train,

@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import lazy_loader
 
@@ -43,19 +45,21 @@ def _configured() -> str | None:
         return None
 
 
-def attach(package: str, **attributes):
-    """`lazy_loader.attach` for a package that needs TensorFlow.
+def attach(
+    package: str, file: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`lazy_loader.attach_stub` for a package that needs TensorFlow.
 
     Args:
         package: ``__name__`` of the package.
-        **attributes: ``submodules`` and ``submod_attrs`` as in lazy_loader.
+        file: ``__file__`` of the package, beside which its ``__init__.pyi`` lies.
 
     Returns:
         ``(__getattr__, __dir__, __all__)``; the first access checks the backend.
     """
-    load, listing, names = lazy_loader.attach(package, **attributes)
+    load, listing, names = lazy_loader.attach_stub(package, file)
 
-    def checked_load(name: str):
+    def checked_load(name: str) -> Any:
         if name in names:
             require_tensorflow()
         return load(name)

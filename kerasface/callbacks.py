@@ -13,19 +13,20 @@ import numpy as np
 import pandas as pd
 
 from kerasface.data.folders import unlabeled_folder
+from kerasface.data.submission import read_sample, submission_frame, write_submission
 from kerasface.data.table import FaceTable
-from kerasface.evaluation import attribute_plots, plots
-from kerasface.evaluation.attributes import (
+from kerasface.files import replacing, write_json
+from kerasface.metrics.attributes import (
     THRESHOLD,
     check_attributes,
     check_thresholds,
     evaluate,
 )
-from kerasface.evaluation.classification import check_outcomes
-from kerasface.evaluation.style import save_figures
-from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
-from kerasface.files import replacing, write_json
+from kerasface.metrics.classification import check_outcomes
 from kerasface.pipeline.predict import predict_table
+from kerasface.reports import attributes as attribute_plots
+from kerasface.reports import classification as plots
+from kerasface.reports.style import save_figures
 
 
 class Curves(keras.callbacks.Callback):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # the commands import what they need: help must not wait for 
     import numpy as np
 
     from kerasface.data.table import FaceTable
-    from kerasface.training.recipe import Recipe
-    from kerasface.training.run import Run
+    from kerasface.runs.recipe import Recipe
+    from kerasface.runs.run import Run
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -708,10 +708,10 @@ def _train(
     first=None,
     partition=OFFICIAL,
 ) -> Run:
-    from kerasface.data.celeba_files import is_celeba
-    from kerasface.training import named_recipe
+    from kerasface.data.celeba.files import is_celeba
+    from kerasface.runs import named_recipe
+    from kerasface.runs.recipe import parse_changes
     from kerasface.training import train as train_run
-    from kerasface.training.recipe import parse_changes
 
     inside = _people_root(data) in (out.resolve(), *out.resolve().parents)
     if inside and not is_celeba(data):
@@ -743,8 +743,9 @@ def _train(
 
 
 def _chosen_recipe(table: FaceTable, out: pathlib.Path, resume: bool) -> Recipe:
-    from kerasface.training import Run, recommend
-    from kerasface.training.run import RECIPE
+    from kerasface.runs import Run
+    from kerasface.runs.run import RECIPE
+    from kerasface.training import recommend
 
     if resume and (out / RECIPE).is_file():  # another machine might choose another one
         return Run(out).recipe
@@ -761,8 +762,8 @@ def _people_root(data: pathlib.Path) -> pathlib.Path:
 def _tables(
     data: pathlib.Path, split: float, first: int | None, partition: str
 ) -> tuple[FaceTable, FaceTable | None]:
-    from kerasface.data import celeba, identity_folder
-    from kerasface.data.celeba_files import is_celeba
+    from kerasface.data import identity_folder, read_celeba
+    from kerasface.data.celeba.files import is_celeba
 
     if is_celeba(data):
         if split != SPLIT:
@@ -770,7 +771,7 @@ def _tables(
                 "A folder of CelebA has a partition of its own. "
                 f"Received: --split {split:g} for {str(data)!r}. Leave it out."
             )
-        return celeba(data, first=first, split=partition)[:2]
+        return read_celeba(data, first=first, split=partition)[:2]
     for name, value, default in (("first", first, None), ("partition", partition, OFFICIAL)):
         if value != default:
             raise ValueError(
@@ -790,7 +791,7 @@ def _tables(
 def _detector_options(changes: list[str] | None) -> dict:
     if not changes:
         return {}
-    from kerasface.training.recipe import parse_changes
+    from kerasface.runs.recipe import parse_changes
 
     return parse_changes(changes)
 
@@ -827,7 +828,7 @@ def _decoded(path: pathlib.Path) -> np.ndarray:
 
 def _split_paths(paths: list[pathlib.Path]) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """Run folders, and the other paths."""
-    from kerasface.training.run import RECIPE
+    from kerasface.runs.run import RECIPE
 
     runs = [path for path in paths if (path / RECIPE).is_file()]
     images = [path for path in paths if path not in runs]

@@ -33,7 +33,7 @@ def unpainted():
     def context():
         with pytest.MonkeyPatch.context() as patch:
             for name in PICTURES:
-                patch.setattr(f"kerasface.evaluation.plots.{name}", lambda *_, **__: Figure())
+                patch.setattr(f"kerasface.reports.classification.{name}", lambda *_, **__: Figure())
             yield
 
     return context
@@ -63,7 +63,7 @@ def celeba_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def attribute_run(celeba_folder, tmp_path_factory):
     """A finished run of two epochs on three attributes; tests that write into it copy it first."""
-    train, validation, _ = kerasface.data.celeba(celeba_folder)
+    train, validation, _ = kerasface.data.read_celeba(celeba_folder)
     return kerasface.train(
         "smiling",
         train=train,

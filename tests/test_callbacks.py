@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from kerasface.callbacks import AttributeReport, ConfusionMatrix, Curves, RocCurves, Submission
-from kerasface.data import FaceTable, celeba
-from kerasface.evaluation import attributes, plots
+from kerasface.data import FaceTable, read_celeba
+from kerasface.metrics import attributes
 from kerasface.pipeline import stream
 from kerasface.pipeline.predict import predict_table
+from kerasface.reports import classification as plots
 
 NAMES = ("ann", "bob", "cat", "NA")
 SIZE = 8
@@ -344,7 +345,7 @@ def test_pictures_need_classes(noise):
 
 
 def test_report_of_attributes(celeba_folder, tmp_path):
-    table = celeba(celeba_folder).validation.with_attributes(["Smiling", "Beard"])
+    table = read_celeba(celeba_folder).validation.with_attributes(["Smiling", "Beard"])
     model = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -380,14 +381,14 @@ def test_report_of_attributes_needs_some(tables, celeba_folder):
     with pytest.raises(ValueError, match="needs a table with some"):
         AttributeReport(tables[1])
     with pytest.raises(ValueError, match="`thresholds` must be"):
-        AttributeReport(celeba(celeba_folder).test, thresholds=[0.5, 0.5])
+        AttributeReport(read_celeba(celeba_folder).test, thresholds=[0.5, 0.5])
 
 
 @pytest.mark.parametrize("callback", [AttributeReport, ConfusionMatrix, RocCurves])
 def test_a_model_with_other_outputs_is_refused_before_the_training(
     tables, celeba_folder, tmp_path, callback
 ):
-    table = celeba(celeba_folder).test if callback is AttributeReport else tables[1]
+    table = read_celeba(celeba_folder).test if callback is AttributeReport else tables[1]
     report = callback(table, tmp_path / "out.png")
     report.set_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
     with pytest.raises(ValueError, match=f"Received: 2 outputs for {len(table.names)}"):

@@ -12,11 +12,12 @@ from PIL import Image
 
 import kerasface
 from kerasface import cli
-from kerasface.data import celeba, identity_folder
+from kerasface.data import identity_folder, read_celeba
 from kerasface.data.duplicates import NEAR_DUPLICATE
 from kerasface.faces import Face
 from kerasface.models import list_models
-from kerasface.training import Run, named_recipe, recommend
+from kerasface.runs import Run, named_recipe
+from kerasface.training import recommend
 
 COMMANDS = {
     "faces": ["PHOTO|FOLDER", "--out", "--contact-sheet", "--limit", "--detector", "--set"],
@@ -239,7 +240,7 @@ def test_partition_by_people(shell, mistake, celeba_folder, tmp_path):
     assert f"kerasface evaluate {run} --data {celeba_folder} --partition identity" in out
     code, _, _ = shell("evaluate", run, *words)
     assert code == 0
-    test = celeba(celeba_folder, split="identity").test
+    test = read_celeba(celeba_folder, split="identity").test
     predictions = pd.read_csv(run / "evaluation" / "celeba_identity" / "predictions.csv")
     assert predictions["path"].tolist() == test.paths.tolist()
     # The official test part has other people, some of whom were learnt.

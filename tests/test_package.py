@@ -19,12 +19,16 @@ SOURCES = {
 }
 # A module imports from earlier groups and its own.
 ORDER = (
-    ("names", "files", "backend", "images", "evaluation"),
+    ("images", "files", "names", "backend"),
     ("data",),
     ("faces",),
     ("pipeline",),
     ("models",),
+    ("metrics",),
+    ("reports",),
     ("callbacks",),
+    ("embedding",),
+    ("runs",),
     ("training",),
     ("inference",),
     ("cli",),
@@ -34,7 +38,8 @@ RANK = {group: rank for rank, groups in enumerate(ORDER) for group in groups}
 # Narrower than the order.
 FORBIDDEN = {
     "models": {"data", "faces", "pipeline"},
-    "evaluation": set(RANK) - {"evaluation", "names", "files"},
+    "metrics": set(RANK) - {"metrics"},
+    "inference": {"training"},
     "names": set(RANK),
     "files": set(RANK),
     "images": set(RANK) - {"names", "files"},
@@ -55,10 +60,9 @@ PUBLIC = {
     "train",
     "verify",
 }
-PACKAGES = [
-    "kerasface",
-    *sorted(f"kerasface.{path.parent.name}" for path in ROOT.glob("*/__init__.py")),
-]
+PACKAGES = sorted(
+    ".".join(path.parent.relative_to(ROOT.parent).parts) for path in ROOT.rglob("__init__.pyi")
+)
 
 
 def fresh_python(code, **environment):
@@ -217,8 +221,10 @@ def test_no_line_over_100_characters(name):
         ("models", "from kerasface.data.table import FaceTable", ["data"]),
         ("models", "from kerasface import pipeline", ["pipeline"]),
         ("data", "def f():\n    import kerasface.training.fit", ["training"]),
-        ("evaluation", "from kerasface.images import decode", ["images"]),
-        ("evaluation", "from kerasface.files import replacing", []),
+        ("metrics", "from kerasface.images import decode", ["images"]),
+        ("metrics", "import numpy as np", []),
+        ("inference", "from kerasface.training.fit import train", ["training"]),
+        ("runs", "from kerasface.training.fit import train", ["training"]),
         ("training", "from kerasface import models\nimport keras", []),
     ],
 )

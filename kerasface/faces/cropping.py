@@ -27,7 +27,7 @@ from kerasface.data.folders import unlabeled_folder
 from kerasface.data.partition import CROPS, PHOTOGRAPH
 from kerasface.data.reading import read_text_table
 from kerasface.faces import alignment
-from kerasface.faces.detection import Detector, detect, list_detectors, load_detector
+from kerasface.faces.detectors.registry import Detector, detect, list_detectors, load_detector
 from kerasface.faces.face import LANDMARKS, Face
 from kerasface.faces.workers import spawned
 from kerasface.files import locked, replacing
@@ -280,7 +280,7 @@ def _has_gpu() -> bool:
 
 def _weights(options: Mapping) -> str | os.PathLike:
     """The path of RetinaFace's weights, found or downloaded once for all processes."""
-    from kerasface.faces.retinaface import cached_weights
+    from kerasface.faces.detectors.retinaface import cached_weights
 
     return options.get("weights") or cached_weights()
 

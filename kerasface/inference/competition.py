@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from kerasface.data.folders import unlabeled_folder
-from kerasface.evaluation.identification import UNKNOWN, best_threshold
-from kerasface.evaluation.submission import write_submission
+from kerasface.data.submission import write_submission
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.identification import enrol, nearest_people
 from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
 from kerasface.inference.reading import Source
+from kerasface.metrics.identification import UNKNOWN, best_threshold
 
 NO_MATCH = "n000000"  # what the course's own notebook answers
 

@@ -11,24 +11,24 @@ from typing import cast
 
 import pandas as pd
 
-from kerasface.data.celeba_files import OFFICIAL, celeba
+from kerasface.data.celeba.files import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable, check
-from kerasface.evaluation import plots
-from kerasface.evaluation.attributes import THRESHOLD, AttributeFigures, accuracy_difference
-from kerasface.evaluation.classification import Classification, mcnemar
-from kerasface.evaluation.report import (
+from kerasface.files import replacing
+from kerasface.metrics.attributes import THRESHOLD, AttributeFigures, accuracy_difference
+from kerasface.metrics.classification import Classification, mcnemar
+from kerasface.reports import classification as plots
+from kerasface.reports.page import (
     facts_section,
     figure_section,
     report_html,
     table_section,
 )
-from kerasface.files import replacing
-from kerasface.training import run as run_files
-from kerasface.training.judgement import PLAIN, judge
-from kerasface.training.report import write_report
-from kerasface.training.run import Run
-from kerasface.training.seen import seen_images
+from kerasface.runs import run as run_files
+from kerasface.runs.evaluation import PLAIN, judge
+from kerasface.runs.report import write_report
+from kerasface.runs.run import Run
+from kerasface.runs.seen import seen_images
 
 PREDICTIONS = "predictions.csv"
 RUNS_NOTE = "Accuracy is that of the kept weights on the validation."
@@ -61,8 +61,8 @@ def evaluate(
         out: Folder to write to: ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
             ``predictions.csv``, pictures and ``report.html``, which tells the folder's name. None
             is a folder in the run, named like the data.
-        partition: ``split`` of `kerasface.data.celeba`, for a run that was trained on a part of
-            ``"identity"``.
+        partition: ``split`` of `kerasface.data.read_celeba`; give ``"identity"`` for a run that
+            was trained with it.
         flip: Whether the probabilities of the mirrored images are averaged in.
         batch_size: Images a step.
         allow_seen: Whether images that the run was trained on are put up with; a warning says
@@ -152,7 +152,7 @@ def _chose_nothing(run: Run) -> bool:
 
 def _labelled(run: Run, data: str | os.PathLike, partition: str) -> FaceTable:
     if run.multi_label:
-        return celeba(data, attributes=run.names, split=partition).test
+        return read_celeba(data, attributes=run.names, split=partition).test
     return identity_folder(data, names=run.names)
 
 

@@ -14,12 +14,12 @@ import pandas as pd
 
 from kerasface.data.folders import identity_folder, unlabeled_folder
 from kerasface.data.table import FaceTable
-from kerasface.evaluation import identification as ranking
-from kerasface.evaluation.verification_plots import cmc_curve
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embedder, fingerprint
 from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
 from kerasface.inference.reading import Source, crop_of
+from kerasface.metrics import identification as ranking
+from kerasface.reports.verification import cmc_curve
 
 # A comparison of one face with as many takes numpy some hundredths of a second.
 MOST_WITH_NUMPY = 100_000
@@ -82,7 +82,7 @@ class Identified:
             and the nearest people as ``name1``, ``score1``, ``name2``, ...; where it is known
             who they are also ``truth``, empty for people who are not in the gallery.
         figures: Where it is known who the probes are; see
-            `kerasface.evaluation.identification.evaluate`.
+            `kerasface.metrics.identification.evaluate`.
         threshold: The similarity below which the answer is nobody; None always answers.
     """
 

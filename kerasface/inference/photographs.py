@@ -13,10 +13,10 @@ from PIL import Image
 from kerasface import images
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
-from kerasface.evaluation.plots import prediction_picture
 from kerasface.faces.alignment import align, cut
-from kerasface.faces.detection import Detector, detect, load_detector
+from kerasface.faces.detectors.registry import Detector, detect, load_detector
 from kerasface.files import replacing
+from kerasface.reports.classification import prediction_picture
 
 FACE_SIZE = 256  # pixels, more than the models take
 PICTURE_SIZE = 480

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kerasface.evaluation.attribute_words import decide, describe
-from kerasface.evaluation.submission import read_sample, submission_frame, write_submission
-from kerasface.faces.detection import Detector
+from kerasface.data.submission import read_sample, submission_frame, write_submission
+from kerasface.faces.detectors.registry import Detector
 from kerasface.inference.photographs import cut_faces, draw_predictions
 from kerasface.inference.reading import Images, readable_table
-from kerasface.training.run import Run
+from kerasface.reports.attribute_words import decide, describe
+from kerasface.runs.run import Run
 
 Runs = str | os.PathLike | Run | Sequence[str | os.PathLike | Run]
 
@@ -54,7 +54,7 @@ def predict(
         column a class or attribute with its probability, named ``p:NAME``.
 
         Of classes ``prediction`` is the most probable, followed by ``probability``. Of attributes
-        it is what `kerasface.evaluation.attribute_words` makes of those that reach their
+        it is what `kerasface.reports.attribute_words` makes of those that reach their
         threshold, followed by a column of 0 and 1 an attribute; the thresholds are the mean of
         the runs'.
 

@@ -12,7 +12,7 @@ import keras
 from kerasface.data.folders import check_encoding, unlabeled_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
-from kerasface.training.run import MODEL, RECIPE, Run
+from kerasface.runs.run import MODEL, RECIPE, Run
 
 Source: TypeAlias = str | os.PathLike | Run | keras.Model
 Images = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]

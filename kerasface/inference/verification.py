@@ -16,15 +16,6 @@ from PIL import Image
 from kerasface import images as image_files
 from kerasface.data.folders import identity_folder
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
-from kerasface.evaluation import verification as judging
-from kerasface.evaluation import verification_plots as plots
-from kerasface.evaluation.report import (
-    facts_section,
-    figure_section,
-    report_html,
-    table_section,
-)
-from kerasface.evaluation.style import save_figures
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
 from kerasface.inference.operating_point import (
@@ -35,8 +26,17 @@ from kerasface.inference.operating_point import (
     write_operating_point,
 )
 from kerasface.inference.reading import Source, crop_of, run_of
-from kerasface.training.run import METRICS, REPORT
-from kerasface.training.seen import learnt_people, seen_images
+from kerasface.metrics import verification as judging
+from kerasface.reports import verification as plots
+from kerasface.reports.page import (
+    facts_section,
+    figure_section,
+    report_html,
+    table_section,
+)
+from kerasface.reports.style import save_figures
+from kerasface.runs.run import METRICS, REPORT
+from kerasface.runs.seen import learnt_people, seen_images
 
 SHOWN_PAIRS = 24
 THUMBNAIL = 160  # pixels
@@ -66,7 +66,7 @@ class Verified:
     """What `verify_pairs` gives.
 
     Attributes:
-        figures: See `kerasface.evaluation.verification.evaluate`.
+        figures: See `kerasface.metrics.verification.evaluate`.
         scores: float32 ``[N]``, the cosine of each pair, in the order of the list.
         operating_point: The threshold that was stored, or for a model in no file would have
             been; None where there is none.

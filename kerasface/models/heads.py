@@ -24,6 +24,25 @@ def is_head(layer: keras.layers.Layer) -> bool:
     return layer.name.startswith(HEAD_PREFIX)
 
 
+def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """A model as what is frozen and what learns; both share its layers.
+
+    A head that begins with global pooling begins behind it, since what is pooled is a small
+    part of the feature map.
+
+    Args:
+        model: Made by `kerasface.build`.
+
+    Returns:
+        ``(images -> features, features -> outputs)``.
+    """
+    first = next(layer for layer in model.layers if is_head(layer))
+    pooled = isinstance(first, keras.layers.GlobalAveragePooling2D)
+    features = first.output if pooled else first.input
+    backbone = keras.Model(model.input, features, name=f"{model.name}_backbone")
+    return backbone, keras.Model(features, model.output, name=f"{model.name}_head")
+
+
 def _dropout(x, rate: float | None, name: str):
     return keras.layers.Dropout(rate, name=f"{HEAD_PREFIX}{name}")(x) if rate else x
 

@@ -2,8 +2,4 @@
 
 from kerasface.backend import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    submodules=["augment", "decode", "mixing"],
-    submod_attrs={"streams": ["steps_per_epoch", "stream"]},
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from kerasface import models
 from kerasface.data.table import FaceTable
-from kerasface.evaluation.attributes import THRESHOLD
+from kerasface.metrics.attributes import THRESHOLD
 from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.runs.recipe import Recipe
 from kerasface.training.losses import build_loss
 from kerasface.training.muon import Muon
-from kerasface.training.recipe import Recipe
 
 # PyTorch's, with which the recipes were published; Keras's is ten times that.
 ADAM_EPSILON = 1e-8

@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing
-from kerasface.models import heads
 from kerasface.pipeline.streams import (
     index_batches,
     is_random_crop,
@@ -50,25 +49,6 @@ class Features:
 
     values: np.ndarray
     weights: np.ndarray
-
-
-def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """A model as what is frozen and what learns; both share its layers.
-
-    A head that begins with global pooling begins behind it, since what is pooled is a small
-    part of the feature map.
-
-    Args:
-        model: Made by `kerasface.build`.
-
-    Returns:
-        ``(images -> features, features -> outputs)``.
-    """
-    first = next(layer for layer in model.layers if heads.is_head(layer))
-    pooled = isinstance(first, keras.layers.GlobalAveragePooling2D)
-    features = first.output if pooled else first.input
-    backbone = keras.Model(model.input, features, name=f"{model.name}_backbone")
-    return backbone, keras.Model(features, model.output, name=f"{model.name}_head")
 
 
 class HeadTraining(keras.Model):

@@ -19,9 +19,19 @@ import tensorflow as tf
 from kerasface.callbacks import Curves
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import CheckReport, FaceTable, check
+from kerasface.embedding.training import EmbeddingTraining
 from kerasface.files import new_folder, replacing
+from kerasface.models.heads import split_model
 from kerasface.pipeline.streams import steps_per_epoch, stream
-from kerasface.training import run as run_files
+from kerasface.runs import run as run_files
+from kerasface.runs.embedding_evaluation import judge_embeddings
+from kerasface.runs.evaluation import choose_thresholds, judge
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.recipes import named_recipe
+from kerasface.runs.record import same_images, write_images
+from kerasface.runs.report import write_report
+from kerasface.runs.run import Run
+from kerasface.runs.seen import run_behind, seen_images
 from kerasface.training.assemble import (
     accuracy,
     build_model,
@@ -30,23 +40,14 @@ from kerasface.training.assemble import (
     set_trainable,
 )
 from kerasface.training.discriminant import linear_layer, start_from_discriminant
-from kerasface.training.embedding import EmbeddingTraining, build_head
-from kerasface.training.embedding_judgement import judge_embeddings
+from kerasface.training.embedding_head import build_head
 from kerasface.training.features import (
     HeadTraining,
     extract,
     feature_stream,
     inference,
-    split_model,
 )
-from kerasface.training.judgement import choose_thresholds, judge
 from kerasface.training.keeper import Keeper, Plateau, WholeTraining, best_row
-from kerasface.training.recipe import Recipe
-from kerasface.training.recipes import named_recipe
-from kerasface.training.record import same_images, write_images
-from kerasface.training.report import write_report
-from kerasface.training.run import Run
-from kerasface.training.seen import run_behind, seen_images
 
 # Seconds. An epoch on cached features takes less time than writing down what came of it.
 CACHED_INTERVAL = 10.0

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from kerasface.files import replacing
-from kerasface.training import run as run_files
+from kerasface.runs import run as run_files
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.record import read_images
+from kerasface.runs.run import Run
 from kerasface.training.assemble import build_model, dtype_policy
-from kerasface.training.recipe import Recipe
-from kerasface.training.record import read_images
-from kerasface.training.run import Run
 
 
 class EvaluateAverage(keras.callbacks.Callback):

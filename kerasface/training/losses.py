@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from kerasface.data.table import FaceTable
-from kerasface.training.recipe import Recipe
+from kerasface.runs.recipe import Recipe
 
 
 def build_loss(recipe: Recipe, table: FaceTable) -> keras.losses.Loss:

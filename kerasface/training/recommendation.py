@@ -11,8 +11,8 @@ import tensorflow as tf
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.streams import steps_per_epoch
-from kerasface.training.recipe import Recipe
-from kerasface.training.recipes import named_recipe
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.recipes import named_recipe
 
 MANY_IMAGES = 20_000
 # What the small recipe was chosen for: 30 epochs of 2,633 images.

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from kerasface.evaluation.report import PAGE
 from kerasface.inference.evaluation import compare
+from kerasface.reports.page import PAGE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -9,9 +9,9 @@ import pytest
 
 import kerasface
 from kerasface.data import identity_folder
-from kerasface.evaluation import classification
 from kerasface.inference.evaluation import compare, evaluate
-from kerasface.training.seen import seen_images
+from kerasface.metrics import classification
+from kerasface.runs.seen import seen_images
 
 FILES = {
     "calibration.png",

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerasface.data import FaceTable
 from kerasface.inference import predict, submit
-from kerasface.training import Run
+from kerasface.runs import Run
 
 SIZE = 16  # what the run was trained at, so that nothing is resized
 FILES = ["a b/2.png", "a b/NA.png", "z, z.png", "ü/0001.png", "ü/1.png"]

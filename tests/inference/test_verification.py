@@ -10,10 +10,10 @@ import pytest
 
 import kerasface
 from kerasface.data import folder_pairs, identity_folder, read_pairs
-from kerasface.evaluation import verification as judging
 from kerasface.inference import OperatingPoint, read_operating_point, verify_pairs
 from kerasface.inference.embedding import embed
 from kerasface.inference.operating_point import operating_point_path, write_operating_point
+from kerasface.metrics import verification as judging
 
 WRITTEN = {
     "metrics.json",

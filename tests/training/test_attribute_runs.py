@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 
 import kerasface
-from kerasface.data import celeba
-from kerasface.evaluation import attributes
+from kerasface.data import read_celeba
+from kerasface.metrics import attributes
+from kerasface.runs.record import read_images
 from kerasface.training.assemble import accuracy
-from kerasface.training.record import read_images
 
 NAMES = ("Smiling", "Beard", "Wearing_Hat")
 
 
 @pytest.fixture(scope="module")
 def parts(celeba_folder):
-    return celeba(celeba_folder)
+    return read_celeba(celeba_folder)
 
 
 def again(run, parts, out, **options):

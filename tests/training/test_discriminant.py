@@ -9,9 +9,9 @@ from sklearn.metrics import log_loss
 
 import kerasface
 from kerasface.models import build
+from kerasface.runs.recipe import Recipe
 from kerasface.training.discriminant import SHRINKAGE, linear_layer, start_from_discriminant
 from kerasface.training.features import extract
-from kerasface.training.recipe import Recipe
 
 SMALL = {"channels": (8,), "blocks_per_stage": (1,), "input_shape": (16, 16, 3)}
 

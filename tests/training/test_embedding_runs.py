@@ -10,12 +10,13 @@ import pytest
 
 import kerasface
 from kerasface.data import FaceTable
-from kerasface.training.centers import ClassCenters
-from kerasface.training.embedding import EmbeddingTraining, build_head
-from kerasface.training.embedding_judgement import judge_embeddings
-from kerasface.training.embedding_options import EmbeddingOptions, embedding_options
-from kerasface.training.recipe import Recipe, parse_changes
-from kerasface.training.recipes import named_recipe
+from kerasface.embedding.centers import ClassCenters
+from kerasface.embedding.options import EmbeddingOptions, embedding_options
+from kerasface.embedding.training import EmbeddingTraining
+from kerasface.runs.embedding_evaluation import judge_embeddings
+from kerasface.runs.recipe import Recipe, parse_changes
+from kerasface.runs.recipes import named_recipe
+from kerasface.training.embedding_head import build_head
 
 TINY = Recipe(
     model="convnext_nano",
@@ -82,7 +83,7 @@ def test_the_figures_are_those_of_the_kept_weights(finished, tables):
     labels = tables[1].labels
     pairs = kerasface.data.folder_pairs(tables[1])
     scores = (vectors[pairs.rows[:, 0]] * vectors[pairs.rows[:, 1]]).sum(axis=1)
-    expected = kerasface.evaluation.verification.evaluate(scores, pairs.same, bootstrap=2)
+    expected = kerasface.metrics.verification.evaluate(scores, pairs.same, bootstrap=2)
     metrics = json.loads((finished.path("validation") / "metrics.json").read_text())
     assert metrics["auc"] == pytest.approx(expected.metrics["auc"], abs=1e-6)
     assert len(labels) == 12

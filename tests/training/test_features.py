@@ -8,10 +8,11 @@ import pytest
 import kerasface
 from kerasface.data import FaceTable
 from kerasface.models import build
+from kerasface.models.heads import split_model
 from kerasface.pipeline import stream
+from kerasface.runs.recipe import Recipe
 from kerasface.training.assemble import dtype_policy
-from kerasface.training.features import HeadTraining, extract, feature_stream, split_model
-from kerasface.training.recipe import Recipe
+from kerasface.training.features import HeadTraining, extract, feature_stream
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 RECIPE = Recipe(

@@ -11,11 +11,11 @@ import pytest
 import kerasface
 from kerasface.data import identity_folder
 from kerasface.pipeline import stream
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.record import read_images
+from kerasface.runs.seen import seen_images
 from kerasface.training.assemble import build_optimizer, dtype_policy
 from kerasface.training.keeper import plateaus
-from kerasface.training.recipe import Recipe
-from kerasface.training.record import read_images
-from kerasface.training.seen import seen_images
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 TINY = Recipe(

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kerasface.data import FaceTable
 from kerasface.models import build
+from kerasface.runs.recipe import Recipe
 from kerasface.training.losses import AttributeLoss, ClassLoss, balancing_weights, build_loss
-from kerasface.training.recipe import Recipe
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, (6, 4))

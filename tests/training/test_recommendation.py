@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kerasface.data import FaceTable
-from kerasface.training import Recommendation, named_recipe, recommend
+from kerasface.runs import named_recipe
+from kerasface.training import Recommendation, recommend
 from kerasface.training.recommendation import MANY_IMAGES
 
 

@@ -1,0 +1,89 @@
+"""A folder like CelebA's, of drawn faces."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from kerasface.data.celeba.download import write_label_files
+from kerasface.data.drawn.faces import draw_face
+from kerasface.data.drawn.people import ATTRIBUTES
+from kerasface.files import new_folder
+
+SHAPE = (178, 218)  # width and height of CelebA's aligned images in pixels
+SETTINGS = "drawn.json"
+
+
+def drawn_celeba(
+    folder: str | os.PathLike,
+    *,
+    people: Sequence[int] = (120, 15, 15),
+    images: int = 8,
+    height: int = SHAPE[1],
+    seed: int = 0,
+) -> pathlib.Path:
+    """Draws a folder that `kerasface.data.read_celeba` reads: faces with exactly known attributes.
+
+    Args:
+        folder: The folder; if it was drawn with the same settings nothing is done.
+        people: How many are in the training, the validation and the test part; no one is in two.
+        images: Images a person.
+        height: Of the images in pixels; their width is to it as CelebA's, 178 to 218.
+        seed: Seed of everything drawn.
+
+    Returns:
+        The folder, with ``img_align_celeba/`` and the label files of the original dialect.
+
+    Raises:
+        FileExistsError: If the folder holds something else.
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> import tempfile
+        >>> root = drawn_celeba(
+        ...     pathlib.Path(tempfile.mkdtemp()) / "c", people=(2, 1, 1), images=1, height=48
+        ... )
+        >>> len(list((root / "img_align_celeba").iterdir()))
+        4
+    """
+    root = pathlib.Path(folder)
+    if len(people) != 3 or min(people) < 1 or images < 1 or height < 24:
+        raise ValueError(
+            "`people` must be three numbers of at least 1, `images` at least 1 and `height` at "
+            f"least 24. Received: people={tuple(people)}, images={images}, height={height}."
+        )
+    settings = {"people": list(people), "images": images, "height": height, "seed": seed}
+    if root.exists():
+        known = root / SETTINGS
+        if known.is_file() and json.loads(known.read_text(encoding="utf-8")) == settings:
+            return root
+        raise FileExistsError(
+            "Drawn faces need a folder of their own. "
+            f"Received: {os.fspath(root)!r}, which holds something else. Choose another."
+        )
+    width = round(height * SHAPE[0] / SHAPE[1])
+    left = (height - width) // 2
+    shots = [
+        (person, part, variant)
+        for person, part in enumerate(np.repeat([0, 1, 2], people).tolist())
+        for variant in range(images)
+    ]
+    names = [f"{number:06d}.jpg" for number in range(1, len(shots) + 1)]
+    labels = []
+    with new_folder(root) as new:
+        (new / "img_align_celeba").mkdir()
+        for name, (person, _, variant) in zip(names, shots, strict=True):
+            face = draw_face(person, variant, size=height, seed=seed)
+            pixels = face.image[:, left : left + width]
+            Image.fromarray(pixels).save(new / "img_align_celeba" / name, quality=92)
+            labels.append([face.attributes[key] for key in ATTRIBUTES])
+        parts = [part for _, part, _ in shots]
+        persons = [person + 1 for person, _, _ in shots]
+        write_label_files(new, names, ATTRIBUTES, labels, parts, persons)
+        (new / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+    return root

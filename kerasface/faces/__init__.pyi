@@ -1,0 +1,15 @@
+from .alignment import align as align
+from .alignment import cut as cut
+from .alignment import similarity as similarity
+from .alignment import square_box as square_box
+from .alignment import template as template
+from .cropping import crop as crop
+from .cropping import read_crops as read_crops
+from .detectors.registry import detect as detect
+from .detectors.registry import list_detectors as list_detectors
+from .detectors.registry import load_detector as load_detector
+from .detectors.registry import overlap as overlap
+from .detectors.retinaface import retinaface_detector as retinaface_detector
+from .face import Face as Face
+from .pictures import contact_sheet as contact_sheet
+from .pictures import draw_faces as draw_faces

@@ -1,0 +1,218 @@
+"""RetinaFace through the package ``retina-face``, on onnxruntime and never on its TensorFlow.
+
+Deng et al. 2020, "RetinaFace: Single-shot Multi-level Face Localisation in the Wild"
+(arXiv:1905.00641).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import os
+import pathlib
+import random
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from kerasface.faces.detectors.options import check_flag, check_number
+from kerasface.faces.face import Face
+
+WEIGHTS_FILE = "retinaface.onnx"
+ENGINE = "DEEPFACE_BACKEND_ENGINE"
+
+
+def load_retinaface(
+    *,
+    weights: str | os.PathLike | None = None,
+    threshold: float = 0.9,
+    upscale: bool = True,
+    threads: int | None = None,
+) -> Callable:
+    """RetinaFace with a ResNet-50, on the processor or, with onnxruntime-gpu, on the GPU.
+
+    Args:
+        weights: ``retinaface.onnx``; None takes the one in the package's cache
+            (``$DEEPFACE_HOME/.deepface/weights``, by default in the home folder), or downloads
+            it there (about 100 MB).
+        threshold: Smallest score of a face, in ``[0, 1]``.
+        upscale: Whether photographs whose shorter side is under 1,024 pixels are enlarged to
+            it, as the package does: finds smaller faces, takes longer.
+        threads: Threads of onnxruntime; None for one a processor.
+
+    Returns:
+        A function of a list of uint8 RGB images ``[H, W, 3]`` that gives a list of `Face` an
+        image. Boxes are whole pixels inside the image.
+
+    Raises:
+        FileNotFoundError: If ``weights`` is no file.
+        ConnectionError: If the weights are neither in the cache nor can be downloaded.
+        ValueError: If ``weights`` is no ONNX network or ``threshold`` is out of range.
+    """
+    _check(threshold, upscale)
+    if threads is not None:
+        check_number("threads", threads, 1, math.inf, "None is one a processor.")
+    path = pathlib.Path(weights) if weights is not None else cached_weights()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The weights of RetinaFace must be an ONNX file. Received: {os.fspath(path)!r}, "
+            "nothing at that path. Leave `weights` out to have them downloaded."
+        )
+    return retinaface_detector(_session(path, threads), threshold=threshold, upscale=upscale)
+
+
+def retinaface_detector(
+    network: Callable[[np.ndarray], Sequence[np.ndarray]],
+    *,
+    threshold: float = 0.9,
+    upscale: bool = True,
+) -> Callable:
+    """A detector around any network with RetinaFace's outputs.
+
+    Args:
+        network: Takes RGB float32 ``[1, H, W, 3]`` in ``[0, 255]`` and gives nine float32 arrays
+            ``[1, H / s, W / s, C]``: probabilities (C = 4), box offsets (8) and landmark offsets
+            (20), for the strides s = 32, 16, 8.
+        threshold: As for `load_retinaface`.
+        upscale: As for `load_retinaface`.
+
+    Returns:
+        As `load_retinaface`.
+
+    Raises:
+        ValueError: If ``threshold`` is out of range.
+        RuntimeError: If the package runs on another engine because it was imported before.
+
+    Example:
+        >>> detector = retinaface_detector(network, threshold=0.8)  # doctest: +SKIP
+        >>> faces = kerasface.faces.detect(photographs, detector)  # doctest: +SKIP
+    """
+    _check(threshold, upscale)
+    package = import_package("retinaface.RetinaFace")
+
+    def detect_one(image: np.ndarray) -> list[Face]:
+        # The package takes BGR, as OpenCV reads it, and hands RGB to the network.
+        found = package.detect_faces(
+            np.ascontiguousarray(image[..., ::-1]),
+            threshold=threshold,
+            model=network,
+            allow_upscaling=upscale,
+        )
+        return [_face(answer) for answer in found.values()]
+
+    def detect(images) -> list[list[Face]]:
+        return [detect_one(image) for image in images]
+
+    return detect
+
+
+def cached_weights() -> pathlib.Path:
+    """The package's weights file, downloaded if it is not there yet.
+
+    Raises:
+        ConnectionError: If the download fails; the message says where a copy can be put.
+    """
+    utils = import_package("retinaface.commons.weight_utils")
+    urls = import_package("retinaface.model.retinaface_onnx_model").WEIGHTS_URLS
+    folder = pathlib.Path(os.getenv("DEEPFACE_HOME") or pathlib.Path.home(), ".deepface", "weights")
+    path = folder / WEIGHTS_FILE
+    if path.is_file():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside the cache and then moved: of a download that is killed half a file would stay, which
+    # the package takes for a whole one.
+    with tempfile.TemporaryDirectory(dir=folder) as part, _environment(DEEPFACE_HOME=part):
+        try:
+            found = utils.download_weights_if_necessary(file_name=WEIGHTS_FILE, source_urls=urls)
+        except Exception as error:  # whatever requests and gdown raise
+            raise ConnectionError(
+                f"The weights of RetinaFace are downloaded on first use. Received: {error} Put "
+                f"{WEIGHTS_FILE} (from {' or '.join(urls)}) at {path}, give its path as "
+                "`weights`, or use the detector 'mtcnn', which needs no download."
+            ) from error
+        os.replace(found, path)
+    return path
+
+
+def import_package(name: str):
+    """Imports a module of the package on its ONNX engine and leaves the process as it was.
+
+    The package chooses its engine when it is imported; its TensorFlow one would set
+    ``TF_USE_LEGACY_KERAS``, and its import mutes all warnings for good.
+
+    Args:
+        name: For instance ``"retinaface.RetinaFace"``.
+
+    Returns:
+        The module.
+
+    Raises:
+        RuntimeError: If it was imported before and runs on another engine.
+    """
+    state = random.getstate()
+    with warnings.catch_warnings(), _environment(**{ENGINE: "onnx"}):
+        engine = importlib.import_module("retinaface.commons.backend_utils").get_backend_engine()
+        if engine != "onnx":
+            raise RuntimeError(
+                "RetinaFace runs here on its ONNX engine, which is chosen when it is imported. "
+                f"Received: a process where it was imported before, on {engine!r}. Set "
+                f"{ENGINE}=onnx before Python starts, or import it after kerasface has used it."
+            )
+        module = importlib.import_module(name)
+    random.setstate(state)
+    return module
+
+
+def _check(threshold: object, upscale: object) -> None:
+    check_number("threshold", threshold, 0, 1, "It is the smallest score of a face.")
+    check_flag("upscale", upscale)
+
+
+@contextlib.contextmanager
+def _environment(**changes: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _session(path: pathlib.Path, threads: int | None) -> Callable:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: the graph brings harmless warnings along
+    options.intra_op_num_threads = int(threads or 0)
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    try:
+        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common class
+        raise ValueError(
+            "The weights of RetinaFace must be an ONNX network. "
+            f"Received: {os.fspath(path)!r}, {error}. Is the file whole?"
+        ) from error
+    (source,) = session.get_inputs()
+
+    def network(pixels: np.ndarray) -> Sequence[np.ndarray]:
+        return session.run(None, {source.name: np.ascontiguousarray(pixels, np.float32)})
+
+    return network
+
+
+def _face(answer: dict) -> Face:
+    left, top, right, bottom = answer["facial_area"]  # the last pixels belong to the face
+    points = answer["landmarks"]
+    # The package's right is the person's, which is on the image's left.
+    names = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
+    return Face(
+        box=(left, top, right - left + 1, bottom - top + 1),
+        score=answer["score"],
+        landmarks=np.array([points[name] for name in names]),
+    )

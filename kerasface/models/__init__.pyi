@@ -1,0 +1,12 @@
+from . import applications as applications
+from . import blocks as blocks
+from . import convnext as convnext
+from . import heads as heads
+from . import preprocess as preprocess
+from . import resnet as resnet
+from . import weights as weights
+from .registry import build as build
+from .registry import freeze_backbone as freeze_backbone
+from .registry import list_models as list_models
+from .registry import model_names as model_names
+from .registry import unfreeze_backbone as unfreeze_backbone

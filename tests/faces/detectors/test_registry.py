@@ -1,0 +1,204 @@
+"""Tests of what every detector goes through, with functions in the place of networks."""
+
+import numpy as np
+import pytest
+
+from kerasface.faces import Face, detect, list_detectors, load_detector, overlap
+from kerasface.faces.detectors import registry as module
+
+IMAGE = np.zeros((60, 80, 3), np.uint8)
+FACE = Face((10, 10, 20, 30), 0.5)
+
+
+def marks(images):
+    """Finds the red block of an image, and in it the blue pixel, as a landmark five times."""
+    answers = []
+    for image in images:
+        rows, columns = np.nonzero(image[..., 0] > 127)
+        faces = []
+        if len(rows):
+            low = np.array([columns.min(), rows.min()])
+            high = np.array([columns.max(), rows.max()]) + 1
+            y, x = np.argwhere(image[..., 2] > 127).mean(axis=0)  # of pixels' middles
+            spots = np.tile([x, y], (5, 1))
+            faces = [Face((*low, *(high - low)), 0.9, spots)]
+        answers.append(faces)
+    return answers
+
+
+def marked():
+    image = np.zeros((60, 100, 3), np.uint8)
+    image[10:40, 20:80, 0] = 255
+    image[12:16, 24:28, 2] = 255
+    return image
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """Puts `marks` in the place of the named detectors."""
+    monkeypatch.setattr(module, "_loader", lambda name: lambda: marks)
+
+
+def test_names():
+    assert list_detectors() == ["mtcnn", "retinaface"]
+
+
+def test_own_function_is_asked_once_for_all():
+    calls = []
+
+    def own(images):
+        calls.append(images)
+        return [[FACE]] * len(images)
+
+    answers = detect([IMAGE, IMAGE + 1], own)
+    assert [len(faces) for faces in answers] == [1, 1]
+    (call,) = calls
+    np.testing.assert_array_equal(call[1], IMAGE + 1)
+
+
+def test_best_score_first_and_ties_by_place():
+    faces = [Face((left, 5, 9, 9), score) for left, score in [(3, 0.2), (9, 0.8), (1, 0.8)]]
+    [answer] = detect([IMAGE], lambda images: [faces])
+    assert [face.box[0] for face in answer] == [1, 9, 3]
+
+
+def test_no_images_no_answers():
+    assert detect([], lambda images: []) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        IMAGE.astype(np.float32),
+        IMAGE[..., 0],
+        IMAGE[..., :2],
+        IMAGE[:0],
+        "photo.jpg",
+        None,
+    ],
+)
+def test_images_must_be_rgb_bytes(image):
+    with pytest.raises(ValueError, match=r"uint8 RGB .* at position 1\."):
+        detect([IMAGE, image], lambda images: [[], []])
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([[]], r"1 answers \(list\) for 2 images"),
+        ([Face((1, 2, 3, 4), 0.5)] * 2, r"2 answers \(Face\) for 2 images"),
+        ([[], [(1, 2, 3, 4)]], "Received: tuple"),
+    ],
+)
+def test_answers_must_be_faces(answer, message):
+    with pytest.raises(ValueError, match=message):
+        detect([IMAGE, IMAGE], lambda images: answer)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (((1, 2, 3), 0.5), "`box`"),
+        (((1, 2, 3, 0), 0.5), "`box`"),
+        (((1, 2, np.nan, 4), 0.5), "`box`"),
+        (((1, 2, 3, 4), 1.5), "`score`"),
+        (((1, 2, 3, 4), np.nan), "`score`"),
+        (((1, 2, 3, 4), 0.5, np.zeros((4, 2))), "`landmarks`"),
+        (((1, 2, 3, 4), 0.5, np.full((5, 2), np.inf)), "`landmarks`"),
+    ],
+)
+def test_face_refuses_what_is_none(fields, message):
+    with pytest.raises(ValueError, match=f"{message} must be"):
+        Face(*fields)
+
+
+def test_unknown_detector_is_answered_with_near_names():
+    with pytest.raises(ValueError, match=r"Did you mean 'retinaface'\?"):
+        load_detector("retina_face")
+
+
+def test_unknown_option_is_answered_with_near_names():
+    with pytest.raises(ValueError, match=r"Received: 'minface'\. Did you mean 'min_face'"):
+        load_detector("mtcnn", minface=12)
+
+
+def test_options_of_a_function():
+    with pytest.raises(ValueError, match=r"Received: \['threshold'\] with a function"):
+        detect([IMAGE], marks, threshold=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mtcnn", {"min_face": 11}),
+        ("mtcnn", {"min_face": "small"}),
+        ("mtcnn", {"threshold": 1.1}),
+        ("mtcnn", {"max_side": 10}),
+        ("mtcnn", {"turned": "yes"}),
+        ("retinaface", {"threshold": -0.1}),
+        ("retinaface", {"upscale": 1}),
+        ("retinaface", {"threads": 0}),
+    ],
+)
+def test_options_out_of_range(name, options, tmp_path):
+    (option,) = options
+    if name == "retinaface":
+        options = options | {"weights": tmp_path / "none.onnx"}
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        load_detector(name, **options)
+    assert f"`{option}`" in str(caught.value)
+
+
+@pytest.mark.parametrize("max_side", [None, 100, 64, 50, 37])
+def test_shrunk_photograph_gives_places_in_the_whole_one(named, max_side):
+    detector = load_detector("mtcnn", max_side=max_side)
+    [[face]] = detect([marked()], detector)
+    assert face.box == pytest.approx((20, 10, 60, 30), abs=3)
+    np.testing.assert_allclose(face.landmarks, np.tile([25.5, 13.5], (5, 1)), atol=1.5)
+    if max_side in (None, 100):  # it is not shrunk
+        [[whole]] = detect([marked()], marks)
+        assert face.box == whole.box
+
+
+def test_landmarks_are_pixel_middles_and_boxes_edges(named):
+    image = np.zeros((80, 128, 3), np.uint8)
+    image[20:60, 40:80, 0] = 255
+    image[40:44, 60:64, 2] = 255  # one pixel of the photograph at a quarter
+    detector = load_detector("mtcnn", max_side=32)
+    [[face]] = detect([image], detector)
+    assert face.box == pytest.approx((40, 20, 40, 40))
+    np.testing.assert_allclose(face.landmarks, np.tile([61.5, 41.5], (5, 1)))
+
+
+def test_photograph_is_shrunk_to_its_largest_side(named, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        module, "_loader", lambda name: lambda: lambda images: seen.extend(images) or [[], []]
+    )
+    detect([marked(), IMAGE[:20, :20]], load_detector("mtcnn", max_side=50))
+    assert [image.shape for image in seen] == [(30, 50, 3), (20, 20, 3)]
+
+
+def test_turned_photographs_give_places_in_the_upright_one(named):
+    # Only where it lies on its left side does this detector see the face.
+    def left_only(images):
+        wide = [image.shape[1] > image.shape[0] for image in images]
+        return [faces if ok else [] for faces, ok in zip(marks(images), wide, strict=True)]
+
+    [[expected]] = detect([marked()], marks)
+    for turns in range(4):
+        image = np.ascontiguousarray(np.rot90(marked(), turns))
+        turner = module._in_four_turns(left_only)
+        [faces] = detect([image], turner)
+        assert len(faces) == 1  # seen in two turns, told once
+        box, spots = faces[0].box, faces[0].landmarks
+        [[true]] = detect([image], marks)
+        assert box == pytest.approx(true.box)
+        np.testing.assert_allclose(spots, true.landmarks)
+        assert set(box[2:]) == set(expected.box[2:])
+
+
+def test_overlap():
+    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
+    assert overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 10, 10), (10, 10, 5, 5)) == 0
