@@ -20,7 +20,10 @@ import numpy as np
 import tensorflow as tf
 
 import kerasface
+from kerasface.pipeline import Crop
 from kerasface.training.assemble import build_optimizer
+
+CROPS = {"random_square": Crop(position="random"), "center_square": Crop(), "none": None}
 
 
 class Marks(keras.callbacks.Callback):
@@ -86,7 +89,7 @@ def celeba(options: argparse.Namespace) -> dict:
         image_size=options.image_size,
         batch_size=options.batch_size,
         training=True,
-        crop=None if options.crop == "none" else options.crop,
+        crop=CROPS[options.crop],
         augment="flip",
         epochs=1 + options.images // len(table),
     )
@@ -119,7 +122,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000, help="timed images of a stream")
     parser.add_argument(
         "--crop",
-        choices=("random_square", "center_square", "none"),
+        choices=CROPS,
         default="random_square",
         help="what celeba takes of each file",
     )

@@ -42,6 +42,7 @@ from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, 
 from kerasface.inference.embedders import SHRINKAGE, discriminant
 from kerasface.inference.embedding import unit_rows
 from kerasface.metrics import verification
+from kerasface.pipeline import Crop
 from kerasface.reports.verification import roc_log
 from kerasface.runs.recipe import parse_changes
 
@@ -223,9 +224,9 @@ def embedded(run: kerasface.Run, table: FaceTable, share: float) -> np.ndarray:
     return kerasface.embed(run, table, crop=middle(share * run.recipe.crop_share), flip=True)
 
 
-def middle(share: float) -> str:
+def middle(share: float) -> Crop:
     """The crop of photographs of which the faces that were learnt are this share."""
-    return f"middle:{share:g}"  # squashed, as runs learn them
+    return Crop(share, shape="image")  # squashed, as runs learn them
 
 
 def similarities(vectors: np.ndarray, pairs: PairTable) -> np.ndarray:

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 import kerasface
+from kerasface.pipeline import Crop
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
         overwrite=True,
         **changes,
     )
-    crop = f"middle:{options.centre:g}" if options.centre < 1 else None
+    crop = Crop(options.centre, shape="image") if options.centre < 1 else None
     result = kerasface.inference.verify_pairs(run, pairs, images, flip=True, crop=crop)
     metrics = result.figures.metrics
     print(

@@ -23,6 +23,7 @@ from kerasface.metrics.attributes import (
     evaluate,
 )
 from kerasface.metrics.classification import check_outcomes
+from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.predict import predict_table
 from kerasface.reports import attributes as attribute_plots
 from kerasface.reports import classification as plots
@@ -116,7 +117,7 @@ class Curves(keras.callbacks.Callback):
 class _Report(keras.callbacks.Callback):
     """Calls its `report` at the end of the training, or every few epochs too."""
 
-    def __init__(self, table: FaceTable, every: int, batch_size: int, crop: str | None):
+    def __init__(self, table: FaceTable, every: int, batch_size: int, crop: Crop | None):
         super().__init__()
         self.table = table
         self.every = every
@@ -159,7 +160,7 @@ class _Drawing(_Report):
         *,
         every: int = 0,
         batch_size: int = 64,
-        crop: str | None = None,
+        crop: Crop | None = None,
     ):
         super().__init__(table, every, batch_size, crop)
         if table.labels is None or table.multi_label:
@@ -243,8 +244,7 @@ class AttributeReport(_Report):
             ``co_occurrence.png``.
         thresholds: From which probability on an attribute is said, one for all or one each.
         every: Epochs between two reports; 0 reports at the end of the training alone.
-        crop: As in `kerasface.pipeline.stream`, ``"center_square"`` for a model that is trained
-            on squares.
+        crop: As in `kerasface.pipeline.stream`, what the model learnt from.
         batch_size: Images a step.
 
     Raises:
@@ -263,7 +263,7 @@ class AttributeReport(_Report):
         *,
         thresholds: float | Sequence[float] | np.ndarray = THRESHOLD,
         every: int = 0,
-        crop: str | None = None,
+        crop: Crop | None = None,
         batch_size: int = 64,
     ):
         super().__init__(table, every, batch_size, crop)
@@ -345,7 +345,7 @@ class Submission(keras.callbacks.Callback):
         best: str | None = None,
         flip: bool = False,
         batch_size: int = 64,
-        crop: str | None = None,
+        crop: Crop | None = None,
     ):
         super().__init__()
         self.table = test if isinstance(test, FaceTable) else unlabeled_folder(test)

@@ -12,7 +12,7 @@ from PIL import Image
 from kerasface.callbacks import AttributeReport, ConfusionMatrix, Curves, RocCurves, Submission
 from kerasface.data import FaceTable, read_celeba
 from kerasface.metrics import attributes
-from kerasface.pipeline import stream
+from kerasface.pipeline import Crop, stream
 from kerasface.pipeline.predict import predict_table
 from kerasface.reports import classification as plots
 
@@ -355,13 +355,13 @@ def test_report_of_attributes(celeba_folder, tmp_path):
     )
     model.compile("sgd", "binary_crossentropy", jit_compile=False)
     folder = tmp_path / "attributes"
-    report = AttributeReport(table, folder, thresholds=[0.4, 0.6], every=2, crop="center_square")
+    report = AttributeReport(table, folder, thresholds=[0.4, 0.6], every=2, crop=Crop())
     titles = []
     report.report = lambda title, write=report.report: (titles.append(title), write(title))
     images = np.zeros((4, 8, 8, 3), "float32")
     model.fit(images, np.zeros((4, 2)), epochs=3, verbose=0, callbacks=[report])
     assert titles == ["epoch 2", None]
-    probabilities = predict_table(model, table, crop="center_square")
+    probabilities = predict_table(model, table, crop=Crop())
     expected = attributes.evaluate(
         table.labels, probabilities, table.names, thresholds=[0.4, 0.6]
     ).per_attribute
@@ -424,5 +424,5 @@ def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch
         paths = sorted(path.name for path in folder.iterdir())
         images = FaceTable(folder, paths, np.arange(12) % 4, NAMES)
     path = tmp_path / ("a.csv" if make is Submission else "a.png")
-    fit(classifier(), callbacks=[make(images, path, crop="center_square"), make(images, path)])
-    assert seen == ["center_square", None] * 2  # the first image, and all
+    fit(classifier(), callbacks=[make(images, path, crop=Crop()), make(images, path)])
+    assert seen == [Crop(), None] * 2  # the first image, and all

@@ -19,7 +19,7 @@ SOURCES = {
 }
 # A module imports from earlier groups and its own.
 ORDER = (
-    ("images", "files", "names", "backend"),
+    ("images", "files", "names", "checks", "backend"),
     ("data",),
     ("faces",),
     ("pipeline",),
@@ -41,6 +41,7 @@ FORBIDDEN = {
     "metrics": set(RANK) - {"metrics"},
     "inference": {"training"},
     "names": set(RANK),
+    "checks": set(RANK) - {"names", "checks"},
     "files": set(RANK),
     "images": set(RANK) - {"names", "files"},
 }

@@ -17,6 +17,7 @@ from kerasface.inference.identification import enrol, nearest_people
 from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
 from kerasface.inference.reading import Source
 from kerasface.metrics.identification import UNKNOWN, best_threshold
+from kerasface.pipeline.crop import Crop
 
 NO_MATCH = "n000000"  # what the course's own notebook answers
 
@@ -50,7 +51,7 @@ def submit_matches(
     dev_labels: str | os.PathLike | None = None,
     no_match: str = NO_MATCH,
     flip: bool | None = None,
-    crop: str | None = None,
+    crop: Crop | None = None,
     batch_size: int = 64,
     verbose: int = 0,
 ) -> Matches:

@@ -15,6 +15,7 @@ from kerasface.data.table import FaceTable
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.reading import Source, crop_of
 from kerasface.models import heads
+from kerasface.pipeline.crop import Crop
 
 # By every fifth of 120 people, with the others learnt (benchmarks/verification.py).
 SHRINKAGE = 0.3
@@ -25,7 +26,7 @@ def discriminant_embedder(
     people: str | os.PathLike | FaceTable,
     *,
     shrinkage: float = SHRINKAGE,
-    crop: str | None = None,
+    crop: Crop | None = None,
     flip: bool = True,
     batch_size: int = 64,
     verbose: int = 0,

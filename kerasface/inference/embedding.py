@@ -16,8 +16,8 @@ from kerasface import images as image_files
 from kerasface.inference.reading import Images, Source, crop_of, open_model, readable_table
 from kerasface.models import heads
 from kerasface.pipeline import decode
+from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.predict import predict_table
-from kerasface.pipeline.streams import CENTER, crop_options
 
 # What may stand behind the layer that makes the classes.
 AFTER_CLASSES = (
@@ -73,7 +73,7 @@ def embed(
     source: Source,
     images: Images,
     *,
-    crop: str | None = None,
+    crop: Crop | None = None,
     flip: bool = False,
     batch_size: int = 64,
     verbose: int = 0,
@@ -84,8 +84,8 @@ def embed(
         source: A run, its folder, a ``.keras`` file or a model; see `embedder`.
         images: A folder, whose images are taken sorted by path, or a table, or image files and
             folders.
-        crop: None cuts out of each image what a run was trained on; ``"center_square"`` for a
-            model that was trained on squares.
+        crop: Region of each image that the model is given; None takes what a run was trained on,
+            and for a model that is no run the whole image.
         flip: Whether the embedding of the mirrored image is added before the length is made 1.
         batch_size: Images a step.
         verbose: 1 shows a progress bar.
@@ -111,7 +111,7 @@ def embed_pictures(
     model: keras.Model,
     pictures: Sequence[str | os.PathLike | np.ndarray],
     *,
-    crop: str | None = None,
+    crop: Crop | None = None,
     flip: bool = False,
 ) -> np.ndarray:
     """The embeddings of a few pictures from files or arrays, in one batch.
@@ -119,8 +119,7 @@ def embed_pictures(
     Args:
         model: What `embedder` gives.
         pictures: Paths, or uint8 RGB arrays ``[height, width, 3]``.
-        crop: None takes them whole; ``"center_square"`` or, for instance,
-            ``"center_square:0.8"``, as in `kerasface.pipeline.stream`.
+        crop: Region of each picture that the model is given; None is all of it.
         flip: As in `embed`.
 
     Returns:
@@ -139,8 +138,7 @@ def embed_pictures(
     pixels = [_pixels(picture) for picture in pictures]
     tensors = [tf.constant(image) for image in pixels]
     if crop is not None:
-        options = crop_options(crop)
-        tensors = [decode.cut(image, CENTER, **options) for image in tensors]
+        tensors = [decode.cut(image, crop) for image in tensors]
     batch = tf.stack([decode.resize(image, height) for image in tensors])
     outputs = model.predict_on_batch(batch)
     if flip:

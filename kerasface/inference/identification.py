@@ -17,8 +17,9 @@ from kerasface.data.table import FaceTable
 from kerasface.files import replacing, write_json
 from kerasface.inference.embedding import embed, embedder, fingerprint
 from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
-from kerasface.inference.reading import Source, crop_of
+from kerasface.inference.reading import Source, crop_of, read_crop, write_crop
 from kerasface.metrics import identification as ranking
+from kerasface.pipeline.crop import Crop
 from kerasface.reports.verification import cmc_curve
 
 # A comparison of one face with as many takes numpy some hundredths of a second.
@@ -48,7 +49,7 @@ class Gallery:
     files: tuple[str, ...]
     model: str
     flip: bool
-    crop: str | None
+    crop: Crop | None
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -69,7 +70,7 @@ class Gallery:
                 files=np.array(self.files, dtype=np.str_),
                 model=np.array(self.model),
                 flip=np.array(self.flip),
-                crop=np.array(self.crop or ""),
+                crop=np.array(write_crop(self.crop)),
             )
 
 
@@ -114,7 +115,7 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
                 tuple(saved["files"].tolist()),
                 str(saved["model"]),
                 bool(saved["flip"]),
-                str(saved["crop"]) or None,
+                read_crop(str(saved["crop"])),
             )
     except Exception as error:  # zip, numpy and missing names each raise their own
         raise ValueError(
@@ -126,7 +127,7 @@ def enrol(
     source: Source,
     people: str | os.PathLike | FaceTable,
     *,
-    crop: str | None = None,
+    crop: Crop | None = None,
     flip: bool = False,
     batch_size: int = 64,
     verbose: int = 0,
@@ -215,7 +216,7 @@ def identify(
     threshold: float | OperatingPoint | None = None,
     count: int = 5,
     flip: bool | None = None,
-    crop: str | None = None,
+    crop: Crop | None = None,
     engine: str = "auto",
     batch_size: int = 64,
     save_gallery: str | os.PathLike | None = None,
@@ -375,7 +376,7 @@ def _is_file(gallery) -> bool:
     return named and pathlib.Path(gallery).suffix == ".npz"
 
 
-def _check_gallery(gallery: Gallery, model, flip: bool | None, crop: str | None) -> None:
+def _check_gallery(gallery: Gallery, model, flip: bool | None, crop: Crop | None) -> None:
     if gallery.model != fingerprint(model):
         raise ValueError(
             "Embeddings of different models cannot be compared. Received: a gallery made by "

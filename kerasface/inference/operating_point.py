@@ -12,7 +12,8 @@ import keras
 
 from kerasface.files import replacing
 from kerasface.inference.embedding import fingerprint
-from kerasface.inference.reading import Source, crop_of, run_of
+from kerasface.inference.reading import Source, crop_of, read_crop, run_of, write_crop
+from kerasface.pipeline.crop import Crop
 
 FILE = "verifier.json"
 
@@ -38,10 +39,10 @@ class OperatingPoint:
     impostor_pairs: int
     pairs: str
     flip: bool
-    crop: str | None
+    crop: Crop | None
     model: str
 
-    def holds(self, *, flip: bool, crop: str | None) -> bool:
+    def holds(self, *, flip: bool, crop: Crop | None) -> bool:
         """Whether its rates are those of embeddings that are made so; warns if they are not."""
         if (self.flip, self.crop) == (flip, crop):
             return True
@@ -71,8 +72,8 @@ class OperatingPoint:
 
 
 def flip_and_crop(
-    source: Source, point: OperatingPoint | None, flip: bool | None, crop: str | None
-) -> tuple[bool, str | None]:
+    source: Source, point: OperatingPoint | None, flip: bool | None, crop: Crop | None
+) -> tuple[bool, Crop | None]:
     """How embeddings are made: as is said, else as a threshold's were, else as a run's images.
 
     Args:
@@ -105,7 +106,8 @@ def write_operating_point(source: Source, point: OperatingPoint) -> None:
     path = operating_point_path(source)
     if path is not None:
         with replacing(path) as part:
-            text = json.dumps(dataclasses.asdict(point), indent=2) + "\n"
+            values = dataclasses.asdict(point) | {"crop": write_crop(point.crop)}
+            text = json.dumps(values, indent=2) + "\n"
             part.write_text(text, encoding="utf-8")
 
 
@@ -115,8 +117,9 @@ def read_operating_point(source: Source) -> OperatingPoint | None:
     if path is None or not path.is_file():
         return None
     try:
-        return OperatingPoint(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return OperatingPoint(**values | {"crop": read_crop(values["crop"] or "")})
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             "A verifier's file must be as it was written. "
             f"Received: {os.fspath(path)!r}: {error}. Run `kerasface verify` again."

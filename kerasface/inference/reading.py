@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -12,8 +14,10 @@ import keras
 from kerasface.data.folders import check_encoding, unlabeled_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
+from kerasface.pipeline.crop import Crop
 from kerasface.runs.run import MODEL, RECIPE, Run
 
+OLD_SHAPES = {"center_square": "square", "middle": "image"}  # in files of version 0.1
 Source: TypeAlias = str | os.PathLike | Run | keras.Model
 Images = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
 
@@ -56,10 +60,35 @@ def run_of(source: Source) -> Run | None:
     return Run(path.parent) if is_kept else None
 
 
-def crop_of(source: Source) -> str | None:
-    """What a run cuts out of each image, as `kerasface.pipeline.stream` has it; else None."""
+def crop_of(source: Source) -> Crop | None:
+    """The region of each image that a run's model is given; None for a model that is no run."""
     run = run_of(source)
     return None if run is None else run.recipe.crop(training=False)
+
+
+def write_crop(crop: Crop | None) -> str:
+    """A crop as text, for files; an empty text for the whole image."""
+    return "" if crop is None else json.dumps(dataclasses.asdict(crop))
+
+
+def read_crop(text: str) -> Crop | None:
+    """Reads what `write_crop` wrote, and the names that version 0.1 wrote.
+
+    Raises:
+        ValueError: If the text is no crop.
+
+    Example:
+        >>> read_crop("middle:0.8")
+        Crop(share=0.8, shape='image', position='center')
+    """
+    if not text:
+        return None
+    if text.startswith("{"):
+        return Crop(**json.loads(text))
+    name, _, share = text.partition(":")
+    if name not in OLD_SHAPES:
+        raise ValueError(f"A crop must be one of {list(OLD_SHAPES)}. Received: {text!r}.")
+    return Crop(float(share or 1.0), shape=OLD_SHAPES[name])
 
 
 def readable_table(images: Images, *, once: bool = True) -> FaceTable:

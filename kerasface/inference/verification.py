@@ -27,6 +27,7 @@ from kerasface.inference.operating_point import (
 )
 from kerasface.inference.reading import Source, crop_of, run_of
 from kerasface.metrics import verification as judging
+from kerasface.pipeline.crop import Crop
 from kerasface.reports import verification as plots
 from kerasface.reports.page import (
     facts_section,
@@ -88,7 +89,7 @@ def verify(
     *,
     threshold: float | OperatingPoint | None = None,
     flip: bool | None = None,
-    crop: str | None = None,
+    crop: Crop | None = None,
 ) -> Decision:
     """Whether two pictures show the same person.
 
@@ -142,7 +143,7 @@ def verify_pairs(
     out: str | os.PathLike | None = None,
     far: float | None = None,
     flip: bool = False,
-    crop: str | None = None,
+    crop: Crop | None = None,
     batch_size: int = 64,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -165,8 +166,8 @@ def verify_pairs(
             takes the smallest of 0.1 to 0.0001 of which ten false accepts are to be expected, and
             stores nothing if there is none. It is stored with a run or a ``.keras`` file.
         flip: Whether the mirrored images count too.
-        crop: As in `kerasface.embed`, for instance ``"middle:0.65"`` for photographs of which
-            the faces that were learnt are this share.
+        crop: As in `kerasface.embed`, for instance ``Crop(0.65, shape="image")`` for photographs
+            of which the faces in the training images take up this share.
         batch_size: Images a step.
         bootstrap: Resamples for the intervals.
         seed: Seed of drawn pairs, dealt out folds and resamples.

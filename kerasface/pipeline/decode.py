@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from kerasface import images
 from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT
+from kerasface.pipeline.crop import Crop
 
+CENTER = 0.5  # the position of a crop in the middle
 # The colours of the outermost columns decoded lack their neighbours beyond them.
 JPEG_MARGIN = 16
 JPEG_RATIOS = (1, 2, 4, 8)  # what a JPEG's blocks of 8 x 8 can be shrunk by while decoding
@@ -37,13 +39,11 @@ def read_image(path: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
 def read_crop(
     path: tf.Tensor,
     image_format: tf.Tensor,
-    position: tf.Tensor | float,
+    crop: Crop,
+    position: tf.Tensor | float = CENTER,
     image_size: int | None = None,
-    *,
-    share: float = 1.0,
-    square: bool = True,
 ) -> tf.Tensor:
-    """Reads one file and cuts out a square as large as its shorter side, or its middle.
+    """Reads one file and cuts a region out.
 
     CelebA's 178 x 218 pixels give 178 x 178, at half the size 89 x 89. Of a plain upright JPEG
     only the rows and columns that are cut out are decoded.
@@ -51,6 +51,7 @@ def read_crop(
     Args:
         path: Scalar string.
         image_format: As in `read_image`.
+        crop: Which region.
         position: Scalar float32 in [0, 1): where the square lies along the longer side. Equal
             parts of the range give every place; 0.5 gives the centre (of two middle places the
             later one).
@@ -58,15 +59,13 @@ def read_crop(
             is at least twice as large is decoded to a half, a quarter or an eighth of its size,
             never below this. That averages pixels, as antialiasing does, and takes a part of the
             time. None decodes at full size.
-        share: As in `cut`.
-        square: As in `cut`.
 
     Returns:
         uint8 ``[height, width, 3]``, upright RGB. A broken file raises inside the graph.
     """
     data = tf.io.read_file(path)
     needs_pillow = _needs_pillow(data, image_format)
-    window = functools.partial(_window, position=position, share=share, square=square)
+    window = functools.partial(_window, position=position, crop=crop)
 
     def part() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(data)
@@ -84,7 +83,7 @@ def read_crop(
 
     def whole() -> tf.Tensor:
         image = _decode(data, image_format, needs_pillow)
-        return cut(image, position, share=share, square=square)
+        return cut(image, crop, position)
 
     # A file whose orientation is not known (-1) and that needs no Pillow is upright.
     upright = tf.logical_and(tf.logical_not(needs_pillow), tf.less_equal(image_format, 1))
@@ -92,22 +91,18 @@ def read_crop(
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def cut(
-    image: tf.Tensor, position: tf.Tensor | float, *, share: float = 1.0, square: bool = True
-) -> tf.Tensor:
-    """Cuts out a square, or the middle.
+def cut(image: tf.Tensor, crop: Crop, position: tf.Tensor | float = CENTER) -> tf.Tensor:
+    """Cuts a region out of an image.
 
     Args:
         image: ``[height, width, channels]``.
+        crop: Which region.
         position: As in `read_crop`.
-        share: In (0, 1]: of both sides only so much, about the middle, is there to be cut from.
-            0.8 of 178 x 218 pixels are 142 x 174.
-        square: Whether a square is cut from that, as large as its shorter side; else all of it.
 
     Returns:
         ``[rows, columns, channels]``.
     """
-    top, left, height, width = tf.unstack(_window(tf.shape(image), position, share, square))
+    top, left, height, width = tf.unstack(_window(tf.shape(image), position, crop))
     return image[top : top + height, left : left + width]
 
 
@@ -147,11 +142,11 @@ def _decode_window(data: tf.Tensor, shape: tf.Tensor, window: tf.Tensor, ratio: 
     return image[:, left - start : left - start + width]
 
 
-def _window(shape: tf.Tensor, position: tf.Tensor | float, share: float, square: bool) -> tf.Tensor:
+def _window(shape: tf.Tensor, position: tf.Tensor | float, crop: Crop) -> tf.Tensor:
     """``[top, left, height, width]`` of what is cut out."""
     sides = tf.cast(shape[:2], tf.float32)
-    middle = tf.maximum(tf.cast(tf.round(share * sides), tf.int32), 1)
-    size = tf.fill([2], tf.reduce_min(middle)) if square else middle
+    middle = tf.maximum(tf.cast(tf.round(crop.share * sides), tf.int32), 1)
+    size = tf.fill([2], tf.reduce_min(middle)) if crop.shape == "square" else middle
     room = middle - size
     start = tf.cast(position * tf.cast(room + 1, tf.float32), tf.int32)
     first = (shape[:2] - middle) // 2 + tf.minimum(start, room)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasface.data.table import FaceTable
+from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.streams import stream
 
 
@@ -14,7 +15,7 @@ def predict_table(
     table: FaceTable,
     *,
     batch_size: int = 64,
-    crop: str | None = None,
+    crop: Crop | None = None,
     flip: bool = False,
     verbose: int = 0,
 ) -> np.ndarray:
@@ -24,8 +25,7 @@ def predict_table(
         model: Maps square RGB images in [0, 255] to one row each.
         table: Which images; labels are not looked at.
         batch_size: Images a step.
-        crop: None, or ``"center_square"`` for a model that was trained on squares; as in
-            `kerasface.pipeline.stream`.
+        crop: Region of each image that the model is given, as in training; None is all of it.
         flip: Whether the outputs for the mirrored images are averaged in.
         verbose: 1 shows a progress bar.
 

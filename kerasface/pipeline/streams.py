@@ -15,15 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
-from kerasface.names import suggest
 from kerasface.pipeline import decode
 from kerasface.pipeline.augment import Augmentation, augmentation
+from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.mixing import mix
 
 MAX_BATCHES_AT_ONCE = 16
-RANDOM_SQUARE, MIDDLE = "random_square", "middle"
-CROPS = (RANDOM_SQUARE, "center_square", MIDDLE)
-CENTER = 0.5
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
 # The functions of a stream say what they do in operations already. To look for Python to convert
@@ -42,7 +39,7 @@ def stream(
     image_size: int = 224,
     batch_size: int = 32,
     training: bool = False,
-    crop: str | None = None,
+    crop: Crop | None = None,
     augment: str | Sequence[str] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
@@ -67,12 +64,8 @@ def stream(
         batch_size: Largest number of examples a batch, at least 1.
         training: Whether the order is shuffled anew each epoch. Without it the table's order is
             kept and augmentation and mixing are refused.
-        crop: What is cut out of each file before everything else: a square as large as its
-            shorter side, ``"center_square"`` from the middle, ``"random_square"`` from anywhere
-            (in training only). Of CelebA's 178 x 218 pixels that is 178 x 178, at half the size
-            89 x 89, and only this part of a JPEG is decoded. With a share behind a colon,
-            ``"center_square:0.8"``, the same of the middle 0.8 of both sides, in which the face
-            is larger; ``"middle:0.8"`` is all of that, squashed. None takes the whole file.
+        crop: Region that is cut out of each image first; None takes the whole image. Only this
+            part of a JPEG is decoded.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
             ``["face", "random_erasing:0.25"]``.
         mixup: Alpha of mixup, 0 is off; needs one-hot labels.
@@ -198,7 +191,7 @@ def _loader(
     paths,
     image_size: int,
     batch_size: int,
-    crop: str | None,
+    crop: Crop | None,
     steps: Augmentation,
     key,
 ):
@@ -206,17 +199,15 @@ def _loader(
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
 
-    is_random = is_random_crop(crop)
+    is_random = crop is not None and crop.is_random
     count = steps.count + is_random  # the last is the place of the square
 
     def load_one(position, row, numbers):
         if crop is None:
             image = decode.read_image(paths[row], formats[row])
         else:
-            place = numbers[-1] if is_random else CENTER
-            image = decode.read_crop(
-                paths[row], formats[row], place, image_size, **crop_options(crop)
-            )
+            place = numbers[-1] if is_random else decode.CENTER
+            image = decode.read_crop(paths[row], formats[row], crop, place, image_size)
         image = steps.apply(image, numbers, before_resize=True)
         image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
         return position, image
@@ -359,40 +350,14 @@ def _check_mix_epochs(mix_epochs, epochs) -> None:
         )
 
 
-def is_random_crop(crop: str | None) -> bool:
-    """Whether a crop, as `stream` takes it, lies anywhere, so that it is an augmentation."""
-    return crop is not None and crop.startswith(RANDOM_SQUARE)
-
-
-def crop_options(crop: str) -> dict:
-    """What a crop, as `stream` takes it, tells `decode.cut`: ``share`` and ``square``.
-
-    Raises:
-        ValueError: If it is no crop or the share no number in (0, 1].
-    """
-    name, _, share = crop.partition(":")
-    if name not in CROPS:
-        raise ValueError(
-            f"`crop` must be one of {CROPS}, a share behind a colon if wanted, or None. "
-            f"Received: crop={crop!r}.{suggest(name, CROPS)}"
-        )
-    try:
-        value = float(share) if share else 1.0
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= 1 or crop.endswith(":"):
-        raise ValueError(
-            f"The share of a crop must be a number in (0, 1]. Received: crop={crop!r}."
-        )
-    return {"share": value, "square": name != MIDDLE}
-
-
 def _check_crop(crop, training) -> None:
-    if crop is None:
-        return
-    crop_options(crop)
-    if is_random_crop(crop) and not training:
+    if crop is not None and not isinstance(crop, Crop):
+        raise ValueError(
+            "`crop` must be a kerasface.pipeline.Crop or None. "
+            f"Received: crop={crop!r}. Use for instance Crop(share=0.8)."
+        )
+    if crop is not None and crop.is_random and not training:
         raise ValueError(
             "A random crop belongs to training streams. Received: training=False with "
-            f"crop={crop!r}. Say crop='center_square', or training=True."
+            f"crop={crop!r}. Use crop.centered() or training=True."
         )

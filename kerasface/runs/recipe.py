@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasface.names import suggest
 from kerasface.pipeline.augment import augmentation
+from kerasface.pipeline.crop import Crop
 from kerasface.embedding.options import embedding_options, kept_options
 
 CHOICES = {
@@ -333,12 +334,11 @@ class Recipe:
         """Whether the head learns on cached features, in a recipe without phases."""
         return self.cache_features and self.trainable == "head" and not self.phases
 
-    def crop(self, training: bool) -> str | None:
-        """What `kerasface.pipeline.stream` cuts out of each image."""
-        square = "random_square" if training else "center_square"
-        if self.crop_share < 1:
-            return f"{square if self.square_crop else 'middle'}:{self.crop_share:g}"
-        return square if self.square_crop else None
+    def crop(self, training: bool) -> Crop | None:
+        """The region of each image that is trained on, or that the trained model is given."""
+        if not self.square_crop:
+            return Crop(self.crop_share, shape="image") if self.crop_share < 1 else None
+        return Crop(self.crop_share, position="random" if training else "center")
 
     def parts(self) -> list[Recipe]:
         """One recipe a phase, each with the phase's own options and without phases."""

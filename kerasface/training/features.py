@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing
+from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.streams import (
     index_batches,
-    is_random_crop,
     labeler,
     steps_per_epoch,
     stream,
@@ -80,7 +80,7 @@ def extract(
     image_size: int,
     batch_size: int,
     infer: Callable[[np.ndarray], np.ndarray] | None = None,
-    crop: str | None = None,
+    crop: Crop | None = None,
     augment: tuple[str, ...] = (),
     variants: int = 1,
     seed: int = 0,
@@ -99,7 +99,7 @@ def extract(
         batch_size: Images a step.
         infer: What `inference` makes of the backbone, where several tables share it; None makes
             it, if it is needed.
-        crop: As in `stream`; a random one is an augmentation too.
+        crop: As in `stream`.
         augment: As in `stream`; empty gives the images as they are.
         variants: How many augmented pictures of each image, those of the first epochs of a
             training stream; 1 without augmentation.
@@ -110,12 +110,13 @@ def extract(
     Returns:
         The features, rows in the table's order.
     """
+    is_random = bool(augment) or (crop is not None and crop.is_random)
     settings = {
         "image_size": image_size,
-        "crop": crop,
+        "crop": crop and dataclasses.asdict(crop),
         "augment": list(augment),
         "variants": variants,
-        "seed": seed if augment or is_random_crop(crop) else None,
+        "seed": seed if is_random else None,
     }
     path = folder / f"{_fingerprint(backbone, table, settings)}.npy"
     weights_path = path.with_suffix(".weights.npy")
@@ -124,7 +125,7 @@ def extract(
         weights = np.zeros(shape[:2], np.float32)
         with replacing(path) as part:
             values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
-            pictures = _pictures(table, settings, batch_size, on_unreadable)
+            pictures = _pictures(table, settings, crop, batch_size, on_unreadable)
             batches = _inferred(infer or inference(backbone), pictures, batch_size)
             total = variants * steps_per_epoch(table, batch_size)
             hidden = None if verbose else True  # None: where nobody looks
@@ -232,9 +233,9 @@ def _finished(variant, rows, future, weights):
     return variant, rows, future.result()[: len(rows)], weights
 
 
-def _pictures(table, settings, batch_size, on_unreadable):
+def _pictures(table, settings, crop, batch_size, on_unreadable):
     """``(variant, rows, images, weights)`` a batch."""
-    options = {key: settings[key] for key in ("image_size", "crop")} | {"batch_size": batch_size}
+    options = {"image_size": settings["image_size"], "crop": crop, "batch_size": batch_size}
     order = {"epochs": settings["variants"], "training": settings["seed"] is not None}
     if order["training"]:
         order["seed"] = settings["seed"]

@@ -10,6 +10,7 @@ from kerasface.data import FaceTable, folder_pairs, identity_folder
 from kerasface.inference import discriminant_embedder, joined_embedder, verify_pairs
 from kerasface.inference.embedders import discriminant
 from kerasface.inference.embedding import embed, unit_rows
+from kerasface.pipeline import Crop
 
 
 def clusters(seed, people=6, pictures=20, dimensions=8):
@@ -42,8 +43,9 @@ def test_directions_are_scikit_learns_and_tell_strangers_apart():
 
 def test_the_model_holds_the_discriminant(run, faces, tmp_path):
     table = identity_folder(faces / "train")
-    model = discriminant_embedder(run, faces / "train", shrinkage=0.4, crop="middle:0.8")
-    learnt = embed(run, table, crop="middle:0.8", flip=True)
+    crop = Crop(0.8, shape="image")
+    model = discriminant_embedder(run, faces / "train", shrinkage=0.4, crop=crop)
+    learnt = embed(run, table, crop=crop, flip=True)
     kernel, bias = discriminant(learnt, table.labels, 0.4)
     plain = embed(run, table)
     np.testing.assert_allclose(embed(model, table), unit_rows(plain @ kernel + bias), atol=2e-5)

@@ -9,6 +9,7 @@ import kerasface
 from kerasface.data import FaceTable
 from kerasface.inference.embedding import embed_pictures, unit_rows
 from kerasface.models import build
+from kerasface.pipeline import Crop
 
 SIZE = 16
 SMALL = {"channels": [8, 16], "blocks_per_stage": [1, 1], "input_shape": (SIZE, SIZE, 3)}
@@ -90,7 +91,7 @@ def test_embeddings_of_a_folder_and_a_table(run, pictures):
     np.testing.assert_allclose(few, both[[2, 0]], atol=1e-6)
 
 
-@pytest.mark.parametrize("crop", ["center_square", "center_square:0.6", "middle:0.6"])
+@pytest.mark.parametrize("crop", [Crop(), Crop(0.6), Crop(0.6, shape="image")])
 def test_pictures_are_cut_as_a_table_is(run, tmp_path, crop):
     noise = np.random.default_rng(0).integers(0, 256, (31, 24, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "tall.png")

@@ -22,6 +22,7 @@ from kerasface.inference import (
 )
 from kerasface.inference.embedding import embed, fingerprint, unit_rows
 from kerasface.inference.operating_point import write_operating_point
+from kerasface.pipeline import Crop
 
 
 @pytest.fixture(scope="module")
@@ -200,24 +201,23 @@ def test_probes_of_the_gallery_are_told(network, faces):
 
 
 def test_the_crop_goes_with_the_gallery_and_the_threshold(network, faces, point, tmp_path):
-    cut = enrol(network, faces / "train", crop="middle:0.5")
-    assert cut.crop == "middle:0.5"
+    cut = enrol(network, faces / "train", crop=Crop(0.5, shape="image"))
+    assert cut.crop == Crop(0.5, shape="image")
     cut.save(tmp_path / "cut.npz")
     result = identify(network, tmp_path / "cut.npz", faces / "test")
-    vectors = embed(network, faces / "test", crop="middle:0.5")
+    vectors = embed(network, faces / "test", crop=Crop(0.5, shape="image"))
     np.testing.assert_allclose(
         result.answers["score"], (vectors @ cut.embeddings.T).max(axis=1), atol=1e-6
     )
-    with pytest.raises(
-        ValueError, match=r"crop='middle:0\.6' for a gallery with crop='middle:0\.5'"
-    ):
-        identify(network, cut, faces / "test", crop="middle:0.6")
+    with pytest.raises(ValueError, match=r"share=0\.6.* for a gallery with crop=.*share=0\.5"):
+        identify(network, cut, faces / "test", crop=Crop(0.6, shape="image"))
     # A new gallery is made as the threshold was.
-    known = dataclasses.replace(point, flip=False, crop="middle:0.5")
+    known = dataclasses.replace(point, flip=False, crop=Crop(0.5, shape="image"))
     same = identify(network, faces / "train", faces / "test", threshold=known)
     np.testing.assert_allclose(same.answers["score"], result.answers["score"], atol=1e-6)
-    with pytest.warns(UserWarning, match=r"crop='middle:0\.5', and these.*crop='middle'"):
-        identify(network, faces / "train", faces / "test", threshold=known, crop="middle")
+    whole = Crop(shape="image")
+    with pytest.warns(UserWarning, match=r"share=0\.5.* and these.*share=1\.0"):
+        identify(network, faces / "train", faces / "test", threshold=known, crop=whole)
 
 
 def test_probes_beside_folders_of_people_are_refused(network, faces, gallery, tmp_path):

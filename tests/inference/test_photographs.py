@@ -12,6 +12,7 @@ from kerasface.data import draw_scene
 from kerasface.faces import Face
 from kerasface.faces.alignment import align, template
 from kerasface.inference.photographs import FACE_SIZE, cut_faces, photographs
+from kerasface.pipeline import Crop
 from kerasface.pipeline.predict import predict_table
 
 NAMES = ["Smiling", "Beard", "Wearing_Hat"]
@@ -82,7 +83,7 @@ def test_squares_are_cut_as_in_the_validation(attribute_run, photos):
     folder, _ = photos
     table = photographs([folder / "holiday"])
     model = attribute_run.load_model()
-    cut = predict_table(model, table, crop="center_square")
+    cut = predict_table(model, table, crop=Crop())
     squashed = predict_table(model, table)
     np.testing.assert_array_equal(attribute_run.predict(table), cut)
     assert np.abs(cut - squashed).max() > 1e-4

@@ -14,6 +14,7 @@ from kerasface.inference import OperatingPoint, read_operating_point, verify_pai
 from kerasface.inference.embedding import embed
 from kerasface.inference.operating_point import operating_point_path, write_operating_point
 from kerasface.metrics import verification as judging
+from kerasface.pipeline import Crop
 
 WRITTEN = {
     "metrics.json",
@@ -111,9 +112,9 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
 
 
 def test_a_rate_is_told_only_where_it_holds(own_run, strangers, listed):
-    result = verify_pairs(own_run, listed, strangers, crop="middle:0.7", bootstrap=5)
+    result = verify_pairs(own_run, listed, strangers, crop=Crop(0.7, shape="image"), bootstrap=5)
     table = read_pairs(listed, strangers)
-    vectors = embed(own_run, table.images, crop="middle:0.7")
+    vectors = embed(own_run, table.images, crop=Crop(0.7, shape="image"))
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     files = [strangers / table.images.paths[place] for place in table.rows[0]]
@@ -134,7 +135,7 @@ def test_a_model_in_its_runs_folder_is_cut_out_for(own_run, strangers, listed):
         verify_pairs(source, listed, strangers, bootstrap=5) for source in (own_run.folder, file)
     )
     np.testing.assert_array_equal(of_run.scores, of_file.scores)
-    assert of_file.operating_point.crop == "middle:0.6"
+    assert of_file.operating_point.crop == Crop(0.6, shape="image")
     assert not np.allclose(
         of_run.scores,
         verify_pairs(

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from kerasface import images
 from kerasface.data import draw_face
 from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT, FaceTable, check
-from kerasface.pipeline import decode
+from kerasface.pipeline import Crop, decode
 
 JPEG_TOLERANCE = 3  # TensorFlow and Pillow carry different builds of libjpeg
 
@@ -230,7 +230,10 @@ def every_position(pixels):
 def read_square():
     """`decode.read_crop` in a graph, on files."""
     signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32), tf.TensorSpec([])]
-    return tf.function(decode.read_crop, input_signature=signature)
+    return tf.function(
+        lambda path, image_format, position: decode.read_crop(path, image_format, Crop(), position),
+        input_signature=signature,
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -275,7 +278,10 @@ def read_without_the_whole():
         return tf.ensure_shape(tf.numpy_function(call, arguments[:1], tf.uint8), [None, None, 3])
 
     signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32), tf.TensorSpec([])]
-    function = tf.function(decode.read_crop, input_signature=signature)
+    function = tf.function(
+        lambda path, image_format, position: decode.read_crop(path, image_format, Crop(), position),
+        input_signature=signature,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf.io, "decode_jpeg", refuse)
         function.get_concrete_function()
@@ -303,7 +309,7 @@ def test_square_of_a_large_jpeg_is_decoded_smaller(file, shape, image_size, rati
     small = tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
     large = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
     for position in (0.0, 0.3, 0.5, 0.999):
-        found = decode.read_crop(path, 1, position, image_size).numpy()
+        found = decode.read_crop(path, 1, Crop(), position, image_size).numpy()
         np.testing.assert_array_equal(found, square(small, position))
         # Their places differ by less than a pixel of the small picture.
         resized = decode.resize(square(large, position), image_size)
@@ -352,18 +358,18 @@ def test_parts_of_the_middle(file, shape, share, middle):
         path = file(encoded)
         pixels = decode.read_image(path, 1).numpy()
         part = pixels[top : top + height, left : left + width]
-        options = {"share": share, "square": False}
-        np.testing.assert_array_equal(decode.read_crop(path, 1, 0.5, **options).numpy(), part)
-        np.testing.assert_array_equal(decode.cut(pixels, 0.5, **options), part)
+        crop = Crop(share, shape="image")
+        np.testing.assert_array_equal(decode.read_crop(path, 1, crop).numpy(), part)
+        np.testing.assert_array_equal(decode.cut(pixels, crop), part)
         for position in (0.0, 0.5, 0.999):
             expected = square(part, position)
-            found = decode.read_crop(path, 1, position, share=share).numpy()
+            found = decode.read_crop(path, 1, Crop(share), position).numpy()
             np.testing.assert_array_equal(found, expected)
-            np.testing.assert_array_equal(decode.cut(pixels, position, share=share), expected)
+            np.testing.assert_array_equal(decode.cut(pixels, Crop(share), position), expected)
     # Of a large JPEG, decoded to a half: the same part.
     coarse = Image.fromarray(noise[:9, :9]).resize((400, 400), Image.Resampling.BICUBIC)
     path = file(encode(coarse, "JPEG"))
-    small = decode.read_crop(path, 1, 0.5, 100, share=share).numpy()
+    small = decode.read_crop(path, 1, Crop(share), 0.5, 100).numpy()
     assert len(small) == max(round(400 * share), 1) // (2 if share >= 0.5 else 1)
 
 
@@ -371,11 +377,11 @@ def test_middle_of_a_large_jpeg_is_decoded_small(file):
     colours = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
     coarse = Image.fromarray(colours).resize((600, 400), Image.Resampling.BICUBIC)
     path = file(encode(coarse, "JPEG"))
-    options = {"share": 0.8, "square": False}
+    crop = Crop(0.8, shape="image")
     # Its shorter side, 320 pixels, is three times 100: a half of it is not below that.
-    small = decode.read_crop(path, 1, 0.5, 100, **options).numpy()
+    small = decode.read_crop(path, 1, crop, 0.5, 100).numpy()
     assert small.shape == (160, 240, 3)
-    large = decode.read_crop(path, 1, 0.5, **options).numpy().astype(float)
+    large = decode.read_crop(path, 1, crop).numpy().astype(float)
     averaged = large.reshape(160, 2, 240, 2, 3).mean(axis=(1, 3))
     assert np.abs(averaged - small).mean() < 2
 

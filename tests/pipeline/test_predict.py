@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from kerasface.data.table import FaceTable, check
+from kerasface.pipeline import Crop
 from kerasface.pipeline.predict import predict_table
 
 COUNT, SIZE = 7, 8
@@ -63,10 +64,10 @@ def test_middle_of_larger_files(model, tmp_path):
     for name, pixels in zip(names, tall, strict=True):
         Image.fromarray(pixels).save(tmp_path / name)
     table = FaceTable(tmp_path, names)
-    outputs = predict_table(model, table, crop="center_square")
+    outputs = predict_table(model, table, crop=Crop())
     np.testing.assert_allclose(outputs, expected(model, tall[:, 3 : 3 + SIZE]), atol=1e-4)
-    with pytest.raises(ValueError, match="Say crop='center_square'"):
-        predict_table(model, table, crop="random_square")
+    with pytest.raises(ValueError, match=r"Use crop\.centered\(\)"):
+        predict_table(model, table, crop=Crop(position="random"))
 
 
 def test_images_are_brought_to_the_size_of_the_model(tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasface import images
 from kerasface.data.table import FaceTable, check
-from kerasface.pipeline import decode, steps_per_epoch, stream
+from kerasface.pipeline import Crop, decode, steps_per_epoch, stream
 from kerasface.pipeline.augment import STEPS
 from kerasface.pipeline.streams import index_batches
 
@@ -184,7 +184,7 @@ def copies(tall):
     return FaceTable(tall.root, ["0.png"] * 100, np.arange(100), np.arange(100).astype(str))
 
 
-SQUARES = {"image_size": 24, "batch_size": BATCH, "training": True, "crop": "random_square"}
+SQUARES = {"image_size": 24, "batch_size": BATCH, "training": True, "crop": Crop(position="random")}
 
 
 def tops(pixels):
@@ -198,7 +198,7 @@ def tops(pixels):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_center_square(tall, training):
-    settings = {**SQUARES, "crop": "center_square", "training": training}
+    settings = {**SQUARES, "crop": Crop(), "training": training}
     pixels, rows, weights = joined(stream(tall, **settings))
     assert (tops(pixels) == 4).all()
     np.testing.assert_array_equal(pixels[:, 0, 0, 2], rows)
@@ -207,11 +207,11 @@ def test_center_square(tall, training):
 
 def test_squares_of_the_middle(tall, copies):
     # Of 31 x 24 the middle 0.5 is 16 x 12, from row 7 and column 6 on.
-    pixels, *_ = joined(stream(tall, image_size=12, crop="center_square:0.5"))
+    pixels, *_ = joined(stream(tall, image_size=12, crop=Crop(0.5)))
     rows, columns = np.indices((12, 12), np.float32)
     np.testing.assert_array_equal(pixels[..., 0], np.broadcast_to(9 + rows, pixels.shape[:3]))
     np.testing.assert_array_equal(pixels[..., 1], np.broadcast_to(6 + columns, pixels.shape[:3]))
-    settings = SQUARES | {"image_size": 12, "crop": "random_square:0.5"}
+    settings = SQUARES | {"image_size": 12, "crop": Crop(0.5, position="random")}
     found = joined(stream(copies, **settings, epochs=4))[0]
     assert set(found[:, 0, 0, 0].astype(int)) == {7, 8, 9, 10, 11}
     assert set(found[:, 0, 0, 1].astype(int)) == {6}
@@ -219,7 +219,9 @@ def test_squares_of_the_middle(tall, copies):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_middle_is_squashed(tall, training):
-    pixels, *_ = joined(stream(tall, image_size=12, crop="middle:0.5", training=training))
+    pixels, *_ = joined(
+        stream(tall, image_size=12, crop=Crop(0.5, shape="image"), training=training)
+    )
     part = np.stack(np.meshgrid(7 + np.arange(16), 6 + np.arange(12), indexing="ij"), axis=-1)
     expected = decode.resize(np.pad(part, [(0, 0), (0, 0), (0, 1)]), 12)[..., :2]
     for found in pixels[..., :2]:
@@ -264,7 +266,7 @@ def test_square_comes_before_the_augmentation(copies):
 
 
 def test_square_is_not_squashed(tall):
-    pixels = joined(stream(tall, image_size=12, crop="center_square"))[0]
+    pixels = joined(stream(tall, image_size=12, crop=Crop()))[0]
     with_border = joined(stream(tall, image_size=12))[0]
     # Two rows and two columns of the file become one of the square.
     np.testing.assert_allclose(pixels[:, 1:-1, 5, 0], [4.5 + 2 * np.arange(1, 11)] * COUNT)
@@ -280,7 +282,7 @@ def test_squares_of_jpegs_of_whole_and_half_size(tmp_path, shape, checked):
     image.save(tmp_path / "face.jpg")
     table = FaceTable(tmp_path, ["face.jpg"])
     table = check(table).table if checked else table
-    (found,) = stream(table, image_size=64, crop="center_square")
+    (found,) = stream(table, image_size=64, crop=Crop())
     top, side = (shape[0] - shape[1]) // 2, shape[1]
     with Image.open(tmp_path / "face.jpg") as file:
         expected = file.crop((0, top, side, top + side)).resize((64, 64), Image.Resampling.BILINEAR)
@@ -302,7 +304,7 @@ def test_broken_file_among_squares(tmp_path):
     table = check(write_tall(tmp_path)).table
     (tmp_path / "3.png").write_bytes(b"")
     reported = []
-    settings = {"crop": "center_square", "image_size": 24, "on_unreadable": reported.append}
+    settings = {"crop": Crop(), "image_size": 24, "on_unreadable": reported.append}
     pixels, rows, weights = joined(stream(table, **settings))
     assert rows.tolist() == list(range(COUNT))
     assert weights.tolist() == [i != 3 for i in range(COUNT)]
@@ -561,16 +563,8 @@ def test_broken_file_warns(tmp_path):
         ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most the 6 steps.*start_step=7"),
         ({"labels": "onehot"}, "'index' or 'one_hot'. Received: labels='onehot'"),
         ({"augment": "face"}, "training=False"),
-        ({"crop": "random_square"}, "training=False .*Say crop='center_square'"),
-        (
-            {"crop": "centre_square"},
-            "Received: crop='centre_square'. Did you mean 'center",
-        ),
-        ({"crop": "center_square:1.5"}, r"in \(0, 1\]. Received: crop='center_square:1.5'"),
-        ({"crop": "center_square:0"}, r"in \(0, 1\]. Received: crop='center_square:0'"),
-        ({"crop": "center_square:half"}, r"in \(0, 1\]. Received: crop='center_square:half'"),
-        ({"crop": "center_square:"}, r"in \(0, 1\]. Received: crop='center_square:'"),
-        ({"crop": "random_square:0.8"}, "training=False .*Say crop='center_square'"),
+        ({"crop": Crop(position="random")}, r"training=False .*Use crop\.centered\(\)"),
+        ({"crop": "center_square"}, "Crop or None. Received: crop='center_square'. Use .*Crop"),
         ({"mixup": 1.0, "labels": "one_hot"}, "training=False"),
         ({"cutmix": 1.0, "labels": "one_hot"}, "training=False"),
         ({"mix_epochs": 1}, "mix_epochs=1 without `epochs`"),

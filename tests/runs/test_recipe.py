@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasface import training
+from kerasface import runs, training
 from kerasface.data import FaceTable
 from kerasface.pipeline import stream
 from kerasface.pipeline.augment import augmentation
@@ -380,19 +380,19 @@ def test_words_that_are_no_change(words):
         parse_changes(words)
 
 
-@pytest.mark.parametrize("name", sorted(training.RECIPES))
+@pytest.mark.parametrize("name", sorted(runs.RECIPES))
 def test_named_recipes_are_documented(name):
-    assert isinstance(training.named_recipe(name), Recipe)
-    assert training.RECIPES[name].__doc__
+    assert isinstance(runs.named_recipe(name), Recipe)
+    assert runs.RECIPES[name].__doc__
 
 
 def test_unknown_recipe():
     with pytest.raises(ValueError, match=r"'hw2p3'\. Did you mean 'hw2p2'"):
-        training.named_recipe("hw2p3")
+        runs.named_recipe("hw2p3")
 
 
 def test_the_published_recipe():
-    assert training.named_recipe("hw2p2") == Recipe(
+    assert runs.named_recipe("hw2p2") == Recipe(
         model="convnext_small",
         architecture={},
         head=None,

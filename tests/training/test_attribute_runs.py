@@ -10,6 +10,7 @@ import pytest
 import kerasface
 from kerasface.data import read_celeba
 from kerasface.metrics import attributes
+from kerasface.pipeline import Crop
 from kerasface.runs.record import read_images
 from kerasface.training.assemble import accuracy
 
@@ -177,13 +178,13 @@ def test_cached_features_give_the_same_heads(attribute_run, parts, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "crops"),
     [
-        ({"square_crop": True}, ["random_square", "center_square"]),
+        ({"square_crop": True}, [Crop(position="random"), Crop()]),
         (
             {"square_crop": True, "crop_share": 0.8},
-            ["random_square:0.8", "center_square:0.8"],
+            [Crop(0.8, position="random"), Crop(0.8)],
         ),
         ({"square_crop": False}, [None, None]),
-        ({"square_crop": False, "crop_share": 0.8}, ["middle:0.8", "middle:0.8"]),
+        ({"square_crop": False, "crop_share": 0.8}, [Crop(0.8, shape="image")] * 2),
     ],
 )
 def test_squares_are_random_in_training_alone(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
-import math
 import random
 from collections.abc import Callable, Iterator
 
@@ -19,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasface.faces.detectors.options import check_number
+from kerasface.checks import check_number
 from kerasface.faces.face import Face
 
 CELL = 12  # pixels that the first network sees at once
@@ -48,8 +47,8 @@ def load_mtcnn(*, min_face: float = 20, threshold: float = 0.8) -> Callable:
     Raises:
         ValueError: If a number is out of range.
     """
-    check_number("min_face", min_face, CELL, math.inf, "Enlarge the photographs for smaller faces.")
-    check_number("threshold", threshold, 0, 1, "It is the smallest score of a face.")
+    check_number("min_face", min_face, CELL, remedy="Enlarge the photographs for smaller faces.")
+    check_number("threshold", threshold, 0, 1, remedy="It is the smallest score of a face.")
     with _as_it_was():
         propose, refine, confirm = _networks()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from kerasface.backend import require_tensorflow
-from kerasface.faces.detectors.options import check_flag, check_number
+from kerasface.checks import check_flag, check_number
 from kerasface.faces.face import Face
 from kerasface.names import suggest
 
@@ -119,7 +118,7 @@ def load_detector(
             f"{suggest(unknown[0], known)}"
         )
     if max_side is not None:
-        check_number("max_side", max_side, 32, math.inf, "None searches photographs as they are.")
+        check_number("max_side", max_side, 32, remedy="None searches photographs as they are.")
     check_flag("turned", turned)
     detector = load(**options)
     if turned:

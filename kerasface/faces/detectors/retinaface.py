@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import math
 import os
 import pathlib
 import random
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from kerasface.faces.detectors.options import check_flag, check_number
+from kerasface.checks import check_flag, check_number
 from kerasface.faces.face import Face
 
 WEIGHTS_FILE = "retinaface.onnx"
@@ -54,7 +53,7 @@ def load_retinaface(
     """
     _check(threshold, upscale)
     if threads is not None:
-        check_number("threads", threads, 1, math.inf, "None is one a processor.")
+        check_number("threads", threads, 1, remedy="None is one a processor.")
     path = pathlib.Path(weights) if weights is not None else cached_weights()
     if not path.is_file():
         raise FileNotFoundError(
@@ -167,7 +166,7 @@ def import_package(name: str):
 
 
 def _check(threshold: object, upscale: object) -> None:
-    check_number("threshold", threshold, 0, 1, "It is the smallest score of a face.")
+    check_number("threshold", threshold, 0, 1, remedy="It is the smallest score of a face.")
     check_flag("upscale", upscale)
 
 
