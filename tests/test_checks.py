@@ -53,5 +53,5 @@ def test_number_with_open_ends(value, options, rule):
 
 def test_flag():
     check_flag("flip", False)
-    with pytest.raises(ValueError, match="`flip` must be True or False. Received: flip=1"):
+    with pytest.raises(ValueError, match=r"`flip` must be True or False\. Received: flip=1"):
         check_flag("flip", 1)
