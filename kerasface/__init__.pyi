@@ -23,3 +23,5 @@ from .runs.recipe import Recipe as Recipe
 from .runs.run import Run as Run
 from .training.fit import train as train
 from .training.recommendation import recommend as recommend
+
+__version__: str

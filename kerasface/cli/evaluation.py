@@ -1,0 +1,69 @@
+"""Commands that evaluate runs: evaluate and compare."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from kerasface.cli.console import print_metrics, verbosity
+from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Partition, Runs
+
+
+def evaluate(
+    run: Annotated[pathlib.Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[
+        pathlib.Path,
+        typer.Option(
+            help="Folder with one subfolder of images per person, or a CelebA folder, whose test "
+            "part is used."
+        ),
+    ],
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder to write to. Default: evaluation/ in the run folder."),
+    ] = None,
+    partition: Partition = OFFICIAL,
+    flip: Flip = False,
+    batch_size: BatchSize = 64,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Allow images that the run was trained on.")
+    ] = False,
+) -> None:
+    """Evaluate a run on labelled images.
+
+    Writes metrics, figures and an HTML report.
+    """
+    from kerasface.inference import evaluate as evaluate_run
+
+    name = data.resolve().name + ("" if partition == OFFICIAL else f"_{partition}")
+    folder = out or run / "evaluation" / name
+    result = evaluate_run(
+        run,
+        data,
+        out=folder,
+        partition=partition,
+        flip=flip,
+        batch_size=batch_size,
+        allow_seen=allow_seen,
+        verbose=verbosity(),
+    )
+    print_metrics(result.metrics)
+    print(f"\nReport: {folder / 'report.html'}   (open it in any browser)")
+
+
+def compare(
+    runs: Runs,
+    out: Annotated[pathlib.Path, typer.Option(help="HTML file to write.")] = (
+        pathlib.Path("compare.html")
+    ),
+) -> None:
+    """Compare runs in one HTML report.
+
+    It shows accuracy, size, speed, curves and a significance test of the two best runs.
+    """
+    from kerasface.inference import compare as compare_runs
+
+    print(compare_runs(runs, out).to_string(index=False))
+    print(f"\nReport: {out}   (open it in any browser)")

@@ -1,0 +1,44 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+Runs = Annotated[list[pathlib.Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")]
+Model = Annotated[
+    pathlib.Path, typer.Argument(metavar="RUN", help="Run folder or .keras file to use.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE ...",
+        help="Change keys of the recipe, for example --set epochs=30 batch_size=64 "
+        "architecture.drop_path=0.1.",
+    ),
+]
+DetectorName = Annotated[str, typer.Option(help="Face detector: mtcnn or retinaface.")]
+DetectorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE ...",
+        help="Set options of the detector, for example --set min_face=12 threshold=0.7 "
+        "turned=true.",
+    ),
+]
+Partition = Annotated[
+    str,
+    typer.Option(
+        help="How to partition CelebA: official (list_eval_partition) or identity (no person is "
+        "in two parts; needs identity_CelebA)."
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")]
+Flip = Annotated[bool, typer.Option("--flip", help="Average over each image and its mirror image.")]
+BatchSize = Annotated[int, typer.Option(help="Batch size.")]
+
+OFFICIAL = "official"

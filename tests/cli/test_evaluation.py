@@ -1,0 +1,52 @@
+"""Tests of the commands that evaluate runs: evaluate and compare."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from kerasface.data import identity_folder
+
+
+def test_evaluate(shell, faces, run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    words = ["evaluate", folder, "--data", faces / "dev", "--flip", "--batch-size", "5"]
+    code, printed, err = shell(*words)
+    assert (code, err) == (0, "")
+    page = folder / "evaluation" / "dev" / "report.html"
+    assert f"Report: {page} " in printed
+    assert "On dev: accuracy" in page.read_text()
+    metrics = json.loads((page.parent / "metrics.json").read_text())
+    shown = dict(line.split() for line in printed.splitlines() if len(line.split()) == 2)
+    assert shown["images"] == "12"
+    assert float(shown["accuracy"]) == pytest.approx(metrics["accuracy"], abs=1e-4)
+    flipped = run.predict(identity_folder(faces / "dev", names=run.names), flip=True)
+    predictions = pd.read_csv(page.parent / "predictions.csv", dtype=str)
+    assert predictions["prediction"].tolist() == [f"p000{row}" for row in flipped.argmax(axis=1)]
+
+
+def test_evaluate_on_training_images(shell, mistake, faces, run, tmp_path):
+    words = ["evaluate", run.folder, "--data", faces / "train", "--out", tmp_path / "out"]
+    line = mistake(*words)
+    assert "Received: 24 such of 24" in line
+    assert "--allow-seen" in line
+    assert not (tmp_path / "out").exists()
+    with pytest.warns(UserWarning, match="trained on 24 of the 24 images"):
+        code, printed, _ = shell(*words, "--allow-seen")
+    assert code == 0
+    assert f"Report: {tmp_path / 'out' / 'report.html'} " in printed
+
+
+def test_compare(shell, mistake, run, tmp_path):
+    twins = [shutil.copytree(run.folder, tmp_path / name) for name in ("one", "other")]
+    out = tmp_path / "new" / "compare.html"
+    code, printed, err = shell("compare", *twins, "--out", out)
+    assert (code, err) == (0, "")
+    header, *rows = printed.splitlines()[:3]
+    assert header.split()[:3] == ["run", "model", "head"]
+    assert [row.split()[0] for row in rows] == ["one", "other"]
+    assert f"Report: {out} " in printed
+    assert "one against other" in out.read_text()
+    assert "at least two runs. Received: 1." in mistake("compare", twins[0], "--out", out)
+    assert "one of them twice" in mistake("compare", twins[0], twins[0], "--out", out)

@@ -1,0 +1,170 @@
+"""Tests of the commands that prepare images: faces, crop and split."""
+
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kerasface.cli.faces import split
+from kerasface.data.duplicates import NEAR_DUPLICATE
+from kerasface.faces import Face
+
+CROPS = pd.DataFrame(
+    {
+        "file": ["a.jpg", "a.jpg", "b.jpg", "c.jpg"],
+        "outcome": ["face", "face", "skipped", "unreadable"],
+        "crop": ["a.1.jpg", "a.2.jpg", "", ""],
+    }
+)
+
+
+def test_crop(shell, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "kerasface.faces.crop", lambda *folders, **words: calls.append((folders, words)) or CROPS
+    )
+    code, out, err = shell(
+        "crop", tmp_path, tmp_path / "crops", "--detector", "retinaface", "--size", "112",
+        "--margin", "0.1", "--align", "--rule", "all", "--without", "copy", "--suffix", ".png",
+        "--processes", "2", "--set", "threshold=0.5", "turned=true",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    ((folders, words),) = calls
+    assert folders == (tmp_path, tmp_path / "crops")
+    assert words == {
+        "detector": "retinaface",
+        "options": {"threshold": 0.5, "turned": True},
+        "size": 112,
+        "margin": 0.1,
+        "align": True,
+        "rule": "all",
+        "without": "copy",
+        "suffix": ".png",
+        "processes": 2,
+        "progress": True,
+    }
+    assert "3 files: 1 face, 1 skipped, 1 unreadable" in out
+    assert "Wrote 2 images: " in out
+
+
+def test_crop_by_default(shell, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "kerasface.faces.crop", lambda *folders, **words: calls.append(words) or CROPS
+    )
+    assert shell("crop", tmp_path, tmp_path / "crops")[0] == 0
+    assert calls[0] == {
+        "detector": "mtcnn",
+        "options": {},
+        "size": 224,
+        "margin": None,
+        "align": False,
+        "rule": "largest",
+        "without": "skip",
+        "suffix": ".jpg",
+        "processes": None,
+        "progress": True,
+    }
+
+
+def test_interrupted_crop(shell, tmp_path, monkeypatch):
+    def interrupted(*folders, **words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kerasface.faces.crop", interrupted)
+    code, out, err = shell("crop", tmp_path, tmp_path / "crops")
+    assert (code, out) == (130, "")
+    assert err.strip() == "Interrupted. Repeat the command to resume."
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (("--rule", "big"), "`rule` must be one of"),
+        (("--size", "0"), "`size` must be"),
+        (("--detector", "mtcn"), "Did you mean 'mtcnn'?"),
+    ],
+)
+def test_crop_mistakes(mistake, faces, tmp_path, words, fragment):
+    assert fragment in mistake("crop", faces / "train", tmp_path / "crops", *words)
+
+
+def test_split(shell, faces, tmp_path):
+    code, out, err = shell(
+        "split", faces / "train", tmp_path / "data", "--train", "0.5", "--validation", "0.5",
+        "--test", "0", "--seed", "3", "--how", "symlink", "--distance", "-1",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "24 images of 4 people: 12 train, 12 validation" in out
+    assert "kept together: 0" in out
+    assert len(list((tmp_path / "data" / "train").rglob("*.jpg"))) == 12
+    table = pd.read_csv(tmp_path / "data" / "split.csv")
+    assert table["side"].value_counts().to_dict() == {"train": 12, "validation": 12}
+
+
+def test_split_warns_of_people_with_few_images(shell, faces, data, tmp_path):
+    for path in sorted((data / "train" / "p0000").iterdir())[2:]:
+        path.unlink()
+    code, out, err = shell("split", data / "train", tmp_path / "split", "--small", "test")
+    assert code == 0
+    assert err.startswith("Warning: 1 of 4 people") and "'test' whole: p0000." in err
+    assert len(err.splitlines()) == 1
+    assert "20 images of 4 people" in out
+
+
+def test_split_mistake(mistake, faces, tmp_path):
+    line = mistake("split", faces / "train", tmp_path / "data", "--train", "0.9")
+    assert "sum to 1. Received: train=0.9" in line
+
+
+def test_default_distance_is_that_of_near_duplicates():
+    assert inspect.signature(split).parameters["distance"].default == NEAR_DUPLICATE
+
+
+def test_faces_of_photograph(shell, faces, tmp_path, monkeypatch):
+    calls = []
+
+    def detect(images, detector, **options):
+        calls.append((detector, options))
+        return [[Face((5, 5, 20, 20), 0.9)]]
+
+    monkeypatch.setattr("kerasface.faces.detect", detect)
+    photo = faces / "train" / "p0001" / "0002.jpg"
+    code, out, err = shell(
+        "faces", photo, "--out", tmp_path / "new" / "boxes.png", "--set", "min_face=12"
+    )
+    assert (code, err) == (0, "")
+    assert out.startswith("1 faces in 0002.jpg: ")
+    assert calls == [("mtcnn", {"min_face": 12})]
+    drawn = np.asarray(Image.open(tmp_path / "new" / "boxes.png"))
+    assert drawn.shape == (32, 32, 3)
+    assert (drawn != np.asarray(Image.open(photo))).any()
+
+
+def test_contact_sheet(shell, faces, tmp_path):
+    out = tmp_path / "sheet.png"
+    words = ["faces", faces / "train", "--contact-sheet", "--out", out, "--limit", "12"]
+    code, text, err = shell(*words)
+    assert (code, err) == (0, "")
+    assert text.startswith("12 of 24 images: ")
+    width, height = Image.open(out).size
+    assert width == 12 * 100 + 4
+    assert 100 < height < 140  # one row, with captions
+
+
+@pytest.mark.parametrize(
+    ("out", "fragment"), [("boxes", "image format"), ("boxes.txt", "image format")]
+)
+def test_faces_refuses_unknown_image_format(mistake, faces, tmp_path, out, fragment):
+    photo = faces / "train" / "p0001" / "0002.jpg"
+    assert fragment in mistake("faces", photo, "--out", tmp_path / out)
+
+
+def test_faces_refuses_unreadable_photograph(mistake, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    out = tmp_path / "boxes.png"
+    assert "no image format" in mistake("faces", tmp_path / "a.jpg", "--out", out)
+    assert "nowhere.jpg" in mistake("faces", tmp_path / "nowhere.jpg", "--out", out)
+    assert not out.exists()

@@ -1,0 +1,82 @@
+"""Tests of the commands that compare faces: verify, identify and match."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+import kerasface
+from kerasface.data import identity_folder
+
+
+@pytest.fixture
+def strangers(tmp_path):
+    """Folder of five drawn people whom the run does not know, 5 pictures each."""
+    drawn = kerasface.data.drawn_faces(
+        tmp_path / "drawn", identities=5, train=5, dev=1, test=1, size=24, seed=9
+    )
+    for person in sorted((drawn / "train").iterdir()):
+        person.rename(person.with_name(f"stranger {person.name}"))
+    return drawn / "train"
+
+
+def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
+    own = shutil.copytree(run.folder, tmp_path / "run")
+    first, second, *_ = sorted((strangers / "stranger p0000").iterdir())
+    assert "needs a threshold" in mistake("verify", own, first, second)
+    table = kerasface.data.folder_pairs(identity_folder(strangers), impostors=100)
+    table.to_frame().to_csv(tmp_path / "list.csv", index=False)
+    words = ["verify", own, "--pairs", tmp_path / "list.csv", "--images", strangers]
+    code, out, err = shell(*words, "--flip", "--far", 0.2)
+    assert (code, err) == (0, "")
+    stored = json.loads((own / "verifier.json").read_text())
+    assert stored["flip"] and stored["far"] <= 0.2
+    for line in (
+        "eer ",
+        "tar_at_far_0.2 ",
+        "No TAR at FAR 0.01: 0.01 of 100 impostor pairs are 1 expected false accepts",
+        "Confidence intervals: bootstrap over people.",
+        f"Stored threshold: {stored['threshold']:.4f}, false accept rate {stored['far']:.2%}",
+        f"Report: {own / 'verification' / 'list' / 'report.html'}",
+    ):
+        assert line in out
+    code, out, err = shell("verify", own, first, second)
+    assert (code, err) == (0, "")
+    decision = kerasface.verify(own, first, second)
+    word = "same person" if decision.same else "different people"
+    assert out.startswith(f"{word}: similarity {decision.similarity:.4f}, threshold")
+    assert f"False accept rate of the threshold: {stored['far']:.2%}" in out
+    assert "two images are needed. Received: 1." in mistake("verify", own, first)
+    assert "--pairs is for a list" in mistake("verify", own, first, second, "--pairs", "x.csv")
+    assert "--threshold is for two images" in mistake(*words, "--threshold", 0.5)
+    assert "fewer than 10" in mistake(*words, "--far", 0.01)
+
+    gallery = tmp_path / "people.npz"
+    words = ["identify", own, "--probe", strangers, "--out", tmp_path / "found", "--flip"]
+    code, out, err = shell(*words, "--gallery", strangers, "--save-gallery", gallery)
+    assert code == 0 and err.startswith("Warning: 25 of the 25 probes are in the gallery")
+    assert "rank1                        1.0000" in out
+    assert f"Faces with a similarity below {stored['threshold']:.4f} are unknown." in out
+    assert (tmp_path / "found" / "cmc.png").is_file()
+    code, again, _ = shell(*words, "--gallery", gallery, "--threshold", 2)
+    assert code == 0 and "identified                   0.0000" in again
+    assert "people.npz" in mistake(*words, "--gallery", tmp_path / "no people.npz")
+
+
+def test_match(shell, mistake, run, faces, tmp_path):
+    words = ["match", run.folder, "--known", faces / "train", "--unknown", faces / "test"]
+    assert "Give threshold=" in mistake(*words)
+    out = tmp_path / "matches.csv"
+    code, told, err = shell(*words, "--threshold", 0.999, "--no-match", "nobody", "--out", out)
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(out, dtype=str)
+    assert frame["id"].tolist() == [str(place) for place in range(8)]
+    assert set(frame["label"]) <= {"nobody", "p0000", "p0001", "p0002", "p0003"}
+    share = (frame["label"] != "nobody").mean()
+    assert f"{share:.1%} have a match at threshold 0.9990" in told
+    labels = tmp_path / "dev.csv"
+    pd.DataFrame({"label": ["p0000"] * 8}).to_csv(labels, index=False)
+    dev = ["--dev", faces / "test", "--dev-labels", labels]
+    code, told, _ = shell(*words, *dev, "--out", out)
+    assert code == 0 and "Development accuracy " in told

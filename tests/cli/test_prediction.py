@@ -1,0 +1,96 @@
+"""Tests of the commands that predict: predict and submit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+def test_predict(shell, faces, run, tmp_path):
+    out = tmp_path / "new" / "predictions.csv"
+    words = ["predict", run.folder, faces / "test", "--out", out, "--batch-size", "3"]
+    code, printed, err = shell(*words)
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(out, dtype={"prediction": str})
+    assert frame["path"].tolist() == [f"{index:06d}.jpg" for index in range(8)]
+    columns = [f"p:p000{index}" for index in range(4)]
+    assert list(frame) == ["path", "prediction", "probability", *columns]
+    np.testing.assert_allclose(frame[columns].sum(axis=1), 1.0, atol=1e-5)
+    assert f"Wrote 8 rows: {out}" in printed
+    assert [path.name for path in out.parent.iterdir()] == ["predictions.csv"]
+
+
+def test_predict_attributes_of_photographs(shell, attribute_run, celeba_folder, tmp_path):
+    photos = sorted((celeba_folder / "img_align_celeba").iterdir())[:3]
+    out, pictures = tmp_path / "predictions.csv", tmp_path / "pictures"
+    words = ["predict", attribute_run.folder, *photos, "--out", out, "--pictures", pictures]
+    code, printed, err = shell(*words)
+    assert (code, err) == (0, "")
+    frame = pd.read_csv(out)
+    assert frame["path"].tolist() == [path.name for path in photos]
+    assert set(frame["Smiling"]) <= {0, 1} and "smiling" in frame["prediction"][0]
+    assert f"Wrote 3 pictures: {pictures}" in printed
+    assert {path.name for path in pictures.iterdir()} == {f"{path.name}.png" for path in photos}
+
+
+def test_predict_crops_faces(shell, run, faces, tmp_path, monkeypatch):
+    calls = []
+
+    def load(name):
+        calls.append(name)
+        return lambda images: [[] for _ in images]
+
+    monkeypatch.setattr("kerasface.inference.photographs.load_detector", load)
+    out = tmp_path / "predictions.csv"
+    words = ["predict", run.folder, faces / "test", "--out", out, "--crop", "mtcnn"]
+    code, _, err = shell(*words)
+    assert (code, calls) == (0, ["mtcnn"])
+    assert "Warning: no face was found in 8 of 8 photographs" in err
+    assert pd.read_csv(out)["face"].tolist() == [0] * 8
+
+
+def test_submit(shell, faces, run, tmp_path, predictions):
+    out, sample = tmp_path / "submission.csv", tmp_path / "sample.csv"
+    ids = [f"{index:06d}" for index in (5, 0, 2, 1, 7, 6, 3, 4)]
+    sample.write_text("file,who\n" + "".join(f"{name},0\n" for name in ids))
+    words = ["submit", run.folder, run.folder, faces / "test", "--out", out, "--sample", sample]
+    code, printed, err = shell(*words, "--flip", "--batch-size", "3", "--label", "name")
+    assert (code, err) == (0, "")
+    assert printed == f"Wrote {out}\n"
+    assert predictions == [(run.folder, {"batch_size": 3, "flip": True, "verbose": 2})] * 2
+    rows = [f"{name},p000{int(name) % 4}" for name in ids]
+    assert out.read_text().splitlines() == ["file,who", *rows]
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "fragment"),
+    [
+        ("submit", ["IMAGES"], "Received: 0 run folders and 1 others"),
+        ("submit", ["nowhere", "IMAGES"], "Received: 0 run folders and 2 others, ['nowhere', "),
+        (
+            "submit",
+            ["RUN", "IMAGES", "more"],
+            "A submission needs exactly one folder",
+        ),
+        ("submit", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+        ("predict", ["IMAGES"], "Received: 0 run folders and 1 others"),
+        ("predict", ["RUN"], "Received: 1 run folders and 0 others"),
+        ("predict", ["nowhere", "IMAGES"], "Received: 0 run folders and 2 others, ['nowhere', "),
+        ("predict", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+        ("predict", ["RUN", "nowhere", "IMAGES"], "Received: 'nowhere', which does not exist."),
+    ],
+)
+def test_wrong_folders(mistake, faces, run, tmp_path, command, words, fragment):
+    places = {"IMAGES": faces / "test", "RUN": run.folder}
+    words = [places.get(word, word) for word in words]
+    assert fragment in mistake(command, *words, "--out", tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_submit_with_wrong_sample(mistake, faces, run, tmp_path, predictions):
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,label\nsomebody.jpg,0\n")
+    words = ["submit", run.folder, faces / "test", "--out", tmp_path / "out.csv"]
+    line = mistake(*words, "--sample", sample)
+    assert "1 ids without a file ['somebody.jpg'] and 8 files without an id" in line
+    assert predictions == []
+    assert not (tmp_path / "out.csv").exists()

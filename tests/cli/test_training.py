@@ -1,0 +1,394 @@
+"""Tests of the commands that train: demo, train and models."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasface.data import read_celeba
+from kerasface.models import list_models
+from kerasface.runs import Run, named_recipe
+from kerasface.training import recommend
+
+# The settings of the `run` fixture, for a shell.
+AS_RUN = (
+    "image_size=16",
+    "batch_size=8",
+    "epochs=2",
+    "augment=[]",
+    "architecture.channels=8,16",
+    "architecture.blocks_per_stage=1,1",
+)
+
+
+def test_models(shell):
+    code, out, err = shell("models")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line for line in out.splitlines() if line}
+    for name, spec in list_models().iterrows():
+        assert f" {spec['parameters']:,} " in rows[name]
+        assert f" {spec['image_size']} px " in rows[name]
+        assert spec["description"] in rows[name]
+
+
+def test_demo(shell, faces, run, tmp_path, monkeypatch, trainings, predictions):
+    drawn = []
+
+    def drawn_faces(folder):
+        drawn.append(folder)
+        return faces
+
+    monkeypatch.setattr("kerasface.data.drawn_faces", drawn_faces)
+    copied = Run(shutil.copytree(run.folder, tmp_path / "copy"))
+    monkeypatch.setattr(
+        "kerasface.training.train",
+        lambda recipe, **options: (
+            trainings.append((recipe, options["out"], options["overwrite"])) or copied
+        ),
+    )
+    code, out, err = shell("demo", "--out", tmp_path / "demo", "--set", "epochs=2", "seed=3")
+    assert (code, err) == (0, "")
+    assert drawn == [tmp_path / "demo" / "faces"]
+    recipe = named_recipe("demo").replace(epochs=2, seed=3)
+    assert trainings == [(recipe, tmp_path / "demo" / "run", False)]
+    assert [options["flip"] for _, options in predictions] == [True]
+    submission = copied.path("submission.csv")
+    assert submission.read_text().splitlines() == [
+        "id,label",
+        *(f"{index:06d}.jpg,{index % 4}" for index in range(8)),
+    ]
+    for text in (copied.folder, copied.path("curves.png"), submission, "--data FOLDER"):
+        assert str(text) in out
+
+
+def test_set_takes_several_keys(shell, faces, tmp_path, trainings):
+    code, _, err = shell(
+        "train", "--set", "epochs=30", "batch_size=8", "hw2p2", "--data", faces,
+        "--set", "architecture.drop_path=0.1", "architecture.channels=8,16", "augment=flip,face",
+        "--out", tmp_path / "run", "--set", "monitor=val_loss", "head=none", "ema=0.5",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    (call,) = trainings
+    train, validation = call.pop("train"), call.pop("validation")
+    assert call == {
+        "recipe": named_recipe("hw2p2").replace(
+            epochs=30,
+            batch_size=8,
+            architecture={"drop_path": 0.1, "channels": [8, 16]},
+            augment=["flip", "face"],
+            monitor="val_loss",
+            head=None,
+            ema=0.5,
+        ),
+        "out": tmp_path / "run",
+        "resume": False,
+        "overwrite": False,
+        "features": None,
+        "verbose": 2,
+    }
+    assert (len(train), len(validation)) == (24, 12)
+    assert validation.names == train.names
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_flags_are_passed_to_train(shell, faces, tmp_path, trainings, flag):
+    code, _, _ = shell("train", "demo", "--data", faces, "--out", tmp_path, f"--{flag}")
+    assert code == 0
+    assert trainings[0][flag] is True
+
+
+def test_feature_folder_is_passed_to_train(shell, faces, tmp_path, trainings):
+    words = ["train", "demo", "--data", faces, "--out", tmp_path, "--features", tmp_path / "kept"]
+    assert shell(*words)[0] == 0
+    assert trainings[0]["features"] == tmp_path / "kept"
+
+
+def test_celeba_folder_is_recognized(shell, mistake, celeba_folder, faces, tmp_path, trainings):
+    words = ["train", "smiling", "--out", tmp_path / "run", "--data"]
+    code, out, err = shell(*words, celeba_folder, "--first", "12")
+    assert (code, err) == (0, "")
+    train, validation = trainings[0]["train"], trainings[0]["validation"]
+    assert (len(train), len(validation), len(train.names)) == (12, 16, 5)
+    assert "12 images of 5 attributes" in out
+    assert "`--first` is for a CelebA folder" in mistake(*words, faces, "--first", "12")
+    line = mistake(*words, faces, "--partition", "identity")
+    assert "`--partition` is for a CelebA folder" in line
+
+
+def test_split_is_refused_for_celeba(mistake, celeba_folder, tmp_path):
+    words = ["train", "smiling", "--data", celeba_folder, "--out", tmp_path / "run"]
+    line = mistake(*words, "--split", "0.2")
+    assert "has its own partition. Received: --split 0.2" in line
+
+
+def test_partition_by_people(shell, mistake, celeba_folder, tmp_path):
+    run = tmp_path / "run"
+    small = ["epochs=1", "image_size=16", "architecture.channels=[8]"]
+    words = ["--data", celeba_folder, "--partition", "identity"]
+    code, out, err = shell("train", "smiling", "--out", run, *words, "--set", *small)
+    assert (code, err) == (0, "")
+    assert f"kerasface evaluate {run} --data {celeba_folder} --partition identity" in out
+    code, _, _ = shell("evaluate", run, *words)
+    assert code == 0
+    test = read_celeba(celeba_folder, split="identity").test
+    predictions = pd.read_csv(run / "evaluation" / "celeba_identity" / "predictions.csv")
+    assert predictions["path"].tolist() == test.paths.tolist()
+    # The official test part has other people, some of whom are in the training part.
+    line = mistake("evaluate", run, "--data", celeba_folder)
+    assert "Figures on images that a run was trained on" in line
+    line = mistake("evaluate", run, *words[:2], "--partition", "people")
+    assert "'people'" in line
+
+
+@pytest.mark.parametrize("name", ["dev", "val", "valid", "validation"])
+def test_validation_folders(shell, faces, data, tmp_path, trainings, name):
+    # The validation folder has one of the four people, who keeps the same label.
+    shutil.copytree(faces / "dev" / "p0002", data / name / "p0002")
+    code, out, _ = shell("train", "demo", "--data", data, "--out", tmp_path / "run")
+    assert code == 0
+    validation = trainings[0]["validation"]
+    assert validation.root == data / name
+    assert validation.names == trainings[0]["train"].names
+    assert validation.labels.tolist() == [2, 2, 2]
+    assert "train       24 images of 4 classes" in out
+    assert "validation  3 images of 4 classes" in out
+
+
+@pytest.mark.parametrize("below", ["train", ""])
+@pytest.mark.parametrize(
+    ("options", "sizes"), [([], (20, 4)), (["--split", "0.34"], (16, 8)), (["--split", "0"], 24)]
+)
+def test_split_without_a_validation_folder(shell, data, tmp_path, trainings, below, options, sizes):
+    folder = data if below else data / "train"
+    code, out, _ = shell("train", "demo", "--data", folder, "--out", tmp_path / "run", *options)
+    assert code == 0
+    train, validation = trainings[0]["train"], trainings[0]["validation"]
+    if sizes == 24:
+        assert (len(train), validation) == (24, None)
+        assert "validation " not in out.split("Trained")[0]
+    else:
+        assert (len(train), len(validation)) == sizes
+        assert set(train.paths).isdisjoint(validation.paths)
+        assert set(validation.counts()) == {sizes[1] // 4}
+
+
+def test_summary_after_training(shell, faces, run, tmp_path, trainings):
+    code, out, _ = shell("train", "demo", "--data", faces, "--out", tmp_path / "run")
+    assert code == 0
+    best = run.metrics["best"]
+    figure = f"validation accuracy {best['val_accuracy']:.1%} (epoch {best['epoch']})"
+    assert f"Trained: {figure}, {run.metrics['images_per_second']:.0f} images/s" in out
+    for name in ("curves.png", "model.keras"):
+        assert str(run.path(name)) in out
+    assert f"Next: kerasface submit {tmp_path / 'run'} " in out
+
+
+def test_next_step_after_embedding_training(shell, run, faces, tmp_path, trainings, monkeypatch):
+    monkeypatch.setattr(Run, "embeds", property(lambda run: True))
+    code, out, _ = shell("train", "embedding_arcface", "--data", faces, "--out", tmp_path / "run")
+    assert code == 0
+    assert f"Next: kerasface verify {tmp_path / 'run'} --pairs" in out
+
+
+def test_auto(shell, faces, tmp_path, trainings):
+    code, out, err = shell("train", "auto", "--data", faces, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    chosen = recommend(trainings[0]["train"])
+    assert trainings[0]["recipe"] == chosen.recipe
+    assert f"Recommended:\n{chosen}\n" in out
+
+
+def test_auto_resumes_with_the_recipe_of_the_run(shell, faces, run, tmp_path, trainings):
+    words = ["train", "auto", "--data", faces, "--resume", "--out"]
+    code, out, _ = shell(*words, run.folder)
+    assert code == 0
+    assert trainings[0]["recipe"] == run.recipe
+    assert "Recommended" not in out
+    shell(*words, tmp_path / "new")
+    assert trainings[1]["recipe"] != run.recipe
+
+
+def test_interrupted_training(shell, faces, tmp_path, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kerasface.training.train", interrupt)
+    code, out, err = shell("train", "demo", "--data", faces, "--out", tmp_path / "run")
+    assert code == 130
+    assert err == "\nInterrupted. Use --resume to resume from the last completed epoch.\n"
+    assert "Trained" not in out
+
+
+def test_resume_with_another_recipe_is_refused(mistake, faces, run, tmp_path):
+    out = shutil.copytree(run.folder, tmp_path / "run")
+    words = ["train", "demo", "--data", faces, "--out", out, "--resume", "--set", *AS_RUN]
+    line = mistake(*words, "batch_size=4")
+    assert "A run goes on with the recipe that it began with." in line
+    assert "{'batch_size': (8, 4)}" in line
+
+
+def test_existing_run_is_refused_overwritten_and_resumed(shell, mistake, data, run, tmp_path):
+    """Two real trainings: two epochs over an older run, then the second of them again."""
+    out = shutil.copytree(run.folder, tmp_path / "run")
+    words = [
+        "train", "demo", "--data", data, "--split", "0", "--out", out,
+        "--set", "image_size=16", "epochs=2", "batch_size=12", "augment=[]", "seed=7", "head=pool",
+        "architecture.channels=[8]", "architecture.blocks_per_stage=[1]",
+    ]  # fmt: skip
+    line = mistake(*words)
+    assert "which holds a run." in line
+    assert "--resume" in line
+    assert "--overwrite" in line
+    assert Run(out).recipe == run.recipe
+
+    code, printed, err = shell(*words, "--overwrite")
+    assert (code, err) == (0, "")
+    assert "no validation; training accuracy" in printed
+    new = Run(out)
+    assert new.recipe.seed == 7
+    assert new.recipe.architecture == {"channels": [8], "blocks_per_stage": [1]}
+    assert new.load_model().output_shape == (None, 4)
+    history = new.history
+    assert history["epoch"].tolist() == [1, 2]
+
+    # As after an interruption in the second epoch.
+    history.head(1).to_csv(out / "history.csv", index=False)
+    (out / "metrics.json").unlink()
+    with np.load(out / "checkpoint" / "state.npz") as saved:
+        state = dict(saved)
+    np.savez(out / "checkpoint" / "state.npz", **{**state, "epochs": 1})
+    code, printed, err = shell(*words, "--resume")
+    assert (code, err) == (0, "")
+    assert "Trained: no validation; training accuracy" in printed
+    assert new.history["epoch"].tolist() == [1, 2]
+    assert new.history["loss"][0] == history["loss"][0]
+    assert new.metrics["last"]["epoch"] == 2
+
+
+def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
+    (tmp_path / "holiday.txt").write_text("mine")
+    line = mistake("train", "demo", "--data", faces, "--out", tmp_path, "--overwrite")
+    assert "holds something else." in line
+    assert (tmp_path / "holiday.txt").read_text() == "mine"
+
+
+def test_run_inside_the_folder_of_people_is_refused(mistake, faces):
+    words = ["train", "demo", "--data", faces / "train"]
+    line = mistake(*words, "--out", faces / "train" / "run")
+    assert "must not be inside the folder of people" in line
+    assert not (faces / "train" / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "fragments"),
+    [
+        (
+            "dmo",
+            [],
+            [
+                "The recipes are ['attributes15', ",
+                "'identity_small', 'smiling'",
+                "'dmo'",
+                "Did you mean 'demo'?",
+            ],
+        ),
+        ("demo", ["--set", "epoch=1"], ["Received: 'epoch'.", "Did you mean 'epochs'"]),
+        (
+            "demo",
+            ["--set", "epochs=2", "architecture.chanels=8,16"],
+            ["chanels=[8, 16].", "Did you mean 'channels'"],
+        ),
+        (
+            "demo",
+            ["--set", "model=convnext_nan"],
+            ["name='convnext_nan'.", "Did you mean 'convnext_nano'"],
+        ),
+        ("demo", ["--set", "validation=0.2"], ["Received: 'validation'."]),
+        ("demo", ["--set", "report=false"], ["Received: 'report'."]),
+        ("demo", ["--set", "epochs"], ["A change must be key=value", "Received: 'epochs'."]),
+        (
+            "demo",
+            ["--set", "phases.1.learning_rate=1e-5"],
+            ["A phase is one of the 0 of the recipe", "phase '1'"],
+        ),
+        (
+            "cs405",
+            ["--set", "phases.2.learning_rate=1e-5"],
+            ["A phase is one of the 2 of the recipe", "phase '2'"],
+        ),
+        (
+            "demo",
+            ["--set", "optimizer.momentum=0.9"],
+            [
+                "Only `architecture`, `embedding` and the phases have keys of their own",
+                "'optimizer.momentum'",
+            ],
+        ),
+        ("demo", ["--set", "epochs=many"], ["`epochs` must be a whole number.", "epochs='many'"]),
+        ("demo", ["--set", "epochs=0"], ["`epochs` must be at least 1.", "epochs=0"]),
+        ("demo", ["--set", "head=triple"], ["`head` must be one of", "head='triple'"]),
+        ("demo", ["--resume", "--overwrite"], ["`resume` or `overwrite`, not both"]),
+    ],
+)
+def test_wrong_recipes_and_keys(mistake, faces, tmp_path, recipe, words, fragments):
+    line = mistake("train", recipe, "--data", faces, "--out", tmp_path / "run", *words)
+    for fragment in fragments:
+        assert fragment in line
+
+
+def leave_only(data, *keep):
+    for path in (data / "train").iterdir():
+        if path.name not in keep:
+            shutil.rmtree(path)
+
+
+def no_folder(data):
+    shutil.rmtree(data)
+
+
+def single_image(data):
+    for path in sorted((data / "train" / "p0001").iterdir())[1:]:
+        path.unlink()
+
+
+def broken_images(data):
+    for path in sorted((data / "train" / "p0001").iterdir())[:2]:
+        path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fragments"),
+    [
+        (no_folder, ["There must be a folder of images.", "data', nothing at that path."]),
+        (
+            leave_only,
+            ["must hold one subfolder of images a person.", "train with 0 subfolders"],
+        ),
+        (
+            lambda data: leave_only(data, "p0003"),
+            ["at least two people.", "images of 'p0003' alone."],
+        ),
+        (single_image, ["at least two images to be split.", "a single image of ['p0001']"]),
+        (
+            broken_images,
+            [
+                "At most 5% of the images may be unreadable.",
+                "2 of ",
+                "p0001/0000.jpg (",
+                "0001.jpg",
+            ],
+        ),
+    ],
+)
+def test_unusable_data(mistake, data, tmp_path, spoil, fragments):
+    spoil(data)
+    line = mistake("train", "demo", "--data", data, "--out", tmp_path / "run", "--split", "0.2")
+    for fragment in fragments:
+        assert fragment in line
+
+
+def test_validation_folder_with_other_people_is_refused(mistake, faces, data, tmp_path):
+    shutil.copytree(faces / "dev" / "p0002", data / "dev" / "somebody")
+    line = mistake("train", "demo", "--data", data, "--out", tmp_path / "run")
+    assert "['somebody'], not among the 4 names." in line
