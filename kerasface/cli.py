@@ -378,7 +378,7 @@ def evaluate(
         verbose=_verbose(),
     )
     _print_metrics(result.metrics)
-    print(f"\nPage: {folder / 'report.html'}   (open it in any browser)")
+    print(f"\nPage: {result.page}   (open it in any browser)")
 
 
 @app.command()
@@ -543,18 +543,18 @@ def verify(
             allow_seen=allow_seen,
             verbose=_verbose(),
         )
-    _print_metrics(result.figures.metrics)
-    for row in result.figures.operating_points.itertuples():
+    _print_metrics(result.metrics)
+    for row in result.operating_points.itertuples():
         if row.refused:
             print(f"No TAR at FAR {row.wanted_far:g}: {row.refused}.")
-    print(f"Intervals resample {result.figures.resampled}.")
+    print(f"Intervals resample {result.resampled}.")
     point = result.operating_point
     if point is None:
         print(f"\nNo threshold was stored: {result.not_stored}.")
     else:
         print(f"\nStored: threshold {point.threshold:.4f}, which accepts {point.far:.2%} of others")
-    if result.folder is not None:
-        print(f"Page: {result.folder / 'report.html'}   (open it in any browser)")
+    if result.page is not None:
+        print(f"Page: {result.page}   (open it in any browser)")
 
 
 @app.command()
@@ -601,8 +601,8 @@ def identify(
         print("No threshold: somebody is always named. Say --threshold, or verify pairs first.")
     else:
         print(f"Below {result.threshold:.4f} the answer is nobody.")
-    if result.figures is not None:
-        _print_metrics(result.figures.metrics)
+    if result.metrics:
+        _print_metrics(result.metrics)
     print(f"Wrote {out}")
 
 

@@ -245,7 +245,7 @@ def test_partition_by_people(shell, mistake, celeba_folder, tmp_path):
     assert predictions["path"].tolist() == test.paths.tolist()
     # The official test part has other people, some of whom were learnt.
     line = mistake("evaluate", run, "--data", celeba_folder)
-    assert "Figures on images that a run was trained on" in line
+    assert "images that the run was not trained on" in line
     line = mistake("evaluate", run, *words[:2], "--partition", "people")
     assert "'people'" in line
 
@@ -782,7 +782,7 @@ def test_split(shell, faces, tmp_path):
     assert "kept together: 0" in out
     assert len(list((tmp_path / "data" / "train").rglob("*.jpg"))) == 12
     table = pd.read_csv(tmp_path / "data" / "split.csv")
-    assert table["side"].value_counts().to_dict() == {"train": 12, "validation": 12}
+    assert table["partition"].value_counts().to_dict() == {"train": 12, "validation": 12}
 
 
 def test_split_tells_of_small_people(shell, faces, data, tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image
 
 import kerasface
 from kerasface.data import FaceTable
-from kerasface.inference.embedding import embed_pictures, unit_rows
+from kerasface.inference.vectors import embed_pictures, unit_rows
 from kerasface.models import build
 from kerasface.pipeline import Crop
 
@@ -43,7 +43,7 @@ def test_an_embedding_model_stays_itself_and_others_are_refused():
     assert kerasface.embedder(model) is model
     image = keras.Input((SIZE, SIZE, 3))
     maps = keras.Model(image, keras.layers.Conv2D(3, 3)(image))
-    with pytest.raises(ValueError, match="before the last dense layer"):
+    with pytest.raises(ValueError, match="input of the last dense layer"):
         kerasface.embedder(maps)
     dense = keras.Model(image, keras.layers.Dense(3)(image))
     with pytest.raises(ValueError, match="with 1 outputs and the last layer"):
