@@ -68,7 +68,7 @@ class Gallery:
             ValueError: If the path has another suffix.
         """
         check_gallery_path(path)
-        settings = {key: np.array(value) for key, value in self.settings.to_dict().items()}
+        settings = self.settings.to_dict()
         with replacing(path) as part:
             np.savez(
                 part,
@@ -76,7 +76,9 @@ class Gallery:
                 labels=self.labels,
                 names=np.array(self.names, dtype=np.str_),
                 files=np.array(self.files, dtype=np.str_),
-                **settings,
+                model=np.array(settings["model"]),
+                flip=np.array(settings["flip"]),
+                crop=np.array(settings["crop"]),
             )
 
     def check(self, model: keras.Model, *, flip: bool | None, crop: Crop | None) -> None:

@@ -169,7 +169,7 @@ def _predict(
 def _mean_probabilities(
     runs: Sequence[Run], table: FaceTable, flip: bool, batch_size: int, verbose: int
 ) -> np.ndarray:
-    total = sum(
+    predicted = [
         run.predict(table, batch_size=batch_size, flip=flip, verbose=verbose) for run in runs
-    )
-    return total / len(runs)
+    ]
+    return np.asarray(sum(predicted) / len(predicted))

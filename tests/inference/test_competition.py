@@ -47,7 +47,7 @@ def test_course_submission(network, course, tmp_path):
     assert (all_named.matched, all_named.dev_accuracy) == (1, None)
 
 
-def test_course_mistakes(network, course, tmp_path):
+def test_refused_course_files(network, course, tmp_path):
     folders = (network, course / "known", course / "unknown_test", tmp_path / "out.csv")
     with pytest.raises(ValueError, match=r"needs a threshold.*dev_labels"):
         submit_matches(*folders)
