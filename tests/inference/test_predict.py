@@ -120,7 +120,9 @@ def test_ways_to_name_one_run(two_runs, pictures, form):
 def test_runs_of_other_classes_are_refused(two_runs, pictures, classes):
     folders, calls = two_runs
     (folders[1] / "classes.json").write_text(json.dumps(classes))
-    message = f"if they have the same classes.*first with 4 classes and .*second with {len(classes)}"
+    message = (
+        f"if they have the same classes.*first with 4 classes and .*second with {len(classes)}"
+    )
     with pytest.raises(ValueError, match=message):
         predict(folders, pictures[0])
     assert calls == []
@@ -131,7 +133,9 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
     folder = shutil.copytree(pictures[0], tmp_path / "pictures")
     (folder / "ü" / "1.png").write_bytes(b"no image")
     out = [tmp_path / "out.csv"] if function is submit else []
-    with pytest.raises(ValueError, match=r"images must be readable\. Received: 1 .*ü/1\.png \(.+\)"):
+    with pytest.raises(
+        ValueError, match=r"images must be readable\. Received: 1 .*ü/1\.png \(.+\)"
+    ):
         function(run, folder, *out)
     assert not (tmp_path / "out.csv").exists()
 

@@ -22,16 +22,8 @@ def test_pairs_are_evaluated_and_written(tables, tmp_path):
     ).metrics
     assert evaluation.result.metrics == metrics
 
-    figures = evaluation.draw("pairs", threshold=0.5)
-    assert list(figures) == ["ROC", "Scores", "Worst pairs"]
-    evaluation.write(tmp_path, {"ROC": figures["ROC"]})
+    evaluation.write(tmp_path, {})
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {
-        "metrics.json",
-        "operating_points.csv",
-        "pairs.csv",
-        "per_fold.csv",
-        "roc.png",
-    }
+    assert written == {"metrics.json", "operating_points.csv", "pairs.csv", "per_fold.csv"}
     assert json.loads((tmp_path / "metrics.json").read_text())["pairs"] == len(pairs)
     np.testing.assert_allclose(pd.read_csv(tmp_path / "pairs.csv")["score"], expected)
