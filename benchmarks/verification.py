@@ -39,8 +39,8 @@ import pandas as pd
 
 import kerasface
 from kerasface.data import FaceTable, PairTable, folder_pairs, identity_folder, read_pairs
-from kerasface.inference.embedders import SHRINKAGE, discriminant
-from kerasface.inference.embedding import unit_rows
+from kerasface.embedding.discriminant import EMBEDDING_SHRINKAGE, discriminant_directions
+from kerasface.inference.vectors import unit_rows
 from kerasface.metrics import verification
 from kerasface.pipeline import Crop
 from kerasface.reports.verification import roc_log
@@ -187,14 +187,14 @@ def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, emb
             embed = functools.partial(embedded, trained(case, seed, options, known, changes))
             vectors = embed_lists(embed)
             yield case, seed, vectors
-            turned = turning(embed(known, 1.0), known.labels, SHRINKAGE)
+            turned = turning(embed(known, 1.0), known.labels, EMBEDDING_SHRINKAGE)
             found = {name: turned(rows) for name, rows in vectors.items()}
             yield f"{case} discriminant", seed, found
 
 
 def turning(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Callable:
     """A function from features to unit vectors along the linear discriminant's directions."""
-    kernel, bias = discriminant(features, labels, shrinkage)
+    kernel, bias = discriminant_directions(features, labels, shrinkage)
     return lambda others: unit_rows(others @ kernel + bias)
 
 

@@ -19,7 +19,7 @@ import kerasface
 
 
 def main() -> None:
-    """Trains on the first part, chooses on the second, judges once on the third."""
+    """Trains on the first part, chooses on the second, evaluates once on the third."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of CelebA, or tfds")
     parser.add_argument("--recipe", default="smiling")
@@ -43,15 +43,15 @@ def main() -> None:
         overwrite=True,
         **changes,
     )
-    figures = kerasface.evaluate(run, test, out=run.path("test"))
+    result = kerasface.evaluate(run, test, out=run.path("test"))
     columns = ["name", "prevalence", "majority_accuracy", "accuracy_at_half", "f1", "auc"]
-    print(figures.per_attribute[columns].round(3).to_string(index=False))
+    print(result.table[columns].round(3).to_string(index=False))
     print(
-        f"Test: mean accuracy {figures.metrics['mean_accuracy_at_half']:.2%} (majority guess "
-        f"{figures.metrics['mean_majority_accuracy']:.2%}), "
-        f"macro F1 {figures.metrics['f1_macro']:.3f}"
+        f"Test: mean accuracy {result.metrics['mean_accuracy_at_half']:.2%} (majority guess "
+        f"{result.metrics['mean_majority_accuracy']:.2%}), "
+        f"macro F1 {result.metrics['f1_macro']:.3f}"
     )
-    print(f"Page: {run.path('test/report.html')}")
+    print(f"Page: {result.page}")
 
     if options.photos:
         frame = kerasface.predict(

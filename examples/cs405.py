@@ -15,7 +15,7 @@ import kerasface
 
 
 def main() -> None:
-    """Trains the head, then everything, and judges on the part that was kept for it."""
+    """Trains the head, then everything, and evaluates on the test images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, help="one folder a person")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/cs405"))
@@ -46,7 +46,7 @@ def main() -> None:
     result = kerasface.evaluate(run, test, out=run.folder / "evaluation" / "test")
     low, high = result.metrics["accuracy_low"], result.metrics["accuracy_high"]
     print(f"Test accuracy {result.metrics['accuracy']:.1%} ({low:.1%} to {high:.1%})")
-    print(f"Page: {run.folder / 'evaluation' / 'test' / 'report.html'}")
+    print(f"Page: {result.page}")
 
 
 if __name__ == "__main__":

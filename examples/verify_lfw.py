@@ -54,7 +54,7 @@ def main() -> None:
     )
     crop = Crop(options.centre, shape="image") if options.centre < 1 else None
     result = kerasface.inference.verify_pairs(run, pairs, images, flip=True, crop=crop)
-    metrics = result.figures.metrics
+    metrics = result.metrics
     print(
         f"accuracy {metrics['accuracy']:.1%} +- {metrics['accuracy_standard_error']:.1%} "
         f"({metrics['folds']} folds), area under the ROC curve {metrics['auc']:.3f}, equal error "

@@ -9,9 +9,9 @@ from . import pipeline as pipeline
 from . import reports as reports
 from . import runs as runs
 from . import training as training
+from .inference.comparison import compare as compare
 from .inference.embedding import embed as embed
 from .inference.embedding import embedder as embedder
-from .inference.evaluation import compare as compare
 from .inference.evaluation import evaluate as evaluate
 from .inference.identification import identify as identify
 from .inference.prediction import predict as predict

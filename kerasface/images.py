@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import pathlib
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -69,6 +71,24 @@ def decode(data: bytes) -> np.ndarray:
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     return np.asarray(image)
+
+
+def thumbnail(path: str | os.PathLike, side: int) -> np.ndarray:
+    """Reads an image file and shrinks it to a small picture in the same aspect ratio.
+
+    Args:
+        path: An image file.
+        side: Longest side of the result in pixels. Smaller images keep their size.
+
+    Returns:
+        uint8 RGB array ``[height, width, 3]``.
+
+    Raises:
+        ValueError: As ``decode``.
+    """
+    picture = Image.fromarray(decode(pathlib.Path(path).read_bytes()))
+    picture.thumbnail((side, side))
+    return np.asarray(picture)
 
 
 def inspect(data: bytes) -> ImageInfo:

@@ -50,7 +50,7 @@ def evaluate(
         verbose=verbosity(),
     )
     print_metrics(result.metrics)
-    print(f"\nReport: {folder / 'report.html'}   (open it in any browser)")
+    print(f"\nReport: {result.page}   (open it in any browser)")
 
 
 def compare(

@@ -138,8 +138,8 @@ def identify(
         print("No threshold: every face gets a name. Set --threshold, or run verify first.")
     else:
         print(f"Faces with a similarity below {result.threshold:.4f} are unknown.")
-    if result.figures is not None:
-        print_metrics(result.figures.metrics)
+    if result.metrics:
+        print_metrics(result.metrics)
     print(f"Wrote {out}")
 
 
@@ -207,16 +207,16 @@ def _verify_two(
 
 
 def _print_pair_result(result: Verified) -> None:
-    print_metrics(result.figures.metrics)
-    points = result.figures.operating_points
+    print_metrics(result.metrics)
+    points = result.operating_points
     for rate, reason in zip(points["wanted_far"], points["refused"], strict=True):
         if reason:
             print(f"No TAR at FAR {rate:g}: {reason}.")
-    print(f"Confidence intervals: bootstrap over {result.figures.resampled}.")
+    print(f"Confidence intervals: bootstrap over {result.resampled}.")
     point = result.operating_point
     if point is None:
         print(f"\nNo threshold was stored: {result.not_stored}.")
     else:
         print(f"\nStored threshold: {point.threshold:.4f}, false accept rate {point.far:.2%}")
-    if result.folder is not None:
-        print(f"Report: {result.folder / 'report.html'}   (open it in any browser)")
+    if result.page is not None:
+        print(f"Report: {result.page}   (open it in any browser)")

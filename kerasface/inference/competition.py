@@ -1,4 +1,4 @@
-"""The verification half of CMU 11-785's HW2P2: which of the known people is it, or none."""
+"""`submit_matches` writes the verification submission of CMU 11-785's HW2P2."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ import pandas as pd
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import write_submission
 from kerasface.inference.embedding import embed, embedder
-from kerasface.inference.identification import enrol, nearest_people
-from kerasface.inference.operating_point import OperatingPoint, flip_and_crop, read_operating_point
+from kerasface.inference.gallery import enrol
+from kerasface.inference.nearest import nearest_people
+from kerasface.inference.operating_point import resolve_threshold
 from kerasface.inference.reading import Source
+from kerasface.inference.results import facts_html
 from kerasface.metrics.identification import UNKNOWN, best_threshold
 from kerasface.pipeline.crop import Crop
 
-NO_MATCH = "n000000"  # what the course's own notebook answers
+NO_MATCH = "n000000"  # the label in the course's own notebook
 
 
 @dataclasses.dataclass(frozen=True)
 class Matches:
-    """What `submit_matches` gives.
+    """Result of `submit_matches`.
 
     Attributes:
         path: The CSV file.
-        threshold: The similarity below which the answer is that nobody matches.
-        matched: Share of the pictures that were given a name.
-        dev_accuracy: Share of right answers on the development pictures at that threshold, which
-            was chosen on them unless one was given; None without any.
+        threshold: Similarity below which nobody matches.
+        matched: Share of the images that match somebody.
+        dev_accuracy: Share of right answers on the development images at that threshold, which
+            was chosen on them unless one was given; None without development images.
     """
 
     path: pathlib.Path
     threshold: float
     matched: float
     dev_accuracy: float | None
+
+    def _repr_html_(self) -> str:
+        return facts_html(dataclasses.asdict(self))
 
 
 def submit_matches(
@@ -55,35 +60,36 @@ def submit_matches(
     batch_size: int = 64,
     verbose: int = 0,
 ) -> Matches:
-    """Names the known person in each picture, or says that nobody matches, and writes the CSV.
+    """Finds the known person in each image, or nobody, and writes the submission.
 
-    The file has the columns ``id``, the place of the picture among the sorted file names from 0,
+    The file has the columns ``id``, the place of the image among the sorted file names from 0,
     and ``label``, the name of the person's folder.
 
     Args:
-        source: A run, its folder, a ``.keras`` file or a model; see `kerasface.embedder`.
-        known: Folder with one subfolder a person (``known``).
-        unknown: Folder of pictures (``unknown_test``).
-        out: The CSV file.
-        threshold: The similarity below which nobody matches; None takes the one that has most of
-            the development pictures right, or, without them, the one stored with the model.
-        dev: Folder of development pictures (``unknown_dev``).
-        dev_labels: CSV file with a column ``label``, one row a development picture in the order
+        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
+        known: Folder with one subfolder per person (``known``).
+        unknown: Folder of images (``unknown_test``).
+        out: CSV file to write.
+        threshold: Similarity below which nobody matches. None takes the one with the highest
+            accuracy on the development images or, without them, the one stored with the model.
+        dev: Folder of development images (``unknown_dev``).
+        dev_labels: CSV file with a column ``label``, one row per development image in the order
             of the sorted file names (``verification_dev.csv``).
-        no_match: The answer where nobody matches, in both files.
-        flip: Whether the mirrored images count too; None does as the stored threshold was made.
-        crop: As in `kerasface.embed`; None does as the stored threshold was made, else cuts out
-            what a run was trained on.
-        batch_size: Images a step.
+        no_match: The label for nobody, in both files.
+        flip: If True, add the embedding of the mirror image. None does so if the stored threshold
+            was measured so.
+        crop: As in `kerasface.embed`. None takes that of the stored threshold, else that of the
+            run.
+        batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
-        Path, threshold and how often it was reached.
+        The file, the threshold and the share of matches.
 
     Raises:
         FileNotFoundError: If a folder or file does not exist.
-        ValueError: If there is no threshold, labels and pictures do not match, a label is no
-            known person, or an image cannot be read.
+        ValueError: If there is no threshold, labels and images do not fit, a label is not a
+            known person, or an image is unreadable.
 
     Example:
         >>> submit_matches("runs/faces", "known", "unknown_test", "submission.csv",
@@ -91,60 +97,59 @@ def submit_matches(
     """
     if (dev is None) != (dev_labels is None):
         raise ValueError(
-            "Development pictures and their labels go together. "
+            "`dev` and `dev_labels` must be given together. "
             f"Received: dev={dev!r}, dev_labels={dev_labels!r}."
         )
-    stored: OperatingPoint | None = read_operating_point(source)
+    stored = resolve_threshold(source, None)
     model = embedder(source)
-    flip, crop = flip_and_crop(source, stored, flip, crop)
+    flip, crop = stored.flip_and_crop(source, flip, crop)
     if threshold is None and dev is None:
-        if stored is None:
+        if stored.value is None:
             raise ValueError(
-                "Whether anybody matches needs a threshold. Received: none, and none is stored "
-                "with the model. Give threshold=, or dev= and dev_labels= to choose one."
+                "A match needs a threshold. Received: none, and none is stored with the model. "
+                "Give threshold=, or dev= and dev_labels= to choose one."
             )
-        threshold = stored.threshold
-        stored.check(model)
-        stored.holds(flip=flip, crop=crop)
-    tables = {"unknown": unlabeled_folder(unknown)}
-    labels = None
+        threshold = stored.value
+        stored.false_accept_rate(model, flip, crop)
+    tables, labels = [unlabeled_folder(unknown)], None
     if dev is not None and dev_labels is not None:
-        tables["dev"] = unlabeled_folder(dev)
-        labels = _dev_labels(pathlib.Path(dev_labels), len(tables["dev"]))
+        tables.append(unlabeled_folder(dev))
+        labels = _dev_labels(pathlib.Path(dev_labels), len(tables[1]))
     options: dict[str, Any] = {"flip": flip, "batch_size": batch_size, "verbose": verbose}
     gallery = enrol(model, known, crop=crop, **options)
-    names = np.array(gallery.names, dtype=object)
     if labels is not None:
-        odd = sorted(set(labels) - set(names) - {no_match})
-        if odd:
-            raise ValueError(
-                f"A development label must be a known person or {no_match!r}. "
-                f"Received: {odd[:5]} in {os.fspath(dev_labels)!r}."  # type: ignore[arg-type]
-            )
-    answers, best = {}, {}
-    for side, table in tables.items():
+        _check_labels(labels, {*gallery.names, no_match})
+    found = []
+    for table in tables:
         people, scores = nearest_people(gallery, embed(model, table, crop=crop, **options), 1)
-        answers[side], best[side] = names[people[:, 0]], scores[:, 0].astype(float)
+        names = np.array(gallery.names, dtype=object)[people[:, 0]]
+        found.append((names, scores[:, 0].astype(float)))
     accuracy = None
     if labels is not None:
-        ranks = np.where(labels == no_match, UNKNOWN, np.where(answers["dev"] == labels, 1, 2))
+        names, scores = found[1]
         if threshold is None:
-            threshold = best_threshold(ranks, best["dev"])
-        said = np.where(best["dev"] >= threshold, answers["dev"], no_match)
-        accuracy = float((said == labels).mean())
-    assert threshold is not None
-    matched = best["unknown"] >= threshold
-    frame = pd.DataFrame(
-        {
-            "id": np.arange(len(matched)).astype(str),
-            "label": np.where(matched, answers["unknown"], no_match),
-        }
-    )
+            ranks = np.where(labels == no_match, UNKNOWN, np.where(names == labels, 1, 2))
+            threshold = best_threshold(ranks, scores)
+        accuracy = float((np.where(scores >= threshold, names, no_match) == labels).mean())
+    assert threshold is not None  # given, stored or chosen
+    names, scores = found[0]
+    matched = scores >= threshold
+    ids = np.arange(len(matched)).astype(str)
+    frame = pd.DataFrame({"id": ids, "label": np.where(matched, names, no_match)})
     path = write_submission(out, frame)
     return Matches(path, float(threshold), float(matched.mean()), accuracy)
 
 
-def _dev_labels(path: pathlib.Path, pictures: int) -> np.ndarray:
+def _check_labels(labels: np.ndarray, known: set[str]) -> None:
+    odd = sorted(set(labels) - known)
+    if odd:
+        raise ValueError(
+            "A development label must be a known person or the label for nobody (`no_match`). "
+            f"Received: {odd[:5]}, which are neither."
+        )
+
+
+def _dev_labels(path: pathlib.Path, images: int) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(
             f"Development labels are a CSV file. Received: {str(path)!r}, which does not exist."
@@ -152,11 +157,11 @@ def _dev_labels(path: pathlib.Path, pictures: int) -> np.ndarray:
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     if "label" not in frame:
         raise ValueError(
-            f"Development labels have a column 'label'. Received: {list(frame)} in {path}."
+            f"Development labels need a column 'label'. Received: {list(frame)} in {path}."
         )
-    if len(frame) != pictures:
+    if len(frame) != images:
         raise ValueError(
-            "There must be one label a development picture. "
-            f"Received: {len(frame)} labels in {path} for {pictures} pictures."
+            "There must be one label per development image. "
+            f"Received: {len(frame)} labels in {path} for {images} images."
         )
     return frame["label"].to_numpy(object)

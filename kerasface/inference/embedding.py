@@ -1,25 +1,22 @@
-"""Images to embeddings: vectors of length 1 that are near each other for one person."""
+"""`embedder` makes embedding models, `embed` computes embeddings of length 1."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from kerasface import images as image_files
+from kerasface.data.folders import identity_folder
+from kerasface.data.table import FaceTable
+from kerasface.embedding.discriminant import EMBEDDING_SHRINKAGE, discriminant_directions
 from kerasface.inference.reading import Images, Source, crop_of, open_model, readable_table
+from kerasface.inference.vectors import embed_table
 from kerasface.models import heads
-from kerasface.pipeline import decode
 from kerasface.pipeline.crop import Crop
-from kerasface.pipeline.predict import predict_table
 
-# What may stand behind the layer that makes the classes.
+# Layers that may follow the layer that makes the classes.
 AFTER_CLASSES = (
     keras.layers.Activation,
     keras.layers.Dropout,
@@ -28,45 +25,79 @@ AFTER_CLASSES = (
 )
 
 
-def embedder(source: Source) -> keras.Model:
-    """An embedding model: images to vectors of length 1.
+def embedder(
+    source: Source | Sequence[Source],
+    *,
+    discriminant: str | os.PathLike | FaceTable | None = None,
+    shrinkage: float = EMBEDDING_SHRINKAGE,
+    crop: Crop | None = None,
+    flip: bool = True,
+    batch_size: int = 64,
+    verbose: int = 0,
+) -> keras.Model:
+    """Makes an embedding model, which maps images to vectors of length 1.
 
-    Of a model that was built with ``embedding=`` it is that model. Of a classifier it is what
-    comes before the layer that makes the classes, divided by its length; it shares its layers.
-    It knows nothing of what a run cuts out of each image: give `embed`, `kerasface.verify` and the
-    others the run itself, or ``crop=``.
+    For a model that was built with ``embedding=``, the result is that model. For a classifier, it
+    is the part before the layer that makes the classes, followed by a normalization; both share
+    their layers. Several models are joined: the cosine similarity is the mean of theirs.
+
+    A linear discriminant finds the directions in which people differ most compared with the images
+    of one person (Fisher 1936). It improves the verification of strangers on images of the same
+    kind and makes it worse on other kinds. Evaluate the model on other people.
+
+    The model does not crop: give `embed`, `kerasface.verify` and the others the run itself, or
+    ``crop=``.
 
     Args:
-        source: A run, its folder, a ``.keras`` file or a model.
+        source: Run, run folder, ``.keras`` file or model, or several of them for images of one
+            size.
+        discriminant: People for a linear discriminant after the embedding: a folder with one
+            subfolder per person, or a table with one class per image, for instance the run's
+            training images. None adds no discriminant. The following arguments are only used
+            with it.
+        shrinkage: Shrinkage of the covariance within people, in [0, 1]. With 1 all directions are
+            equally noisy.
+        crop: Region of the people's images that the model sees; None takes that of the run. Runs
+            with different crops need it.
+        flip: If True, add the embedding of the mirror image before the discriminant is estimated.
+        batch_size: Batch size.
+        verbose: 1 shows a progress bar.
 
     Returns:
         A functional model of stock layers, ``[batch, height, width, 3]`` RGB in [0, 255] to
-        float32 ``[batch, dimensions]``.
+        float32 ``[batch, dimensions]``. A discriminant has at most one dimension fewer than
+        people.
 
     Raises:
         FileNotFoundError: If there is no such run or file.
-        ValueError: If the model has several outputs, or does not end with a dense layer.
+        ValueError: If the model has several outputs or does not end with a dense layer, there is
+            no model, models are for images of different sizes, or a discriminant has fewer than
+            two people, only people with one image, or no labels.
 
     Example:
-        >>> model = embedder("runs/hw2p2")  # doctest: +SKIP
-        >>> model.save("embedder.keras")  # doctest: +SKIP
+        >>> model = embedder("runs/faces")  # doctest: +SKIP
+        >>> model = embedder(["runs/one", "runs/two"], discriminant="people")  # doctest: +SKIP
+        >>> model.save("faces.keras")  # then: kerasface verify faces.keras  # doctest: +SKIP
     """
-    model = open_model(source)
-    if isinstance(model.layers[-1], keras.layers.UnitNormalization):
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        sources = list(source)
+        model = _joined([_embedding_model(open_model(each)) for each in sources])
+    else:
+        sources = [source]
+        model = _embedding_model(open_model(source))
+    if discriminant is None:
         return model
-    behind = (layer for layer in reversed(model.layers) if not isinstance(layer, AFTER_CLASSES))
-    last = next(behind, None)
-    features = last.input if isinstance(last, keras.layers.Dense) else None
-    if len(model.outputs) != 1 or features is None or len(features.shape) != 2:
-        raise ValueError(
-            "An embedding is what comes before the last dense layer of a model with one output. "
-            f"Received: {model.name!r} with {len(model.outputs)} outputs and the last layer "
-            f"{getattr(last, 'name', None)!r}. Build it with embedding=512, for instance."
-        )
-    unit = keras.layers.UnitNormalization(
-        dtype="float32", name=f"{heads.HEAD_PREFIX}embedding_unit"
+    table = _labeled_people(discriminant)
+    vectors = embed_table(
+        model,
+        table,
+        crop=_common_crop(sources) if crop is None else crop,
+        flip=flip,
+        batch_size=batch_size,
+        verbose=verbose,
     )
-    return keras.Model(model.input, unit(features), name=f"{model.name}_embedder")
+    kernel, bias = discriminant_directions(vectors, np.asarray(table.labels), shrinkage)
+    return _with_linear_layer(model, kernel, bias)
 
 
 def embed(
@@ -78,24 +109,23 @@ def embed(
     batch_size: int = 64,
     verbose: int = 0,
 ) -> np.ndarray:
-    """The embeddings of images.
+    """Computes the embeddings of images.
 
     Args:
-        source: A run, its folder, a ``.keras`` file or a model; see `embedder`.
-        images: A folder, whose images are taken sorted by path, or a table, or image files and
-            folders.
-        crop: Region of each image that the model is given; None takes what a run was trained on,
-            and for a model that is no run the whole image.
-        flip: Whether the embedding of the mirrored image is added before the length is made 1.
-        batch_size: Images a step.
+        source: Run, run folder, ``.keras`` file or model; see `embedder`.
+        images: A folder, whose images are sorted by path, a table, or image files and folders.
+        crop: Region of each image that the model sees. None takes that of the run's training, and
+            the whole image for a model that is not a run.
+        flip: If True, add the embedding of the mirror image.
+        batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
         float32 ``[N, dimensions]``, rows of length 1 in the order of the images. The product of
-        two rows is their cosine.
+        two rows is their cosine similarity.
 
     Raises:
-        ValueError: If the model makes no embeddings, or an image cannot be read.
+        ValueError: If the model makes no embeddings, or an image is unreadable.
 
     Example:
         >>> vectors = embed("runs/faces", "photographs", flip=True)  # doctest: +SKIP
@@ -103,77 +133,78 @@ def embed(
     """
     model = embedder(source)
     table = readable_table(images, once=False)  # a row for each that was given
-    options: dict[str, Any] = {"batch_size": batch_size, "flip": flip, "verbose": verbose}
-    return unit_rows(predict_table(model, table, crop=crop or crop_of(source), **options))
+    return embed_table(
+        model,
+        table,
+        crop=crop or crop_of(source),
+        flip=flip,
+        batch_size=batch_size,
+        verbose=verbose,
+    )
 
 
-def embed_pictures(
-    model: keras.Model,
-    pictures: Sequence[str | os.PathLike | np.ndarray],
-    *,
-    crop: Crop | None = None,
-    flip: bool = False,
-) -> np.ndarray:
-    """The embeddings of a few pictures from files or arrays, in one batch.
-
-    Args:
-        model: What `embedder` gives.
-        pictures: Paths, or uint8 RGB arrays ``[height, width, 3]``.
-        crop: Region of each picture that the model is given; None is all of it.
-        flip: As in `embed`.
-
-    Returns:
-        float32 ``[N, dimensions]``, rows of length 1.
-
-    Raises:
-        FileNotFoundError: If a file does not exist.
-        ValueError: If one is no image, an array no such picture, or the model's input no square.
-    """
-    _, height, width, _ = model.input_shape
-    if height is None or height != width:
+def _embedding_model(model: keras.Model) -> keras.Model:
+    """The model itself, or the part of a classifier before the classes."""
+    if isinstance(model.layers[-1], keras.layers.UnitNormalization):
+        return model
+    behind = (layer for layer in reversed(model.layers) if not isinstance(layer, AFTER_CLASSES))
+    last = next(behind, None)
+    features = last.input if isinstance(last, keras.layers.Dense) else None
+    if len(model.outputs) != 1 or features is None or len(features.shape) != 2:
         raise ValueError(
-            "Pictures are made square and of one size. "
-            f"Received: a model for images of {height} x {width} pixels."
+            "An embedding is the input of the last dense layer of a model with one output. "
+            f"Received: {model.name!r} with {len(model.outputs)} outputs and the last layer "
+            f"{getattr(last, 'name', None)!r}. Build it with embedding=512, for instance."
         )
-    pixels = [_pixels(picture) for picture in pictures]
-    tensors = [tf.constant(image) for image in pixels]
-    if crop is not None:
-        tensors = [decode.cut(image, crop) for image in tensors]
-    batch = tf.stack([decode.resize(image, height) for image in tensors])
-    outputs = model.predict_on_batch(batch)
-    if flip:
-        outputs = outputs + model.predict_on_batch(batch[:, :, ::-1])
-    return unit_rows(outputs)
+    unit = keras.layers.UnitNormalization(
+        dtype="float32", name=f"{heads.HEAD_PREFIX}embedding_unit"
+    )
+    return keras.Model(model.input, unit(features), name=f"{model.name}_embedder")
 
 
-def fingerprint(model: keras.Model) -> str:
-    """What tells an embedding model from others: a hash of its weights."""
-    digest = hashlib.sha256(str(model.input_shape).encode())
-    for array in model.get_weights():
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Rows divided by their lengths, float32; a row of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
-def _pixels(picture: str | os.PathLike | np.ndarray) -> np.ndarray:
-    if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(
-                "A picture in an array must be uint8 RGB of shape [height, width, 3]. "
-                f"Received: shape={picture.shape}, dtype={picture.dtype}."
-            )
-        return picture
-    path = pathlib.Path(picture)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"A picture must be a file. Received: {os.fspath(path)!r}, which does not exist."
+def _joined(models: Sequence[keras.Model]) -> keras.Model:
+    """One model whose embeddings are those of several models, concatenated."""
+    shapes = sorted({tuple(model.input_shape[1:]) for model in models})
+    if len(shapes) != 1:
+        raise ValueError(
+            "Embedding models can only be joined if they are for images of one size. "
+            f"Received: {len(models)} models for {shapes}."
         )
-    try:
-        return image_files.decode(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"A picture must be an image. Received: {path}: {error}.") from error
+    inputs = keras.Input(shapes[0], name="image")
+    # Layers of a saved model need different names, and runs of one recipe share theirs.
+    parts = [
+        keras.Model(model.input, model.output, name=f"part{place}_{model.name}")
+        for place, model in enumerate(models, start=1)
+    ]
+    outputs = [part(inputs) for part in parts]
+    if len(outputs) > 1:
+        outputs = [keras.layers.Concatenate(dtype="float32", name="head_join")(outputs)]
+    unit = keras.layers.UnitNormalization(dtype="float32", name="head_join_unit")
+    return keras.Model(inputs, unit(outputs[0]), name="joined_embedder")
+
+
+def _with_linear_layer(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> keras.Model:
+    """An embedding model followed by a linear layer and a normalization."""
+    prefix = f"{heads.HEAD_PREFIX}discriminant"
+    layer = keras.layers.Dense(kernel.shape[1], dtype="float32", name=prefix)
+    unit = keras.layers.UnitNormalization(dtype="float32", name=f"{prefix}_unit")
+    outputs = unit(layer(model.output))
+    layer.set_weights([kernel, bias])
+    return keras.Model(model.input, outputs, name=f"{model.name}_discriminant")
+
+
+def _labeled_people(people: str | os.PathLike | FaceTable) -> FaceTable:
+    table = people if isinstance(people, FaceTable) else identity_folder(people)
+    if table.labels is None or table.multi_label:
+        raise ValueError(f"A discriminant needs one class per image. Received: {table.summary()}.")
+    return readable_table(table)
+
+
+def _common_crop(sources: Sequence[Source]) -> Crop | None:
+    crops = {crop_of(source) for source in sources}
+    if len(crops) > 1:
+        raise ValueError(
+            "A discriminant of several runs needs one crop. "
+            f"Received: runs with {sorted(map(repr, crops))}. Choose one with crop=."
+        )
+    return crops.pop()

@@ -1,4 +1,4 @@
-"""The threshold that a verifier decides by, kept beside its model."""
+"""The threshold of a verifier: measured by `verify_pairs`, stored beside the model."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ import warnings
 import keras
 
 from kerasface.files import replacing
-from kerasface.inference.embedding import fingerprint
-from kerasface.inference.reading import Source, crop_of, read_crop, run_of, write_crop
+from kerasface.inference.reading import Source, crop_of, run_of
+from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.pipeline.crop import Crop
 
 FILE = "verifier.json"
+OWNER = "a threshold"
 
 
 @dataclasses.dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold and what it stands for.
+    """A threshold with its measured rates.
 
     Attributes:
-        threshold: Pairs of at least this similarity are taken for the same person.
-        far: Share of the impostor pairs that were accepted at it.
-        tar: Share of the genuine pairs that were accepted at it.
-        impostor_pairs: How many there were.
+        threshold: Pairs of at least this similarity count as the same person.
+        far: False accept rate: share of the impostor pairs that were accepted.
+        tar: True accept rate: share of the genuine pairs that were accepted.
+        impostor_pairs: Number of impostor pairs.
         pairs: Name of the list of pairs.
-        flip: Whether embeddings are made with the mirrored image.
-        crop: What is cut out of each image, as in `kerasface.embed`; None for the whole of it.
-        model: Fingerprint of the embedding model that it was measured with.
+        settings: How the embeddings were made.
     """
 
     threshold: float
@@ -38,60 +37,104 @@ class OperatingPoint:
     tar: float
     impostor_pairs: int
     pairs: str
-    flip: bool
-    crop: Crop | None
-    model: str
+    settings: EmbeddingSettings
 
-    def holds(self, *, flip: bool, crop: Crop | None) -> bool:
-        """Whether its rates are those of embeddings that are made so; warns if they are not."""
-        if (self.flip, self.crop) == (flip, crop):
-            return True
-        warnings.warn(
-            f"the threshold was measured with flip={self.flip} and crop={self.crop!r}, and these "
-            f"embeddings are made with flip={flip} and crop={crop!r}: it does not stand for the "
-            f"false accept rate of {self.far:.2%}",
-            stacklevel=3,
-        )
-        return False
-
-    def check(self, model: keras.Model) -> None:
-        """Raises if it was measured with other weights than those of an embedding model.
+    def holds(self, settings: EmbeddingSettings, *, stacklevel: int = 2) -> bool:
+        """Returns whether the rates hold for other embeddings, and warns if not.
 
         Args:
-            model: What `kerasface.embedder` gives.
+            settings: How the other embeddings are made.
+            stacklevel: As in ``warnings.warn``.
 
         Raises:
-            ValueError: If its fingerprint is another.
+            ValueError: If they are made by a model with other weights.
+
+        Warns:
+            UserWarning: If they are made with another crop or flip.
         """
-        if self.model != fingerprint(model):
-            raise ValueError(
-                "A threshold belongs to the weights that it was measured with. "
-                f"Received: one of other weights than {model.name!r} has now. "
-                "Run `kerasface verify` again, or give a threshold."
+        remedy = "Run `kerasface verify` again, or give a threshold."
+        self.settings.check(settings, OWNER, remedy, fields=("model",))
+        difference = self.settings.difference(settings, OWNER)
+        if difference:
+            warnings.warn(
+                f"the false accept rate of {self.far:.2%} does not hold for these embeddings: "
+                f"they are made with {difference}",
+                stacklevel=stacklevel + 1,
             )
+        return not difference
 
 
-def flip_and_crop(
-    source: Source, point: OperatingPoint | None, flip: bool | None, crop: Crop | None
-) -> tuple[bool, Crop | None]:
-    """How embeddings are made: as is said, else as a threshold's were, else as a run's images.
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """The threshold of a comparison, from `resolve_threshold`.
+
+    Attributes:
+        value: Pairs of at least this similarity count as the same person; None accepts all.
+        point: Its operating point, if it was measured.
+    """
+
+    value: float | None
+    point: OperatingPoint | None
+
+    def flip_and_crop(
+        self, source: Source, flip: bool | None, crop: Crop | None
+    ) -> tuple[bool, Crop | None]:
+        """Returns the flip and crop of the embeddings that the threshold is used for.
+
+        Args:
+            source: The model.
+            flip: As given; None takes that of the operating point, else False.
+            crop: As given; None takes that of the operating point, else that of the run.
+        """
+        measured = self.point.settings if self.point else None
+        if flip is None:
+            flip = bool(measured and measured.flip)
+        return flip, crop or (measured.crop if measured else crop_of(source))
+
+    def false_accept_rate(
+        self, model: keras.Model, flip: bool, crop: Crop | None, *, stacklevel: int = 2
+    ) -> float | None:
+        """Returns the measured false accept rate if it holds for these embeddings, else None.
+
+        Args:
+            model: The embedding model.
+            flip: Whether the embedding of the mirror image is added.
+            crop: Region of each image that the model sees.
+            stacklevel: As in ``warnings.warn``.
+
+        Raises:
+            ValueError: If the threshold was measured with other weights.
+
+        Warns:
+            UserWarning: If it was measured with another flip or crop.
+        """
+        if self.point is None:
+            return None
+        settings = EmbeddingSettings(crop, flip, fingerprint(model))
+        return self.point.far if self.point.holds(settings, stacklevel=stacklevel + 1) else None
+
+
+def resolve_threshold(source: Source, threshold: float | OperatingPoint | None) -> Threshold:
+    """Finds the threshold of a comparison.
 
     Args:
         source: The model.
-        point: The threshold that they are compared by, if it is known how it was measured.
-        flip: None where it is not said.
-        crop: Likewise.
+        threshold: A similarity or an operating point. None takes the operating point that is
+            stored with the model, if there is one.
+
+    Returns:
+        The threshold; its value is None if none is given or stored.
     """
-    if flip is None:
-        flip = bool(point and point.flip)
-    return flip, crop or (point.crop if point else crop_of(source))
+    found = read_operating_point(source) if threshold is None else threshold
+    if isinstance(found, OperatingPoint):
+        return Threshold(found.threshold, found)
+    return Threshold(None if found is None else float(found), None)
 
 
 def operating_point_path(source: Source) -> pathlib.Path | None:
-    """Where a source keeps its operating point; None for a model that is in no file.
+    """Returns the file of a model's operating point; None for a model that is not in a file.
 
-    Of a run it is ``verifier.json`` in its folder, of another ``faces.keras``
-    ``faces.verifier.json``.
+    It is ``verifier.json`` in a run folder, and ``faces.verifier.json`` beside ``faces.keras``.
     """
     if isinstance(source, keras.Model):
         return None
@@ -102,25 +145,41 @@ def operating_point_path(source: Source) -> pathlib.Path | None:
 
 
 def write_operating_point(source: Source, point: OperatingPoint) -> None:
-    """Keeps an operating point beside its model, if that is in a file."""
+    """Stores an operating point beside its model, if that is in a file."""
     path = operating_point_path(source)
     if path is not None:
+        values = dataclasses.asdict(point)
+        del values["settings"]
         with replacing(path) as part:
-            values = dataclasses.asdict(point) | {"crop": write_crop(point.crop)}
-            text = json.dumps(values, indent=2) + "\n"
+            text = json.dumps(values | point.settings.to_dict(), indent=2) + "\n"
             part.write_text(text, encoding="utf-8")
 
 
 def read_operating_point(source: Source) -> OperatingPoint | None:
-    """The operating point that `kerasface.inference.verify_pairs` has kept, or None."""
+    """Reads the operating point that is stored with a model.
+
+    Args:
+        source: Run, run folder, ``.keras`` file or model.
+
+    Returns:
+        What `kerasface.inference.verify_pairs` stored, or None.
+
+    Raises:
+        ValueError: If the file is damaged.
+
+    Example:
+        >>> read_operating_point("runs/faces").threshold  # doctest: +SKIP
+    """
     path = operating_point_path(source)
     if path is None or not path.is_file():
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return OperatingPoint(**values | {"crop": read_crop(values["crop"] or "")})
-    except (KeyError, TypeError, ValueError) as error:
+        settings = EmbeddingSettings.from_dict(values)
+        measured = {key: value for key, value in values.items() if key not in settings.to_dict()}
+        return OperatingPoint(**measured, settings=settings)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            "A verifier's file must be as it was written. "
+            "A stored threshold must be as `kerasface verify` writes it. "
             f"Received: {os.fspath(path)!r}: {error}. Run `kerasface verify` again."
         ) from error

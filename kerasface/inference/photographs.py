@@ -1,13 +1,15 @@
-"""A user's own photographs: files and folders, the faces in them, and pictures of what is said."""
+"""A user's photographs: files and folders, the faces in them, and pictures of predictions."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from kerasface import images
@@ -16,26 +18,62 @@ from kerasface.data.table import FaceTable
 from kerasface.faces.alignment import align, cut
 from kerasface.faces.detectors.registry import Detector, detect, load_detector
 from kerasface.files import replacing
+from kerasface.reports.attribute_words import describe
 from kerasface.reports.classification import prediction_picture
 
 FACE_SIZE = 256  # pixels, more than the models take
 PICTURE_SIZE = 480
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions of images.
+
+    Attributes:
+        names: Class or attribute names.
+        probabilities: float ``[N, len(names)]``.
+        thresholds: For attributes ``[len(names)]``; None for classes.
+        said: For attributes bool ``[N, len(names)]``, the predicted ones; None for classes.
+    """
+
+    names: Sequence[str]
+    probabilities: np.ndarray
+    thresholds: np.ndarray | None = None
+    said: np.ndarray | None = None
+
+    @property
+    def captions(self) -> list[str]:
+        """The most probable class, or a description of the predicted attributes, per image."""
+        if self.said is not None:
+            return [describe(row, self.names) for row in self.said]
+        return [self.names[best] for best in self.probabilities.argmax(axis=1)]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per image; see `kerasface.predict`."""
+        captions = pd.DataFrame({"prediction": np.array(self.captions, dtype=object)})
+        if self.said is None:
+            more = pd.DataFrame({"probability": self.probabilities.max(axis=1)})
+        else:
+            more = pd.DataFrame(self.said.astype(int), columns=list(self.names))
+        columns = [f"p:{name}" for name in self.names]
+        probabilities = pd.DataFrame(self.probabilities, columns=columns)
+        return pd.concat([captions, more, probabilities], axis=1)
+
+
 def photographs(paths: Sequence[str | os.PathLike], *, once: bool = True) -> FaceTable:
-    """Files and folders of images as one table.
+    """Makes one table of image files and folders.
 
     Args:
-        paths: Image files, and folders of which all images at any depth are taken.
-        once: Whether an image that is given again, alone or by its folder, is left out.
+        paths: Image files, and folders, whose images at any depth are included.
+        once: If True, skip an image that is given again, as a file or by its folder.
 
     Returns:
-        Table without labels, in the order of ``paths``, its paths relative to the folder that all
-        of them lie in.
+        Table without labels, in the order of ``paths``. Its paths are relative to the deepest
+        folder that contains all of them.
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        ValueError: If there is none, or a folder without an image.
+        ValueError: If there is no path, or a folder without an image.
 
     Example:
         >>> photographs(["me.jpg", "holiday"])  # doctest: +SKIP
@@ -68,23 +106,26 @@ def cut_faces(
     margin: float,
     height_to_width: float = 1.0,
 ) -> tuple[FaceTable, np.ndarray, np.ndarray]:
-    """Finds the faces of photographs and writes each, upright, as a picture of its own.
+    """Finds the faces in photographs and writes each one, upright, to its own file.
 
     Args:
-        table: Photographs that can be read.
+        table: Readable photographs.
         folder: An empty folder for the faces.
         detector: As in `kerasface.faces.detect`.
         margin: As in `kerasface.faces.align`, at the nearer sides.
-        height_to_width: Shape of the pictures. A network that learnt squashed pictures is to see
-            squashed ones.
+        height_to_width: Aspect ratio of the files, that of the training images: a model that was
+            trained on squashed images must see squashed images.
 
     Returns:
-        The faces as a table; for each the row of its photograph and its number there from 1, the
-        best score first. A photograph without a face, of which a warning tells, is there as a
-        whole with number 0.
+        The faces as a table, and for each face the row of its photograph and its number there,
+        from 1, the best score first. A photograph without a face is included as a whole, with
+        number 0.
+
+    Warns:
+        UserWarning: If there are photographs without a face.
     """
     detector = load_detector(detector) if isinstance(detector, str) else detector
-    # The square around the wanted shape, of which the sides are left out afterwards.
+    # A square around the wanted shape; its sides are cut off afterwards.
     longer = max(height_to_width, 1 / height_to_width)
     margin = ((1 + 2 * margin) * longer - 1) / 2
     names, rows, numbers = [], [], []
@@ -115,52 +156,45 @@ def cut_faces(
     return faces_table, np.array(rows), np.array(numbers)
 
 
+def draw_predictions(
+    folder: pathlib.Path, table: FaceTable, titles: Sequence[str], predictions: Predictions
+) -> None:
+    """Writes a picture for each image, with its prediction beside it.
+
+    Args:
+        folder: Takes ``TITLE.png``.
+        table: The images.
+        titles: Names of the pictures, one per image.
+        predictions: One row per image.
+    """
+    said = predictions.said
+    decisions = [None] * len(table) if said is None else list(said)
+    for path, title, caption, row, decided in zip(
+        table.full_paths(),
+        titles,
+        predictions.captions,
+        predictions.probabilities,
+        decisions,
+        strict=True,
+    ):
+        figure = prediction_picture(
+            images.thumbnail(path, PICTURE_SIZE),
+            predictions.names,
+            row,
+            thresholds=predictions.thresholds,
+            said=decided,
+            title=title,
+            caption=caption,
+        )
+        # An absolute path becomes one inside the folder.
+        with replacing(folder / f"{title.lstrip(os.sep)}.png") as part:
+            figure.savefig(part)
+
+
 def _middle(square: np.ndarray, height_to_width: float) -> np.ndarray:
-    """The middle of a square picture, as large as its shape allows."""
+    """The middle of a square picture, as large as the aspect ratio allows."""
     side = len(square)
     height = round(side * min(1.0, height_to_width))
     width = round(side * min(1.0, 1 / height_to_width))
     top, left = (side - height) // 2, (side - width) // 2
     return np.ascontiguousarray(square[top : top + height, left : left + width])
-
-
-def draw_predictions(
-    folder: pathlib.Path,
-    table: FaceTable,
-    titles: Sequence[str],
-    captions: Sequence[str],
-    names: Sequence[str],
-    probabilities: np.ndarray,
-    thresholds: np.ndarray | None,
-    said: np.ndarray | None,
-) -> None:
-    """Writes a picture for each image, with what is said of it beside it.
-
-    Args:
-        folder: Where ``TITLE.png`` are written.
-        table: What was predicted.
-        titles: Names of the pictures, one an image.
-        captions: What is said, one an image.
-        names: Class or attribute names.
-        probabilities: float ``[N, len(names)]``.
-        thresholds: Of attributes ``[len(names)]``, None for classes.
-        said: Of attributes bool ``[N, len(names)]``, None for classes.
-    """
-    decisions = [None] * len(table) if said is None else list(said)
-    for path, title, caption, row, decided in zip(
-        table.full_paths(), titles, captions, probabilities, decisions, strict=True
-    ):
-        picture = Image.fromarray(images.decode(pathlib.Path(path).read_bytes()))
-        picture.thumbnail((PICTURE_SIZE, PICTURE_SIZE))
-        figure = prediction_picture(
-            np.asarray(picture),
-            names,
-            row,
-            thresholds=thresholds,
-            said=decided,
-            title=title,
-            caption=caption,
-        )
-        # An absolute path is one in the folder.
-        with replacing(folder / f"{title.lstrip(os.sep)}.png") as part:
-            figure.savefig(part)

@@ -1,4 +1,4 @@
-"""Probabilities and submissions from one run or several."""
+"""`predict` and `submit`: predictions of one run, or the mean of several."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from kerasface.data.submission import read_sample, submission_frame, write_submission
+from kerasface.data.table import FaceTable
 from kerasface.faces.detectors.registry import Detector
-from kerasface.inference.photographs import cut_faces, draw_predictions
+from kerasface.inference.photographs import Predictions, cut_faces, draw_predictions
 from kerasface.inference.reading import Images, readable_table
-from kerasface.reports.attribute_words import decide, describe
+from kerasface.reports.attribute_words import decide
 from kerasface.runs.run import Run
 
-Runs = str | os.PathLike | Run | Sequence[str | os.PathLike | Run]
+Runs: TypeAlias = str | os.PathLike | Run | Sequence[str | os.PathLike | Run]
 
 
 def predict(
@@ -32,34 +34,34 @@ def predict(
     batch_size: int = 64,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Probabilities of images by one run, or the mean of several.
+    """Predicts classes or attributes of images with one run, or the mean of several.
 
     Args:
-        runs: A run or its folder, or several, of the same classes or attributes.
-        images: A folder, an image file, several of both, or a table; labels are not looked at.
-        detector: A detector as in `kerasface.faces.detect`: every face that it finds is predicted,
-            cut out upright; a photograph without one as a whole, with a warning. None predicts
-            the images as they are.
-        margin: What a cut leaves around the face at its nearer sides, as in
-            `kerasface.faces.align`. The default is about what CelebA has; a run of other crops
-            wants theirs. The cut has the shape of the (first) run's training images.
-        pictures: Folder for a picture of each image (or face) and what is said of it.
-        flip: Whether the probabilities of the mirrored images are averaged in.
-        batch_size: Images a step.
+        runs: Run or run folder, or several of them, with the same classes or attributes.
+        images: A folder, an image file, several of both, or a table; labels are ignored.
+        detector: A detector as in `kerasface.faces.detect`. Every face that it finds is cropped
+            upright and predicted; a photograph without a face is predicted as a whole, with a
+            warning. None predicts the images as they are.
+        margin: Margin around the face at its nearer sides, as in `kerasface.faces.align`. The
+            default is about that of CelebA; a run of other crops needs theirs. The crop has the
+            aspect ratio of the (first) run's training images.
+        pictures: Folder for a picture of each image (or face) with its prediction.
+        flip: If True, average predictions over each image and its mirror image.
+        batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
-        One row an image, or with a detector a face: ``path`` (relative); with a detector ``face``
-        (from 1, the best score first; 0 is the whole photograph); ``prediction``; and a
-        column a class or attribute with its probability, named ``p:NAME``.
+        One row per image, or per face with a detector: ``path`` (relative); with a detector
+        ``face`` (from 1, the best score first; 0 is the whole photograph); ``prediction``; and the
+        probability of each class or attribute, in a column ``p:NAME``.
 
-        Of classes ``prediction`` is the most probable, followed by ``probability``. Of attributes
-        it is what `kerasface.reports.attribute_words` makes of those that reach their
-        threshold, followed by a column of 0 and 1 an attribute; the thresholds are the mean of
-        the runs'.
+        For classes, ``prediction`` is the most probable one, followed by ``probability``. For
+        attributes, it is a description by `kerasface.reports.attribute_words` of those that reach
+        their threshold, followed by a column of 0 and 1 per attribute; the thresholds are the mean
+        of the runs' thresholds.
 
     Raises:
-        ValueError: If the runs know different classes, or an image cannot be read.
+        ValueError: If the runs have different classes, or an image is unreadable.
         FileNotFoundError: If a path does not exist.
 
     Example:
@@ -77,42 +79,10 @@ def predict(
             shown, rows, numbers = cut_faces(table, pathlib.Path(place), detector, margin, shape)
             frame = frame.iloc[rows].reset_index(drop=True).assign(face=numbers)
             titles = [f"{path} face {n}" for path, n in zip(frame["path"], numbers, strict=True)]
-        probabilities = _mean_probabilities(opened, shown, flip, batch_size, verbose)
-        names, thresholds, decided = opened[0].names, None, None
-        if opened[0].multi_label:
-            thresholds = np.mean([run.thresholds for run in opened], axis=0)
-            decided = decide(probabilities, names, thresholds)
-            said = _said_attributes(names, decided)
-        else:
-            said = _said_classes(names, probabilities)
+        predictions = _predict(opened, shown, flip, batch_size, verbose)
         if pictures is not None:
-            draw_predictions(
-                pathlib.Path(pictures),
-                shown,
-                titles,
-                said["prediction"].tolist(),
-                names,
-                probabilities,
-                thresholds,
-                decided,
-            )
-    columns = pd.DataFrame(probabilities, columns=[f"p:{name}" for name in names])
-    return pd.concat([frame, said, columns], axis=1)
-
-
-def _said_classes(names, probabilities: np.ndarray) -> pd.DataFrame:
-    best = probabilities.argmax(axis=1)
-    return pd.DataFrame(
-        {
-            "prediction": np.asarray(names, dtype=object)[best],
-            "probability": probabilities[np.arange(len(best)), best],
-        }
-    )
-
-
-def _said_attributes(names, said: np.ndarray) -> pd.DataFrame:
-    words = pd.DataFrame({"prediction": [describe(row, names) for row in said]})
-    return pd.concat([words, pd.DataFrame(said.astype(int), columns=list(names))], axis=1)
+            draw_predictions(pathlib.Path(pictures), shown, titles, predictions)
+    return pd.concat([frame, predictions.to_frame()], axis=1)
 
 
 def submit(
@@ -126,25 +96,25 @@ def submit(
     batch_size: int = 64,
     verbose: int = 0,
 ) -> pathlib.Path:
-    """Writes a submission for a folder of images.
+    """Predicts a folder of images and writes a submission.
 
     Args:
-        runs: A run or its folder, or several, whose probabilities are averaged.
+        runs: Run or run folder, or several of them, whose probabilities are averaged.
         images: The test folder or a table.
-        out: The CSV file.
-        sample: Sample submission that ids, columns and order are taken from; None makes
-            ``id,label`` in the order of the paths.
-        label: ``"index"`` or ``"name"``; None takes the sample's kind.
-        flip: Whether the probabilities of the mirrored images are averaged in.
-        batch_size: Images a step.
+        out: CSV file to write.
+        sample: Sample submission with the ids, columns and order. None writes ``id,label`` in the
+            order of the paths.
+        label: ``"index"`` or ``"name"``; None takes the kind of the sample's labels.
+        flip: If True, average predictions over each image and its mirror image.
+        batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
         The path of the file.
 
     Raises:
-        ValueError: If ids and files do not match (the first few are named), the runs know
-            different classes, or an image cannot be read.
+        ValueError: If ids and files do not match (the first few are named), the runs have
+            different classes, or an image is unreadable.
 
     Example:
         >>> submit("runs/hw2p2", "data/test", "submission.csv",
@@ -153,7 +123,7 @@ def submit(
     opened = _open(runs)
     if opened[0].multi_label:
         raise ValueError(
-            "A submission tells one of several classes an image. "
+            "A submission needs a run of classes. "
             f"Received: {opened[0].folder}, a run of attributes. Use predict."
         )
     names = opened[0].names
@@ -169,7 +139,7 @@ def submit(
 def _open(runs: Runs) -> list[Run]:
     given = [runs] if isinstance(runs, (str, os.PathLike, Run)) else list(runs)
     if not given:
-        raise ValueError("At least one run is needed to predict. Received: none.")
+        raise ValueError("A prediction needs at least one run. Received: none.")
     opened = [run if isinstance(run, Run) else Run(run) for run in given]
     for run in opened[1:]:
         if run.names != opened[0].names or run.multi_label != opened[0].multi_label:
@@ -179,14 +149,27 @@ def _open(runs: Runs) -> list[Run]:
                 for each in (opened[0], run)
             )
             raise ValueError(
-                "Runs that are averaged must know the same classes or attributes. "
+                "Runs can only be averaged if they have the same classes or attributes. "
                 f"Received: {first} and {other}, or others."
             )
     return opened
 
 
-def _mean_probabilities(runs, table, flip, batch_size, verbose) -> np.ndarray:
-    total = sum(
+def _predict(
+    runs: Sequence[Run], table: FaceTable, flip: bool, batch_size: int, verbose: int
+) -> Predictions:
+    probabilities = _mean_probabilities(runs, table, flip, batch_size, verbose)
+    if not runs[0].multi_label:
+        return Predictions(runs[0].names, probabilities)
+    thresholds = np.mean([run.thresholds for run in runs], axis=0)
+    said = decide(probabilities, runs[0].names, thresholds)
+    return Predictions(runs[0].names, probabilities, thresholds, said)
+
+
+def _mean_probabilities(
+    runs: Sequence[Run], table: FaceTable, flip: bool, batch_size: int, verbose: int
+) -> np.ndarray:
+    predicted = [
         run.predict(table, batch_size=batch_size, flip=flip, verbose=verbose) for run in runs
-    )
-    return total / len(runs)
+    ]
+    return np.asarray(sum(predicted) / len(predicted))

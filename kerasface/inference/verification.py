@@ -1,4 +1,4 @@
-"""Same person or not: two pictures, or a list of pairs with all figures."""
+"""`verify` compares two pictures, `verify_pairs` evaluates a list of pairs."""
 
 from __future__ import annotations
 
@@ -6,53 +6,43 @@ import dataclasses
 import os
 import pathlib
 import warnings
-from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from kerasface import images as image_files
 from kerasface.data.folders import identity_folder
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
-from kerasface.files import replacing, write_json
-from kerasface.inference.embedding import embed, embed_pictures, embedder, fingerprint
+from kerasface.files import replacing
+from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.operating_point import (
     OperatingPoint,
-    flip_and_crop,
     operating_point_path,
-    read_operating_point,
+    resolve_threshold,
     write_operating_point,
 )
 from kerasface.inference.reading import Source, crop_of, run_of
-from kerasface.metrics import verification as judging
+from kerasface.inference.results import facts_html, short_repr
+from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.inference.vectors import embed_pictures
+from kerasface.metrics.verification import FALSE_ACCEPT_RATES, Verification, threshold_at_far
 from kerasface.pipeline.crop import Crop
-from kerasface.reports import verification as plots
-from kerasface.reports.page import (
-    facts_section,
-    figure_section,
-    report_html,
-    table_section,
-)
-from kerasface.reports.style import save_figures
-from kerasface.runs.run import METRICS, REPORT
+from kerasface.reports.page import facts_section, figure_section, report_html, table_section
+from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
+from kerasface.runs.run import REPORT
 from kerasface.runs.seen import learnt_people, seen_images
-
-SHOWN_PAIRS = 24
-THUMBNAIL = 160  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What `verify` says of two pictures.
+    """Result of `verify`.
 
     Attributes:
-        similarity: Cosine of the two embeddings, in [-1, 1].
-        same: Whether they are taken for the same person.
-        threshold: The similarity from which on they are.
-        far: Share of pairs of different people that this threshold accepts, as it was measured
-            when the threshold was stored; None for a threshold that was given, or was measured
+        similarity: Cosine similarity of the two embeddings, in [-1, 1].
+        same: Whether the pictures count as the same person.
+        threshold: Smallest similarity that does.
+        far: False accept rate of the threshold: the share of pairs of different people that it
+            accepted when it was measured. None for a threshold that was given, or was measured
             with another ``flip`` or ``crop``.
     """
 
@@ -61,25 +51,47 @@ class Decision:
     threshold: float
     far: float | None
 
+    def _repr_html_(self) -> str:
+        return facts_html(dataclasses.asdict(self))
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Verified:
-    """What `verify_pairs` gives.
+    """Result of `verify_pairs`.
 
     Attributes:
-        figures: See `kerasface.metrics.verification.evaluate`.
-        scores: float32 ``[N]``, the cosine of each pair, in the order of the list.
-        operating_point: The threshold that was stored, or for a model in no file would have
-            been; None where there is none.
-        not_stored: Why there is none; empty where there is one.
-        folder: What was written to; None for nothing.
+        metrics: Name to number; see `kerasface.metrics.verification.evaluate`.
+        per_fold: One row per fold.
+        operating_points: One row per false accept rate.
+        resampled: What the intervals resample, ``"people"`` or ``"pairs"``.
+        scores: float32 ``[N]``, cosine similarity of each pair, in the order of the list.
+        operating_point: The stored threshold (for a model that is not in a file: the one that
+            would be stored); None if there is none.
+        not_stored: Why there is none; empty otherwise.
+        folder: Folder of the written files; None if none were written.
     """
 
-    figures: judging.Verification
+    metrics: dict[str, float | int]
+    per_fold: pd.DataFrame
+    operating_points: pd.DataFrame
+    resampled: str
     scores: np.ndarray
     operating_point: OperatingPoint | None
     not_stored: str
     folder: pathlib.Path | None
+
+    @property
+    def page(self) -> pathlib.Path | None:
+        """The report, an HTML file; None if none was written."""
+        return None if self.folder is None else self.folder / REPORT
+
+    def __repr__(self) -> str:
+        facts: dict[str, object] = {key: self.metrics[key] for key in ("pairs", "accuracy", "eer")}
+        facts["threshold"] = self.operating_point and self.operating_point.threshold
+        return short_repr("Verified", facts | {"folder": self.folder})
+
+    def _repr_html_(self) -> str:
+        return facts_html(self.metrics)
 
 
 def verify(
@@ -91,48 +103,44 @@ def verify(
     flip: bool | None = None,
     crop: Crop | None = None,
 ) -> Decision:
-    """Whether two pictures show the same person.
+    """Decides whether two pictures show the same person.
 
     Args:
-        source: A run, its folder, a ``.keras`` file or a model; see `kerasface.embedder`.
-        image_a: A path or a uint8 RGB array ``[height, width, 3]``: a face as the model was
-            trained on.
+        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
+        image_a: A path or a uint8 RGB array ``[height, width, 3]``: a face, cropped like the
+            images that the model was trained on.
         image_b: Likewise.
-        threshold: A cosine, or what `kerasface.inference.read_operating_point` gives; None takes
-            what `verify_pairs` (``kerasface verify RUN --pairs``) has stored with the model.
-        flip: Whether the mirrored images count too; None does as the stored threshold was made,
-            else not.
-        crop: As in `kerasface.embed`; None does as the stored threshold was made, else cuts out
-            what a run was trained on.
+        threshold: A cosine similarity, or the result of
+            `kerasface.inference.read_operating_point`. None takes the threshold that
+            `verify_pairs` (``kerasface verify RUN --pairs``) stored with the model.
+        flip: If True, add the embedding of the mirror image. None does so if the threshold was
+            measured so.
+        crop: As in `kerasface.embed`. None takes that of the threshold, else that of the run.
 
     Returns:
-        Similarity, decision, threshold and the false accept rate that it stands for.
+        Similarity, decision, threshold and its false accept rate.
 
     Raises:
-        ValueError: If no threshold is given or stored, it was stored with other weights, or a
-            picture is no image.
+        ValueError: If no threshold is given or stored, it was measured with other weights, or a
+            picture is not an image.
         FileNotFoundError: If there is no such model or picture.
 
     Example:
         >>> verify("runs/faces", "a.jpg", "b.jpg").same  # doctest: +SKIP
     """
-    stored = read_operating_point(source) if threshold is None else threshold
-    if stored is None:
+    limit = resolve_threshold(source, threshold)
+    if limit.value is None:
         raise ValueError(
-            "A decision needs a threshold. Received: none, and none is stored with "
+            f"A decision needs a threshold. Received: none, and none is stored with "
             f"{_name(source)}. Store one with kerasface.inference.verify_pairs, or in a shell "
             "`kerasface verify RUN --pairs PAIRS --images FOLDER`, or give threshold=."
         )
-    point = stored if isinstance(stored, OperatingPoint) else None
-    limit = point.threshold if point else float(stored)  # type: ignore[arg-type]
-    flip, crop = flip_and_crop(source, point, flip, crop)
+    flip, crop = limit.flip_and_crop(source, flip, crop)
     model = embedder(source)
-    if point is not None:
-        point.check(model)
-    far = point.far if point and point.holds(flip=flip, crop=crop) else None
+    far = limit.false_accept_rate(model, flip, crop)
     first, second = embed_pictures(model, [image_a, image_b], crop=crop, flip=flip)
     similarity = float(np.clip(first @ second, -1.0, 1.0))
-    return Decision(similarity, similarity >= limit, limit, far)
+    return Decision(similarity, similarity >= limit.value, limit.value, far)
 
 
 def verify_pairs(
@@ -150,42 +158,42 @@ def verify_pairs(
     allow_seen: bool = False,
     verbose: int = 0,
 ) -> Verified:
-    """Judges an embedding model on pairs, writes figures and pictures, and stores a threshold.
+    """Evaluates an embedding model on pairs, writes a report and stores a threshold.
 
     Each image is embedded once. The similarity of a pair is the cosine of its two embeddings.
 
     Args:
-        source: A run, its folder, a ``.keras`` file or a model; see `kerasface.embedder`.
-        pairs: A list as `kerasface.data.read_pairs` reads it, or a table; None makes all genuine
-            pairs of the people in ``images`` and as many impostor pairs.
-        images: The folder of the pictures, unless ``pairs`` is a table.
+        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
+        pairs: A list for `kerasface.data.read_pairs`, or a table. None makes all genuine pairs of
+            the people in ``images`` and as many random impostor pairs.
+        images: Folder of the images, unless ``pairs`` is a table.
         out: Folder to write to: ``metrics.json``, ``pairs.csv`` (with scores), ``per_fold.csv``,
-            ``operating_points.csv``, pictures and ``report.html``. None is a folder in the run,
-            named like the list; nothing is written for a model that is no run.
-        far: The false accept rate that the stored threshold is to stand for, in (0, 1); None
-            takes the smallest of 0.1 to 0.0001 of which ten false accepts are to be expected, and
-            stores nothing if there is none. It is stored with a run or a ``.keras`` file.
-        flip: Whether the mirrored images count too.
+            ``operating_points.csv``, figures and ``report.html``. None is a folder in the run,
+            named like the list; nothing is written for a model that is not a run.
+        far: False accept rate of the threshold to store, in (0, 1). None takes the smallest of
+            0.1, 0.01, 0.001 and 0.0001 with at least ten expected false accepts, and stores
+            nothing if there is none. The threshold is stored with a run or a ``.keras`` file.
+        flip: If True, add the embedding of the mirror image.
         crop: As in `kerasface.embed`, for instance ``Crop(0.65, shape="image")`` for photographs
             of which the faces in the training images take up this share.
-        batch_size: Images a step.
-        bootstrap: Resamples for the intervals.
-        seed: Seed of drawn pairs, dealt out folds and resamples.
-        allow_seen: Whether images that a run was trained on, and people of the same names, are
-            put up with; a warning says how many there are, and no threshold is stored.
+        batch_size: Batch size.
+        bootstrap: Number of resamples for the intervals.
+        seed: Seed of the random pairs, the folds and the resamples.
+        allow_seen: If True, only warn about images that a run was trained on and people of the
+            same names, and store no threshold.
         verbose: 1 shows a progress bar.
 
     Returns:
-        Figures, scores, the stored threshold and the folder.
+        Metrics, scores, the stored threshold and the folder.
 
     Raises:
-        ValueError: If pairs, images or model do not fit, ten false accepts are not to be expected
-            at ``far``, or the run was trained on some of the images or people.
+        ValueError: If pairs, images or model do not fit, fewer than ten false accepts are
+            expected at ``far``, or the run was trained on some of the images or people.
 
     Example:
         >>> result = verify_pairs("runs/faces", "lfw/pairs.txt", "lfw/lfw-deepfunneled",
         ...                       flip=True)  # doctest: +SKIP
-        >>> result.figures.metrics["accuracy"]  # doctest: +SKIP
+        >>> result.metrics["accuracy"]  # doctest: +SKIP
     """
     table = _pair_table(pairs, images, seed)
     name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
@@ -193,26 +201,18 @@ def verify_pairs(
         name = table.images.root.resolve().name
     seen = _check_unseen(source, table, allow_seen)
     if far is not None:  # before the long part
-        judging.threshold_at_far(np.arange(len(table)), table.same, far)
+        threshold_at_far(np.arange(len(table)), table.same, far)
     model, crop = embedder(source), crop or crop_of(source)
-    options: dict[str, Any] = {"batch_size": batch_size, "flip": flip, "verbose": verbose}
-    vectors = embed(model, table.images, crop=crop, **options)
-    first, second = vectors[table.rows[:, 0]], vectors[table.rows[:, 1]]
-    scores = np.einsum("ij,ij->i", first, second)
-    rates = judging.FALSE_ACCEPT_RATES
-    result = judging.evaluate(
-        scores,
-        table.same,
-        folds=table.folds,
-        people=table.people,
-        rates=sorted({*rates, *([] if far is None else [far])}, reverse=True),
-        bootstrap=bootstrap,
-        seed=seed,
+    vectors = embed(
+        model, table.images, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose
     )
-    if seen:
-        point, why_not = None, "the run was trained on some of these people or images"
-    else:
-        point, why_not = _operating_point(result, far, name, model, flip=flip, crop=crop)
+    rates = sorted({*FALSE_ACCEPT_RATES, *([] if far is None else [far])}, reverse=True)
+    evaluation = evaluate_pairs(vectors, table, rates=rates, bootstrap=bootstrap, seed=seed)
+    point: OperatingPoint | None = None
+    why_not = "the run was trained on some of these people or images"
+    if not seen:
+        settings = EmbeddingSettings(crop, flip, fingerprint(model))
+        point, why_not = _operating_point(evaluation.result, far, name, settings)
     if point is not None:
         write_operating_point(source, point)
     run = run_of(source)
@@ -221,27 +221,39 @@ def verify_pairs(
     if folder is not None:
         stored = operating_point_path(source)
         note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
-        _write(folder, name, table, scores, result, point, note)
-    return Verified(result, scores, point, why_not, folder)
+        _write(folder, name, evaluation, point, note)
+    result = evaluation.result
+    return Verified(
+        metrics=result.metrics,
+        per_fold=result.per_fold,
+        operating_points=result.operating_points,
+        resampled=result.resampled,
+        scores=evaluation.scores,
+        operating_point=point,
+        not_stored=why_not,
+        folder=folder,
+    )
 
 
-def _pair_table(pairs, images, seed: int) -> PairTable:
+def _pair_table(
+    pairs: str | os.PathLike | PairTable | None, images: str | os.PathLike | None, seed: int
+) -> PairTable:
     if isinstance(pairs, PairTable):
         if images is not None:
             raise ValueError(
-                "A table of pairs knows its images. "
-                f"Received: images={os.fspath(images)!r} besides a table. Leave it out."
+                "A table of pairs already has its images. "
+                f"Received: images={os.fspath(images)!r} and a table. Leave it out."
             )
         return pairs
     if images is None:
-        raise ValueError("Pairs need the folder of their pictures. Received: images=None.")
+        raise ValueError("Pairs need the folder of their images. Received: images=None.")
     if pairs is None:
         return folder_pairs(identity_folder(images), seed=seed)
     return read_pairs(pairs, images)
 
 
 def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
-    """Whether a run was trained on some of the images or people; raises if it must not."""
+    """Whether a run was trained on some of the images or people; raises if that is not allowed."""
     run = run_of(source)
     if run is None:
         return False
@@ -256,14 +268,17 @@ def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
     )
     if not allow_seen:
         raise ValueError(
-            "Figures on people that a run was trained on say nothing about strangers. "
-            f"Received: {words}. Take other pairs, or say allow_seen=True (--allow-seen)."
+            "Verification must be evaluated on people that the run was not trained on. "
+            f"Received: {words}. Use other pairs, or allow_seen=True (--allow-seen)."
         )
-    warnings.warn(f"{words}: these figures say nothing about strangers", stacklevel=3)
+    warnings.warn(f"{words}: these metrics say nothing about strangers", stacklevel=3)
     return True
 
 
-def _operating_point(result, far, name, model, **made) -> tuple[OperatingPoint | None, str]:
+def _operating_point(
+    result: Verification, far: float | None, name: str, settings: EmbeddingSettings
+) -> tuple[OperatingPoint | None, str]:
+    """The threshold to store, or why there is none."""
     frame = result.operating_points
     frame = frame[frame["refused"] == ""]
     if far is not None:
@@ -280,42 +295,30 @@ def _operating_point(result, far, name, model, **made) -> tuple[OperatingPoint |
         tar=float(row["tar"]),
         impostor_pairs=int(result.metrics["impostor"]),
         pairs=name,
-        model=fingerprint(model),
-        **made,
+        settings=settings,
     )
     return point, ""
 
 
-def _write(folder, name, table: PairTable, scores, result, point, note) -> None:
-    frame = table.to_frame().assign(score=scores)
-    frames = {
-        "pairs": frame,
-        "per_fold": result.per_fold,
-        "operating_points": result.operating_points,
-    }
-    write_json(folder / METRICS, result.metrics)
-    for key, values in frames.items():
-        with replacing(folder / f"{key}.csv") as part:
-            values.to_csv(part, index=False)
-    worst = judging.worst_pairs(scores, table.same, SHOWN_PAIRS)
-    threshold = point.threshold if point else None
-    drawn = {
-        "ROC": plots.roc_log({name: (scores, table.same)}),
-        "Scores": plots.score_histograms(scores, table.same, threshold=threshold),
-        "Worst pairs": _gallery(table, worst, frame),
-    }
-    save_figures(drawn, folder)
-    metrics = result.metrics
+def _write(
+    folder: pathlib.Path,
+    name: str,
+    evaluation: PairEvaluation,
+    point: OperatingPoint | None,
+    note: str,
+) -> None:
+    figures = evaluation.draw(name, point.threshold if point else None)
+    evaluation.write(folder, figures)
+    metrics = evaluation.result.metrics
     accuracy = (
         f"Accuracy {metrics['accuracy']:.2%} +- {metrics['accuracy_standard_error']:.2%} (mean "
         f"and standard error of {metrics['folds']} folds). Intervals are 95 % bootstrap "
-        f"intervals over {result.resampled}."
+        f"intervals over {evaluation.result.resampled}. {note}"
     )
     sections = [
-        facts_section(f"Figures on {name}", metrics, accuracy),
-        table_section("False accept rates", result.operating_points, note),
-        *(figure_section(title, figure) for title, figure in drawn.items()),
-        table_section("Folds", result.per_fold),
+        facts_section(f"Metrics on {name}", metrics, accuracy),
+        *(figure_section(title, figure) for title, figure in figures.items()),
+        *(table_section(title, frame) for title, frame in evaluation.tables.items()),
     ]
     with replacing(folder / REPORT) as part:
         part.write_text(report_html(f"Verification on {name}", sections), encoding="utf-8")
@@ -327,20 +330,6 @@ def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:
         f"Threshold {point.threshold:.4f}{where}: it accepts {point.far:.2%} of "
         f"{point.impostor_pairs:,} impostor pairs and {point.tar:.2%} of the genuine ones."
     )
-
-
-def _gallery(table: PairTable, rows: np.ndarray, frame: pd.DataFrame):
-    files = table.images.full_paths()
-    pictures = []
-    for first, second in table.rows[rows]:
-        pictures.append((_thumbnail(files[first]), _thumbnail(files[second])))
-    return plots.pairs_gallery(pictures, plots.pair_captions(frame.iloc[rows]))
-
-
-def _thumbnail(path: str) -> np.ndarray:
-    picture = Image.fromarray(image_files.decode(pathlib.Path(path).read_bytes()))
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.asarray(picture)
 
 
 def _name(source: Source) -> str:

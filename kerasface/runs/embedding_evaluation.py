@@ -1,62 +1,58 @@
-"""What a run of an embedding model is worth on other pictures of the people that it knows."""
+"""Evaluates an embedding model on other images of the people that it was trained on."""
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import numpy as np
+import pandas as pd
 
-from kerasface.data.pairs import folder_pairs
+from kerasface.data.pairs import PairTable, folder_pairs
 from kerasface.data.table import FaceTable, check
-from kerasface.metrics import verification
-from kerasface.reports import verification as plots
-from kerasface.reports.style import save_figures
-from kerasface.files import replacing, write_json
 from kerasface.pipeline.predict import predict_table
-from kerasface.runs import run as run_files
-from kerasface.runs.evaluation import Judgement
+from kerasface.runs.evaluation import RunEvaluation
+from kerasface.runs.pair_evaluation import evaluate_pairs
 from kerasface.runs.run import Run
 
-# Figures of so many pairs take some ten seconds, and those of more say hardly more.
+# An evaluation of so many pairs takes about ten seconds, and more hardly change the metrics.
 MOST_PAIRS = 100_000
 
 
-def judge_embeddings(
+def evaluate_embeddings(
     run: Run,
     table: FaceTable,
     folder: pathlib.Path,
     *,
     batch_size: int = 64,
     verbose: int = 0,
-) -> Judgement:
-    """Judges an embedding model on the pairs of a table and writes what comes of it.
+) -> RunEvaluation:
+    """Evaluates an embedding model on the pairs of a table and writes the results.
 
-    The pairs are all genuine ones and as many drawn impostor pairs, at most 100,000 in all. Of
-    strangers `kerasface.inference.verify_pairs` tells.
+    The pairs are all genuine pairs and as many random impostor pairs, at most 100,000 in all.
+    To evaluate on strangers, use `kerasface.inference.verify_pairs`.
 
     Args:
-        run: Whose kept weights make the embeddings.
-        table: Images with one class each; those that cannot be read are left out.
-        folder: Takes ``metrics.json``, ``per_fold.csv``, ``operating_points.csv`` and pictures.
-        batch_size: Images a step.
+        run: Run to evaluate, with its best weights.
+        table: Images with one class each. Unreadable images are skipped.
+        folder: Takes ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
+            ``operating_points.csv`` and figures.
+        batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
-        The figures and the pictures; no figures with fewer than two genuine pairs or two impostor
-        pairs.
+        Metrics, tables and figures. With fewer than two genuine or two impostor pairs they are
+        empty and nothing is written.
     """
-    table = check(table, max_unreadable=1.0).table  # a file may have broken since
+    table = check(table, max_unreadable=1.0).table  # files may have changed since the last check
     try:
         pairs = folder_pairs(table)
     except ValueError as error:
-        return Judgement(None, f"There are no pairs to judge: {error}", {}, {}, {})
-    kinds = np.bincount(pairs.same, minlength=2)
-    if kinds.min() < 2:  # in each of two folds one
-        words = f"{kinds[1]} genuine and {kinds[0]} impostor pairs"
-        return Judgement(None, f"There are too few pairs to judge: {words}.", {}, {}, {})
-    rows = np.arange(len(pairs))
-    if len(rows) > MOST_PAIRS:
-        rows = np.sort(np.random.default_rng(0).choice(len(rows), MOST_PAIRS, replace=False))
+        return _empty(f"There are no pairs to evaluate: {error}")
+    impostors, genuine = np.bincount(pairs.same, minlength=2)
+    if min(impostors, genuine) < 2:  # one of each for each of two folds
+        words = f"{genuine} genuine and {impostors} impostor pairs"
+        return _empty(f"There are too few pairs to evaluate: {words}.")
     vectors = predict_table(
         run.load_model(),
         table,
@@ -64,27 +60,38 @@ def judge_embeddings(
         crop=run.recipe.crop(training=False),
         verbose=verbose,
     )
-    first, second = (vectors[pairs.rows[rows, side]] for side in (0, 1))
-    scores, same = np.einsum("ij,ij->i", first, second), pairs.same[rows]
-    people = None if pairs.people is None else pairs.people[rows].astype(str)
-    result = verification.evaluate(scores, same, people=people, bootstrap=200)
-    metrics = result.metrics
-    write_json(folder / run_files.METRICS, metrics)
-    tables = {"False accept rates": result.operating_points, "Folds": result.per_fold}
-    for name, frame in (
-        ("per_fold", result.per_fold),
-        ("operating_points", result.operating_points),
-    ):
-        with replacing(folder / f"{name}.csv") as part:
-            frame.to_csv(part, index=False)
-    figures = {
-        "ROC": plots.roc_log({"validation": (scores, same)}),
-        "Scores": plots.score_histograms(scores, same),
-    }
-    save_figures(figures, folder)
+    evaluation = evaluate_pairs(vectors, _at_most(pairs, MOST_PAIRS), bootstrap=200)
+    figures = evaluation.draw("validation")
+    evaluation.write(folder, figures)
+    metrics = evaluation.result.metrics
     summary = (
         f"equal error rate {metrics['eer']:.2%} (95% interval {metrics['eer_low']:.2%} to "
-        f"{metrics['eer_high']:.2%}) on other pictures of the people that it was trained on. "
+        f"{metrics['eer_high']:.2%}) on other images of the people that the run was trained on. "
         "Strangers are harder: see kerasface verify."
     )
-    return Judgement(result, summary, dict(metrics), figures, tables)
+    return RunEvaluation(
+        metrics=metrics,
+        table=evaluation.result.operating_points,
+        predictions=evaluation.to_frame(),
+        summary=summary,
+        facts=dict(metrics),
+        figures=figures,
+        tables=evaluation.tables,
+    )
+
+
+def _empty(reason: str) -> RunEvaluation:
+    return RunEvaluation({}, pd.DataFrame(), pd.DataFrame(), reason, {}, {}, {})
+
+
+def _at_most(pairs: PairTable, count: int) -> PairTable:
+    """A random choice of pairs, in their order; all of them if there are not more."""
+    if len(pairs) <= count:
+        return pairs
+    kept = np.sort(np.random.default_rng(0).choice(len(pairs), count, replace=False))
+    return dataclasses.replace(
+        pairs,
+        rows=pairs.rows[kept],
+        same=pairs.same[kept],
+        people=None if pairs.people is None else pairs.people[kept],
+    )

@@ -1,9 +1,8 @@
-"""What a run is worth: figures, tables and pictures of its predictions."""
+"""Evaluates a run on labelled images: metrics, tables and figures."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 import time
 import warnings
@@ -12,18 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from kerasface import images
 from kerasface.data.table import FaceTable, check
+from kerasface.files import replacing, write_json
 from kerasface.metrics import attributes, classification
 from kerasface.reports import attributes as attribute_plots
 from kerasface.reports import classification as plots
-from kerasface.metrics.attributes import AttributeFigures
-from kerasface.metrics.classification import Classification
 from kerasface.reports.style import save_figures
-from kerasface.metrics.verification import Verification
-from kerasface.files import replacing, write_json
 from kerasface.runs import run as run_files
 from kerasface.runs.run import Run
 
@@ -31,7 +26,7 @@ SHOWN_MISTAKES = 24
 SHOWN_CLASSES = 20
 THUMBNAIL = 160  # pixels
 TIMED_BATCHES, TIMED_IMAGES = 3, 8
-# Figures of attributes that depend on the thresholds, told for 0.5 beside the run's own.
+# Metrics of attributes that depend on the thresholds; they are also reported for 0.5.
 THRESHOLDED = (
     "mean_accuracy",
     "mean_accuracy_low",
@@ -42,29 +37,38 @@ THRESHOLDED = (
     "f1_example_based",
 )
 PLAIN = "_at_half"
+PER_CLASS, PER_ATTRIBUTE = "per_class.csv", "per_attribute.csv"
+PREDICTIONS = "predictions.csv"
 
 
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """A run's predictions on a table, judged.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class RunEvaluation:
+    """Metrics of a run on a table, with what a page shows of them.
 
     Attributes:
-        result: The figures; see `kerasface.metrics.classification.evaluate` and
-            `kerasface.metrics.attributes.evaluate`.
-        summary: The most important of them, in words.
+        metrics: Name to number; see ``evaluate`` of `kerasface.metrics.classification`,
+            `kerasface.metrics.attributes` and `kerasface.metrics.verification`.
+        table: One row per class or attribute, or per false accept rate of an embedding model.
+        predictions: One row per image, or per pair of images of an embedding model.
+        summary: The most important metrics, as a sentence.
         facts: Name to number, for a page.
-        figures: Title to picture.
+        figures: Title to figure.
         tables: Title to table, for a page.
     """
 
-    result: Classification | AttributeFigures | Verification | None
+    metrics: dict[str, float | int]
+    table: pd.DataFrame
+    predictions: pd.DataFrame
     summary: str
     facts: dict[str, Any]
     figures: dict[str, Figure]
     tables: dict[str, pd.DataFrame]
 
+    def __repr__(self) -> str:
+        return f"RunEvaluation({self.summary!r})"
 
-def judge(
+
+def evaluate_run(
     run: Run,
     table: FaceTable,
     folder: pathlib.Path,
@@ -73,121 +77,58 @@ def judge(
     flip: bool = False,
     batch_size: int = 64,
     verbose: int = 0,
-) -> Judgement:
-    """Predicts a table and writes what comes of it.
+) -> RunEvaluation:
+    """Evaluates a run on a table and writes metrics, tables and figures.
 
     Args:
-        run: Whose kept weights predict.
-        table: Images with the run's classes or attributes; those that cannot be read are left
-            out.
+        run: Run to evaluate, with its best weights.
+        table: Images with the run's classes or attributes. Unreadable images are skipped.
         folder: Takes ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
-            ``predictions.csv`` and pictures.
-        thresholds: Whether the run's thresholds of attributes are chosen on this table first, as
+            ``predictions.csv`` and figures.
+        thresholds: If True, choose the attribute thresholds on this table first, as
             `choose_thresholds` does.
-        flip: Whether the probabilities of the mirrored images are averaged in.
-        batch_size: Images a step.
+        flip: If True, average predictions over each image and its mirror image.
+        batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
-        The figures and the pictures.
+        Metrics, tables and figures.
     """
-    table = check(table, max_unreadable=1.0).table  # a file may have broken since
+    table = check(table, max_unreadable=1.0).table  # files may have changed since the last check
     probabilities = run.predict(table, batch_size=batch_size, flip=flip, verbose=verbose)
     if thresholds:
         _write_thresholds(run, table, probabilities)
-    judge_one = _judge_attributes if run.multi_label else _judge_classes
-    judgement, frames = judge_one(run, table, probabilities)
+    evaluate = _evaluate_attributes if run.multi_label else _evaluate_classes
+    evaluation = evaluate(run, table, probabilities)
     speed = inference_speed(run)
-    for numbers in (judgement.result.metrics, judgement.facts):
+    for numbers in (evaluation.metrics, evaluation.facts):
         numbers["inference_images_per_second"] = speed
-    write_json(folder / run_files.METRICS, judgement.result.metrics)
+    write_json(folder / run_files.METRICS, evaluation.metrics)
+    frames = {
+        PER_ATTRIBUTE if run.multi_label else PER_CLASS: evaluation.table,
+        PREDICTIONS: evaluation.predictions,
+    }
     for name, frame in frames.items():
-        with replacing(folder / f"{name}.csv") as part:
+        with replacing(folder / name) as part:
             frame.to_csv(part, index=False)
-    save_figures(judgement.figures, folder)
-    return judgement
+    save_figures(evaluation.figures, folder)
+    return evaluation
 
 
 def choose_thresholds(run: Run, table: FaceTable, *, batch_size: int = 64) -> None:
-    """Writes for each attribute the threshold of the best F1 into a run.
+    """Chooses the threshold of the best F1 for each attribute and writes them into a run.
 
     Args:
         run: A run of attributes.
-        table: Validation images that it was not trained on; never those of the test.
-        batch_size: Images a step.
+        table: Validation images that the run was not trained on, never test images.
+        batch_size: Batch size.
     """
     table = check(table, max_unreadable=1.0).table
     _write_thresholds(run, table, run.predict(table, batch_size=batch_size))
 
 
-def _write_thresholds(run: Run, table: FaceTable, probabilities: np.ndarray) -> None:
-    chosen = attributes.best_thresholds(np.asarray(table.labels), probabilities, run.names)
-    write_json(run.path(run_files.THRESHOLDS), dict(zip(run.names, chosen.tolist(), strict=True)))
-
-
-def _judge_classes(run: Run, table: FaceTable, probabilities: np.ndarray):
-    labels = np.asarray(table.labels)
-    result = classification.evaluate(labels, probabilities, run.names, paths=table.paths)
-    figures = {
-        "Confusion": plots.confusion_matrix(labels, probabilities.argmax(axis=1), run.names),
-        "Calibration": plots.calibration(labels, probabilities),
-        "Most confident mistakes": _gallery(table, result.predictions),
-    }
-    if len(set(labels.tolist())) > 1:
-        figures["ROC curves"] = plots.roc_curves(labels, probabilities, run.names)
-    facts = dict(result.metrics)
-    low, high = facts.pop("accuracy_low"), facts.pop("accuracy_high")
-    summary = f"accuracy {facts['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})."
-    worst = result.per_class[result.per_class["images"] > 0].sort_values("accuracy")
-    title = "Classes" if len(worst) <= SHOWN_CLASSES else f"The {SHOWN_CLASSES} worst classes"
-    judgement = Judgement(result, summary, facts, figures, {title: worst.head(SHOWN_CLASSES)})
-    return judgement, {"per_class": result.per_class, "predictions": result.predictions}
-
-
-def _judge_attributes(run: Run, table: FaceTable, probabilities: np.ndarray):
-    labels, names, thresholds = np.asarray(table.labels), run.names, run.thresholds
-    result = attributes.evaluate(labels, probabilities, names, thresholds=thresholds)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the same as of the line above
-        plain = attributes.evaluate(labels, probabilities, names)
-    for key in THRESHOLDED:
-        result.metrics[f"{key}{PLAIN}"] = plain.metrics[key]
-    for key in ("accuracy", "gain", "f1"):
-        result.per_attribute[f"{key}{PLAIN}"] = plain.per_attribute[key]
-    figures = attribute_plots.attribute_figures(
-        labels,
-        probabilities,
-        names,
-        plain.per_attribute,
-        thresholds=thresholds,
-        gain_title="Every attribute said from probability 0.5 on",
-    )
-    facts = dict(result.metrics)
-    low, high = (facts[f"mean_accuracy_{end}{PLAIN}"] for end in ("low", "high"))
-    chosen = "the thresholds of the run, which were chosen on the validation images"
-    if not run.path(run_files.THRESHOLDS).is_file():
-        chosen = "0.5"
-    summary = (
-        f"mean accuracy {facts[f'mean_accuracy{PLAIN}']:.2%} at threshold 0.5 (95% interval "
-        f"{low:.2%} to {high:.2%}; majority guess {facts['mean_majority_accuracy']:.2%}), macro "
-        f"F1 {facts['f1_macro']:.3f} at {chosen}."
-    )
-    said = pd.DataFrame((probabilities >= thresholds).astype(int), columns=list(names))
-    predictions = pd.concat(
-        [
-            pd.DataFrame({"path": table.paths}),
-            pd.DataFrame(labels, columns=[f"true:{name}" for name in names]),
-            said,
-            pd.DataFrame(probabilities, columns=[f"p:{name}" for name in names]),
-        ],
-        axis=1,
-    )
-    judgement = Judgement(result, summary, facts, figures, {"Attributes": result.per_attribute})
-    return judgement, {"per_attribute": result.per_attribute, "predictions": predictions}
-
-
 def inference_speed(run: Run) -> float:
-    """Images a second of the run's model alone, in batches of 8 on noise; median of a few."""
+    """Images per second of the run's model alone, in batches of 8; median of a few."""
     model = run.load_model()
     shape = (TIMED_IMAGES, *model.input_shape[1:])
     batch = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
@@ -199,13 +140,86 @@ def inference_speed(run: Run) -> float:
     return round(TIMED_IMAGES / float(np.median(seconds[1:])), 1)  # the first traces
 
 
-def _gallery(table: FaceTable, predictions: pd.DataFrame) -> Figure:
+def _write_thresholds(run: Run, table: FaceTable, probabilities: np.ndarray) -> None:
+    chosen = attributes.best_thresholds(np.asarray(table.labels), probabilities, run.names)
+    write_json(run.path(run_files.THRESHOLDS), dict(zip(run.names, chosen.tolist(), strict=True)))
+
+
+def _evaluate_classes(run: Run, table: FaceTable, probabilities: np.ndarray) -> RunEvaluation:
+    labels = np.asarray(table.labels)
+    result = classification.evaluate(labels, probabilities, run.names, paths=table.paths)
+    figures = {
+        "Confusion": plots.confusion_matrix(labels, probabilities.argmax(axis=1), run.names),
+        "Calibration": plots.calibration(labels, probabilities),
+        "Most confident mistakes": _mistakes(table, result.predictions),
+    }
+    if len(set(labels.tolist())) > 1:
+        figures["ROC curves"] = plots.roc_curves(labels, probabilities, run.names)
+    facts: dict[str, Any] = dict(result.metrics)
+    low, high = facts.pop("accuracy_low"), facts.pop("accuracy_high")
+    worst = result.per_class[result.per_class["images"] > 0].sort_values("accuracy")
+    title = "Classes" if len(worst) <= SHOWN_CLASSES else f"The {SHOWN_CLASSES} worst classes"
+    return RunEvaluation(
+        metrics=result.metrics,
+        table=result.per_class,
+        predictions=result.predictions,
+        summary=f"accuracy {facts['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}).",
+        facts=facts,
+        figures=figures,
+        tables={title: worst.head(SHOWN_CLASSES)},
+    )
+
+
+def _evaluate_attributes(run: Run, table: FaceTable, probabilities: np.ndarray) -> RunEvaluation:
+    labels, names, thresholds = np.asarray(table.labels), run.names, run.thresholds
+    result = attributes.evaluate(labels, probabilities, names, thresholds=thresholds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the same as those of the line above
+        plain = attributes.evaluate(labels, probabilities, names)
+    metrics = result.metrics | {f"{key}{PLAIN}": plain.metrics[key] for key in THRESHOLDED}
+    columns = {f"{key}{PLAIN}": plain.per_attribute[key] for key in ("accuracy", "gain", "f1")}
+    per_attribute = result.per_attribute.assign(**columns)
+    low, high = (metrics[f"mean_accuracy_{end}{PLAIN}"] for end in ("low", "high"))
+    is_chosen = run.path(run_files.THRESHOLDS).is_file()
+    chosen = "the run's thresholds, which were chosen on its validation images"
+    summary = (
+        f"mean accuracy {metrics[f'mean_accuracy{PLAIN}']:.2%} at threshold 0.5 (95% interval "
+        f"{low:.2%} to {high:.2%}; majority guess {metrics['mean_majority_accuracy']:.2%}), macro "
+        f"F1 {metrics['f1_macro']:.3f} at {chosen if is_chosen else '0.5'}."
+    )
+    return RunEvaluation(
+        metrics=metrics,
+        table=per_attribute,
+        predictions=_attribute_predictions(table, names, probabilities, thresholds),
+        summary=summary,
+        facts=dict(metrics),
+        figures=attribute_plots.attribute_figures(
+            labels,
+            probabilities,
+            names,
+            plain.per_attribute,
+            thresholds=thresholds,
+            gain_title="All attributes at threshold 0.5",
+        ),
+        tables={"Attributes": per_attribute},
+    )
+
+
+def _attribute_predictions(
+    table: FaceTable, names: tuple[str, ...], probabilities: np.ndarray, thresholds: np.ndarray
+) -> pd.DataFrame:
+    """One row per image: path, true labels, predicted labels and probabilities."""
+    parts = [
+        pd.DataFrame({"path": table.paths}),
+        pd.DataFrame(table.labels, columns=[f"true:{name}" for name in names]),
+        pd.DataFrame((probabilities >= thresholds).astype(int), columns=list(names)),
+        pd.DataFrame(probabilities, columns=[f"p:{name}" for name in names]),
+    ]
+    return pd.concat(parts, axis=1)
+
+
+def _mistakes(table: FaceTable, predictions: pd.DataFrame) -> Figure:
     wrong = predictions[~predictions["correct"]]
     shown = wrong.sort_values("probability", ascending=False).head(SHOWN_MISTAKES)
-    pictures = []
-    for path in shown["path"]:
-        data = pathlib.Path(os.path.join(table.root, path)).read_bytes()
-        picture = Image.fromarray(images.decode(data))
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        pictures.append(np.asarray(picture))
+    pictures = [images.thumbnail(table.root / path, THUMBNAIL) for path in shown["path"]]
     return plots.mistakes_gallery(pictures, plots.mistake_captions(shown))

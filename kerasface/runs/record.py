@@ -1,4 +1,4 @@
-"""Which images a run was made with: written at its start, held against what it is resumed with."""
+"""Record of a run's images: written when the run starts, compared when it resumes."""
 
 from __future__ import annotations
 
@@ -21,40 +21,94 @@ ROOTS = "roots.json"
 def write_images(
     folder: pathlib.Path, given: Mapping[str, FaceTable], readable: Mapping[str, FaceTable]
 ) -> None:
-    """Writes which images are on which side of a run.
+    """Writes which images are in which partition of a run.
 
     Args:
-        folder: The run's folder.
-        given: Tables by side, ``"train"`` and ``"validation"``, as they were handed in.
-        readable: The same after `kerasface.data.check`: what is left, with formats.
+        folder: Run folder.
+        given: Tables by partition, ``"train"`` and ``"validation"``, as the user gave them.
+        readable: The same tables after `kerasface.data.check`: the readable rows, with formats.
     """
     frames = []
-    for side, table in given.items():
+    for partition, table in given.items():
         # -1 stays with the files that cannot be read.
         formats = np.full(len(table), UNKNOWN_FORMAT)
-        kept = np.isin(table.paths.astype(str), readable[side].paths.astype(str))
-        formats[kept] = readable[side].formats
+        kept = np.isin(table.paths.astype(str), readable[partition].paths.astype(str))
+        formats[kept] = readable[partition].formats
         columns = {"path": table.paths, "label": _label_texts(table), "format": formats}
-        frames.append(pd.DataFrame({"side": side, **columns}))
+        frames.append(pd.DataFrame({"partition": partition, **columns}))
     with replacing(folder / IMAGES) as part:
         pd.concat(frames).to_csv(part, index=False)
-    roots = {side: os.path.abspath(table.root) for side, table in given.items()}
+    roots = {name: os.path.abspath(table.root) for name, table in given.items()}
     with replacing(folder / ROOTS) as part:
         part.write_text(json.dumps(roots, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_images(folder: pathlib.Path) -> pd.DataFrame:
-    """What `write_images` wrote.
+    """Reads what `write_images` wrote.
 
     Args:
-        folder: The run's folder.
+        folder: Run folder.
 
     Returns:
-        Columns ``side``, ``path`` (relative), ``label`` (the number of the class, or a 0 or 1 an
-        attribute, ``"0110"``) and ``format``.
+        Columns ``partition``, ``path`` (relative), ``label`` (the number of the class, or a 0 or 1
+        per attribute, ``"0110"``) and ``format``.
     """
     types = {"path": str, "label": str}
-    return pd.read_csv(folder / IMAGES, dtype=types, keep_default_na=False)
+    frame = pd.read_csv(folder / IMAGES, dtype=types, keep_default_na=False)
+    return frame.rename(columns={"side": "partition"})  # its name before version 0.2
+
+
+def read_roots(folder: pathlib.Path) -> dict[str, str]:
+    """Reads the folders that the images of each partition are relative to.
+
+    Args:
+        folder: Run folder.
+
+    Returns:
+        Partition to absolute path.
+    """
+    return json.loads((folder / ROOTS).read_text(encoding="utf-8"))
+
+
+def same_images(folder: pathlib.Path, given: Mapping[str, FaceTable]) -> dict[str, FaceTable]:
+    """Returns the tables of a resumed run as they were checked when it started.
+
+    A file that became unreadable since then keeps its row, because every later batch would differ
+    otherwise. The stream reads it as a black image of weight 0.
+
+    Args:
+        folder: Run folder.
+        given: Tables by partition, as the user gave them now. The roots may differ.
+
+    Returns:
+        The readable rows, with formats.
+
+    Raises:
+        ValueError: If the images or labels of a partition differ from those at the start.
+    """
+    known = read_images(folder)
+    partitions = set(known["partition"])
+    if partitions != set(given):
+        raise ValueError(
+            "A run must be resumed with the images that it started with. "
+            f"Received: tables for {sorted(given)}, but it started with {sorted(partitions)}."
+        )
+    tables = {}
+    for name, table in given.items():
+        rows = known[known["partition"] == name]
+        same = np.array_equal(rows["path"].to_numpy(object), table.paths)
+        if not same or not np.array_equal(rows["label"].to_numpy(object), _label_texts(table)):
+            odd = sorted(set(rows["path"]) ^ set(table.paths))
+            raise ValueError(
+                "A run must be resumed with the images that it started with. "
+                f"Received: {len(table)} images in `{name}`, but it started with {len(rows)}; "
+                f"{len(odd)} are in only one of the two, for instance {odd[:3]}. Use the same "
+                "folder and split, or start a new run."
+            )
+        formats = rows["format"].to_numpy()
+        checked = dataclasses.replace(table, formats=formats)
+        tables[name] = checked.take(formats != UNKNOWN_FORMAT)
+    return tables
 
 
 def _label_texts(table: FaceTable) -> np.ndarray:
@@ -62,44 +116,3 @@ def _label_texts(table: FaceTable) -> np.ndarray:
     if table.multi_label:
         return np.array(["".join(row) for row in labels.astype(str)], dtype=object)
     return labels.astype(str).astype(object)
-
-
-def same_images(folder: pathlib.Path, given: Mapping[str, FaceTable]) -> dict[str, FaceTable]:
-    """The tables of a run that goes on, as they were checked when it began.
-
-    A file that broke since stays in its place, or every later batch would be another; the stream
-    makes it a black image of no weight.
-
-    Args:
-        folder: The run's folder.
-        given: Tables by side, as they are handed in now. The roots may be others.
-
-    Returns:
-        The readable rows, with formats.
-
-    Raises:
-        ValueError: If the images or labels of a side are not those that the run began with.
-    """
-    known = read_images(folder)
-    sides = set(known["side"])
-    if sides != set(given):
-        raise ValueError(
-            "A run goes on with the images that it began with. "
-            f"Received: tables for {sorted(given)} where there were {sorted(sides)}."
-        )
-    tables = {}
-    for side, table in given.items():
-        rows = known[known["side"] == side]
-        same = np.array_equal(rows["path"].to_numpy(object), table.paths)
-        if not same or not np.array_equal(rows["label"].to_numpy(object), _label_texts(table)):
-            odd = sorted(set(rows["path"]) ^ set(table.paths))
-            raise ValueError(
-                "A run goes on with the images that it began with. "
-                f"Received: {len(table)} images in `{side}` where there were {len(rows)}; "
-                f"{len(odd)} are in one of them alone, for instance {odd[:3]}. Give the same "
-                "folder and split, or start a new run."
-            )
-        formats = rows["format"].to_numpy()
-        checked = dataclasses.replace(table, formats=formats)
-        tables[side] = checked.take(formats != UNKNOWN_FORMAT)
-    return tables

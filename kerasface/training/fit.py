@@ -24,8 +24,8 @@ from kerasface.files import new_folder, replacing
 from kerasface.models.heads import split_model
 from kerasface.pipeline.streams import steps_per_epoch, stream
 from kerasface.runs import run as run_files
-from kerasface.runs.embedding_evaluation import judge_embeddings
-from kerasface.runs.evaluation import choose_thresholds, judge
+from kerasface.runs.embedding_evaluation import evaluate_embeddings
+from kerasface.runs.evaluation import choose_thresholds, evaluate_run
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import named_recipe
 from kerasface.runs.record import same_images, write_images
@@ -138,12 +138,12 @@ def train(
     run = Run(folder)
     _write_metrics(run, recipe, train, validation, model)
     if report:
-        judgement, folder = None, run.path(run_files.VALIDATION)
+        evaluation, folder = None, run.path(run_files.VALIDATION)
         if validation is not None and run.embeds:
-            judgement = judge_embeddings(run, validation, folder)
+            evaluation = evaluate_embeddings(run, validation, folder)
         elif validation is not None:
-            judgement = judge(run, validation, folder, thresholds=run.multi_label)
-        write_report(run, run.path(run_files.REPORT), judgement)
+            evaluation = evaluate_run(run, validation, folder, thresholds=run.multi_label)
+        write_report(run, run.path(run_files.REPORT), evaluation)
     elif run.multi_label and validation is not None:
         choose_thresholds(run, validation, batch_size=recipe.batch_size)
     return run

@@ -1,4 +1,4 @@
-"""`recommend`: a recipe from what a table holds and what it is trained on, with the reasons."""
+"""`recommend` chooses a recipe for a table and the hardware, and gives its reasons."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import dataclasses
 import os
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.reports.page import table_section
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import named_recipe
 
@@ -19,22 +21,22 @@ MANY_IMAGES = 20_000
 USUAL_VIEWS = 30 * 2633
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 100
 FEW_IMAGES_A_PERSON = 5
-# A picture is enlarged by this much before the next smaller size is taken.
+# Images are enlarged by at most this factor; otherwise the next smaller size is chosen.
 ENLARGED = 1.25
 SMALL_SIZE, MEDIUM_SIZE, LARGE_SIZE = 64, 112, 224
 # Images a second that one core (AMD EPYC, AVX2) trains `identity_small` with, at either size.
 CORE_SPEED = 17.0
-# The moving average forgets the first steps: it is over a twentieth of all at most.
+# The moving average covers at most a twentieth of all steps, so that it forgets the first ones.
 AVERAGED_SHARE = 0.05
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Recommendation:
-    """A recipe and why.
+    """A recipe with the reasons for it.
 
     Attributes:
-        recipe: Ready for `kerasface.train`.
-        reasons: One sentence a decision.
+        recipe: Recipe for `kerasface.train`.
+        reasons: One sentence per decision.
     """
 
     recipe: Recipe
@@ -42,6 +44,16 @@ class Recommendation:
 
     def __str__(self) -> str:
         return "\n".join(f"- {reason}" for reason in self.reasons)
+
+    def __repr__(self) -> str:
+        recipe = self.recipe
+        return (
+            f"Recommendation(model={recipe.model!r}, image_size={recipe.image_size}, "
+            f"epochs={recipe.total_epochs}, {len(self.reasons)} reasons)"
+        )
+
+    def _repr_html_(self) -> str:
+        return table_section("", pd.DataFrame({"reason": self.reasons})).body
 
 
 def recommend(
@@ -58,7 +70,7 @@ def recommend(
         The recipe and the reason of every choice.
 
     Raises:
-        ValueError: If the table has no single class an image, fewer than two classes, or none of
+        ValueError: If the table has no single class per image or fewer than two classes, or none of
             the sampled files is an image.
 
     Example:
@@ -67,7 +79,7 @@ def recommend(
     """
     if table.labels is None or table.multi_label:
         raise ValueError(
-            "A recipe is recommended for one class an image. "
+            "A recommendation needs one class per image. "
             f"Received: a table {'with attributes' if table.multi_label else 'unlabeled'}."
         )
     counts = table.counts()
@@ -142,8 +154,8 @@ def _largest_fitting(side: float, sizes: tuple[int, ...]) -> int:
 
 def _size_reason(size: int, side: float) -> str:
     return (
-        f"{size} px: the pictures' shorter side is {side:.0f} pixels (median of a sample), and "
-        "enlarging them costs time and shows nothing."
+        f"{size} px: the images' shorter side is {side:.0f} pixels (median of a sample), and "
+        "enlarging them costs time and adds no detail."
     )
 
 
@@ -156,8 +168,8 @@ def _epochs_reason(epochs: int) -> str:
 
 def _scarce(median: float) -> str:
     return (
-        f"A person has {median:.0f} pictures (median), little to learn from: try recipe "
-        "celebrities_mobile too, which begins with a trained backbone."
+        f"A person has {median:.0f} images (median), which is little: also try recipe "
+        "celebrities_mobile, which starts from a pretrained backbone."
     )
 
 

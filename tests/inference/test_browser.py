@@ -1,4 +1,4 @@
-"""The pages in a real browser: every picture is seen, and nobody is asked for anything."""
+"""The HTML pages in a real browser: all pictures load, and nothing comes from the network."""
 
 import html
 import json
@@ -8,13 +8,13 @@ import subprocess
 
 import pytest
 
-from kerasface.inference.evaluation import compare
+from kerasface.inference import compare
 from kerasface.reports.page import PAGE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 POLICY = "default-src 'none'"
-# Writes down what the browser made of a page, for --dump-dom.
+# Records what the browser loaded, for --dump-dom.
 PROBE = """<script>
 const refused = [];
 document.addEventListener("securitypolicyviolation", event => refused.push(event.blockedURI));
@@ -43,7 +43,7 @@ def pages(run, tmp_path_factory):
 
 
 def seen(text, folder):
-    """What the browser makes of a page, whose own policy stands but for the probe."""
+    """What the browser shows of a page; only the probe is added to the page's policy."""
     page = folder / "page.html"
     assert text.count(POLICY) == 1
     probed = text.replace(POLICY, f"{POLICY}; script-src 'unsafe-inline'")
@@ -62,7 +62,7 @@ def seen(text, folder):
 
 
 @pytest.mark.parametrize(("name", "pictures"), [("report", 5), ("compare", 1)])
-def test_every_picture_is_seen_and_nobody_is_asked(pages, tmp_path, name, pictures):
+def test_pages_show_every_picture_without_network(pages, tmp_path, name, pictures):
     found = seen(pages[name].read_text(encoding="utf-8"), tmp_path)
     assert len(found["widths"]) == pictures
     assert min(found["widths"]) > 100
@@ -70,7 +70,7 @@ def test_every_picture_is_seen_and_nobody_is_asked(pages, tmp_path, name, pictur
     assert not found["broad"]  # wide tables scroll by themselves
 
 
-def test_what_is_broken_or_asked_for_would_be_seen(tmp_path):
+def test_probe_detects_broken_pictures_and_requests(tmp_path):
     picture = '<img src="data:image/png;base64,AAAA"><img src="https://example.org/face.png">'
     found = seen(PAGE.substitute(title="broken", sections=picture), tmp_path)
     assert found["widths"] == [0, 0]

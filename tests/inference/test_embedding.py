@@ -7,7 +7,7 @@ from PIL import Image
 
 import kerasface
 from kerasface.data import FaceTable
-from kerasface.inference.embedding import embed_pictures, unit_rows
+from kerasface.inference.vectors import embed_pictures, unit_rows
 from kerasface.models import build
 from kerasface.pipeline import Crop
 
@@ -38,12 +38,12 @@ def test_the_layer_before_the_classes(head):
         np.testing.assert_allclose(model.predict(noise(), verbose=0), probabilities, atol=1e-5)
 
 
-def test_an_embedding_model_stays_itself_and_others_are_refused():
+def test_embedding_model_is_returned_unchanged():
     model = build("convnext_nano", embedding=7, **SMALL)
     assert kerasface.embedder(model) is model
     image = keras.Input((SIZE, SIZE, 3))
     maps = keras.Model(image, keras.layers.Conv2D(3, 3)(image))
-    with pytest.raises(ValueError, match="before the last dense layer"):
+    with pytest.raises(ValueError, match="input of the last dense layer"):
         kerasface.embedder(maps)
     dense = keras.Model(image, keras.layers.Dense(3)(image))
     with pytest.raises(ValueError, match="with 1 outputs and the last layer"):
@@ -92,7 +92,7 @@ def test_embeddings_of_a_folder_and_a_table(run, pictures):
 
 
 @pytest.mark.parametrize("crop", [Crop(), Crop(0.6), Crop(0.6, shape="image")])
-def test_pictures_are_cut_as_a_table_is(run, tmp_path, crop):
+def test_pictures_are_cropped_like_a_table(run, tmp_path, crop):
     noise = np.random.default_rng(0).integers(0, 256, (31, 24, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "tall.png")
     of_table = kerasface.embed(run, FaceTable(tmp_path, ["tall.png"]), crop=crop)

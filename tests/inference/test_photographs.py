@@ -30,7 +30,7 @@ def photos(tmp_path):
 
 
 def detector_of(scenes):
-    """A detector that knows where the faces of the scenes are; the third scene's it misses."""
+    """A detector that knows the faces of the scenes, but misses that of the third."""
 
     def detect(images):
         [image] = images
@@ -55,7 +55,7 @@ def test_files_and_folders_are_one_table(photos):
     assert (single.root, single.paths.tolist()) == (folder, ["me.jpg"])
 
 
-def test_mistakes(photos):
+def test_refused_paths(photos):
     folder, _ = photos
     with pytest.raises(FileNotFoundError, match=r"you\.jpg', which does not exist"):
         photographs([folder / "me.jpg", folder / "you.jpg"])
@@ -78,8 +78,8 @@ def test_frame_of_attributes(attribute_run, photos):
         assert ("wearing hat" in words) == (row[2] == 1)
 
 
-def test_squares_are_cut_as_in_the_validation(attribute_run, photos):
-    """The photographs are wider than high: squashed they would be other pictures."""
+def test_square_crop_is_that_of_the_validation(attribute_run, photos):
+    """The photographs are wider than high, so that squashing would change them."""
     folder, _ = photos
     table = photographs([folder / "holiday"])
     model = attribute_run.load_model()
@@ -112,7 +112,7 @@ def test_every_face_is_predicted(attribute_run, photos, tmp_path):
     assert abs(whole["p:Smiling"][0] - frame["p:Smiling"][0]) > 1e-6
 
 
-def test_the_margin_decides_what_is_seen(attribute_run, photos):
+def test_margin_changes_the_prediction(attribute_run, photos):
     folder, scenes = photos
     tight, wide = (
         kerasface.predict(
@@ -124,7 +124,7 @@ def test_the_margin_decides_what_is_seen(attribute_run, photos):
 
 
 @pytest.mark.parametrize("height_to_width", [1.0, 218 / 178, 0.8])
-def test_faces_are_cut_in_the_shape_that_was_learnt(photos, tmp_path, height_to_width):
+def test_faces_have_the_aspect_ratio_of_the_training(photos, tmp_path, height_to_width):
     folder, scenes = photos
     (tmp_path / "faces").mkdir()
     shape = {"margin": 0.2, "height_to_width": height_to_width}
@@ -152,19 +152,19 @@ def test_faces_are_cut_in_the_shape_that_was_learnt(photos, tmp_path, height_to_
     assert np.abs(pixels - expected).mean() < 2
 
 
-def test_the_shape_is_that_of_the_training_images(run, attribute_run):
+def test_run_records_the_aspect_ratio(run, attribute_run):
     assert run.height_to_width == 1.0
     assert attribute_run.height_to_width == 1.0  # squares were cut out of them
     assert attribute_run.metrics["height_to_width"] == pytest.approx(218 / 178, abs=0.01)
 
 
-def test_classes_have_pictures_too(run, photos, tmp_path):
+def test_pictures_of_classes(run, photos, tmp_path):
     folder, _ = photos
     kerasface.predict(run, folder, pictures=tmp_path / "pictures")
     assert (tmp_path / "pictures" / "me.jpg.png").stat().st_size > 5000
 
 
-def test_runs_of_attributes_are_averaged_but_not_with_others(attribute_run, run, photos, tmp_path):
+def test_runs_of_equal_attributes_are_averaged(attribute_run, run, photos, tmp_path):
     folder, _ = photos
     other = shutil.copytree(attribute_run.folder, tmp_path / "other")
     model = attribute_run.load_model()
@@ -185,6 +185,6 @@ def test_runs_of_attributes_are_averaged_but_not_with_others(attribute_run, run,
         kerasface.predict([attribute_run, run], folder)
 
 
-def test_attributes_are_no_submission(attribute_run, photos, tmp_path):
+def test_submission_refuses_attributes(attribute_run, photos, tmp_path):
     with pytest.raises(ValueError, match="a run of attributes"):
         kerasface.submit(attribute_run, photos[0], tmp_path / "submission.csv")

@@ -78,7 +78,7 @@ def test_frame_of_a_run(run, pictures):
     np.testing.assert_array_equal(frame["probability"], probabilities(frame).max(axis=1))
 
 
-def test_flip_is_the_mean_and_a_table_keeps_its_order(run, pictures):
+def test_flip_averages_and_order_is_kept(run, pictures):
     folder, pixels = pictures
     rows = [3, 0, 4]
     table = FaceTable(folder, [FILES[row] for row in rows])
@@ -117,10 +117,12 @@ def test_ways_to_name_one_run(two_runs, pictures, form):
 
 
 @pytest.mark.parametrize("classes", [["p0000", "p0001", "p0002"], ["p0001", "p0000", "p0002", "x"]])
-def test_runs_of_other_classes(two_runs, pictures, classes):
+def test_runs_of_other_classes_are_refused(two_runs, pictures, classes):
     folders, calls = two_runs
     (folders[1] / "classes.json").write_text(json.dumps(classes))
-    message = f"must know the same classes.*first with 4 classes and .*second with {len(classes)}"
+    message = (
+        f"if they have the same classes.*first with 4 classes and .*second with {len(classes)}"
+    )
     with pytest.raises(ValueError, match=message):
         predict(folders, pictures[0])
     assert calls == []
@@ -131,7 +133,9 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
     folder = shutil.copytree(pictures[0], tmp_path / "pictures")
     (folder / "ü" / "1.png").write_bytes(b"no image")
     out = [tmp_path / "out.csv"] if function is submit else []
-    with pytest.raises(ValueError, match=r"must be readable\. Received: 1 .*ü/1\.png \(.+\)"):
+    with pytest.raises(
+        ValueError, match=r"images must be readable\. Received: 1 .*ü/1\.png \(.+\)"
+    ):
         function(run, folder, *out)
     assert not (tmp_path / "out.csv").exists()
 
@@ -144,7 +148,7 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
         ("unfinished", r"finished run holds a model\.keras\. Received: '.*nothing'.*--resume"),
     ],
 )
-def test_folder_that_is_no_finished_run(run, pictures, tmp_path, kind, message):
+def test_unfinished_runs_are_refused(run, pictures, tmp_path, kind, message):
     folder = tmp_path / "nothing"
     if kind != "missing":
         folder.mkdir()
@@ -155,8 +159,8 @@ def test_folder_that_is_no_finished_run(run, pictures, tmp_path, kind, message):
         predict(folder, pictures[0])
 
 
-def test_no_run_at_all(pictures):
-    with pytest.raises(ValueError, match="At least one run is needed"):
+def test_no_run_is_refused(pictures):
+    with pytest.raises(ValueError, match="needs at least one run"):
         predict([], pictures[0])
 
 
@@ -216,7 +220,7 @@ def test_submission_without_a_sample(two_runs, pictures, tmp_path):
         (None, {"label": "person"}, r"one of \('index', 'name'\)"),
     ],
 )
-def test_mistakes_are_told_before_the_prediction(
+def test_submission_is_checked_before_the_prediction(
     two_runs, pictures, tmp_path, text, options, message
 ):
     folders, calls = two_runs
@@ -230,7 +234,7 @@ def test_mistakes_are_told_before_the_prediction(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_names_that_are_no_text_are_told_of(run, tmp_path):
+def test_file_names_must_be_utf8(run, tmp_path):
     name = b"\xe9.png".decode(errors="surrogateescape")
     Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / name)

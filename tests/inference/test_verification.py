@@ -1,4 +1,4 @@
-"""Two pictures, and lists of pairs: figures, files, the stored threshold."""
+"""Two pictures, and lists of pairs: metrics, files, the stored threshold."""
 
 import dataclasses
 import json
@@ -10,10 +10,15 @@ import pytest
 
 import kerasface
 from kerasface.data import folder_pairs, identity_folder, read_pairs
-from kerasface.inference import OperatingPoint, read_operating_point, verify_pairs
+from kerasface.inference import (
+    EmbeddingSettings,
+    OperatingPoint,
+    read_operating_point,
+    verify_pairs,
+)
 from kerasface.inference.embedding import embed
 from kerasface.inference.operating_point import operating_point_path, write_operating_point
-from kerasface.metrics import verification as judging
+from kerasface.metrics import verification
 from kerasface.pipeline import Crop
 
 WRITTEN = {
@@ -69,11 +74,11 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     vectors = embed(own_run, table.images, flip=True)
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
-    expected = judging.evaluate(
+    expected = verification.evaluate(
         result.scores, table.same, folds=table.folds, people=table.people, bootstrap=20
     )
-    assert result.figures.metrics == expected.metrics
-    assert result.figures.resampled == "people"
+    assert result.metrics == expected.metrics
+    assert result.resampled == "people"
 
     folder = own_run.folder / "verification" / "list"
     assert result.folder == folder
@@ -92,8 +97,9 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
 
     point = read_operating_point(own_run)
     assert point == result.operating_point
-    assert point.threshold == judging.threshold_at_far(result.scores, table.same, 0.1)
-    assert (point.far, point.impostor_pairs, point.pairs, point.flip) == (0.1, 100, "list", True)
+    assert point.threshold == verification.threshold_at_far(result.scores, table.same, 0.1)
+    assert (point.far, point.impostor_pairs, point.pairs) == (0.1, 100, "list")
+    assert point.settings.flip and point.settings.crop is None
 
     # Two pictures, by the threshold that was stored, mirrored as it was made.
     for row in (0, 60, 149):
@@ -111,7 +117,7 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     assert kerasface.verify(own_run.path("model.keras"), *files) == decision
 
 
-def test_a_rate_is_told_only_where_it_holds(own_run, strangers, listed):
+def test_false_accept_rate_holds_for_one_way_to_embed(own_run, strangers, listed):
     result = verify_pairs(own_run, listed, strangers, crop=Crop(0.7, shape="image"), bootstrap=5)
     table = read_pairs(listed, strangers)
     vectors = embed(own_run, table.images, crop=Crop(0.7, shape="image"))
@@ -121,13 +127,13 @@ def test_a_rate_is_told_only_where_it_holds(own_run, strangers, listed):
     decision = kerasface.verify(own_run, *files)
     assert decision.similarity == pytest.approx(float(scores[0]), abs=1e-5)
     assert decision.far == result.operating_point.far
-    for changes in ({"flip": True}, {"crop": "middle"}):
-        with pytest.warns(UserWarning, match=r"does not stand for the false accept rate"):
+    for changes in ({"flip": True}, {"crop": Crop(shape="image")}):
+        with pytest.warns(UserWarning, match=r"false accept rate of .* does not hold"):
             other = kerasface.verify(own_run, *files, **changes)
         assert other.far is None and other.threshold == decision.threshold
 
 
-def test_a_model_in_its_runs_folder_is_cut_out_for(own_run, strangers, listed):
+def test_model_file_in_a_run_folder_is_the_run(own_run, strangers, listed):
     recipe = own_run.recipe.replace(crop_share=0.6)
     own_run.path("recipe.json").write_text(recipe.to_json())
     file = own_run.path("model.keras")
@@ -135,7 +141,7 @@ def test_a_model_in_its_runs_folder_is_cut_out_for(own_run, strangers, listed):
         verify_pairs(source, listed, strangers, bootstrap=5) for source in (own_run.folder, file)
     )
     np.testing.assert_array_equal(of_run.scores, of_file.scores)
-    assert of_file.operating_point.crop == Crop(0.6, shape="image")
+    assert of_file.operating_point.settings.crop == Crop(0.6, shape="image")
     assert not np.allclose(
         of_run.scores,
         verify_pairs(
@@ -145,15 +151,15 @@ def test_a_model_in_its_runs_folder_is_cut_out_for(own_run, strangers, listed):
     assert operating_point_path(file) == own_run.path("verifier.json")
 
 
-def test_a_wanted_rate(own_run, strangers, listed):
+def test_wanted_false_accept_rate(own_run, strangers, listed):
     result = verify_pairs(own_run, listed, strangers, far=0.25, bootstrap=5)
     assert result.operating_point.far <= 0.25
-    assert "tar_at_far_0.25" in result.figures.metrics
+    assert "tar_at_far_0.25" in result.metrics
     with pytest.raises(ValueError, match="5 expected false accepts, fewer than 10"):
         verify_pairs(own_run, listed, strangers, far=0.05)
 
 
-def test_a_file_keeps_its_threshold_beside_it(own_run, strangers, tmp_path):
+def test_threshold_of_a_file_is_stored_beside_it(own_run, strangers, tmp_path):
     file = shutil.copy(own_run.path("model.keras"), tmp_path / "net.keras")
     pairs = folder_pairs(identity_folder(strangers), impostors=100)
     result = verify_pairs(file, pairs, bootstrap=5)
@@ -163,8 +169,9 @@ def test_a_file_keeps_its_threshold_beside_it(own_run, strangers, tmp_path):
     files = [pairs.images.full_paths()[row] for row in pairs.rows[0]]
     kerasface.verify(file, *files)
     point = read_operating_point(file)
-    write_operating_point(file, dataclasses.replace(point, model="what it was before"))
-    with pytest.raises(ValueError, match="belongs to the weights that it was measured with"):
+    settings = dataclasses.replace(point.settings, model="other weights")
+    write_operating_point(file, dataclasses.replace(point, settings=settings))
+    with pytest.raises(ValueError, match="other weights than those of a threshold"):
         kerasface.verify(file, *files)
     (tmp_path / "net.verifier.json").write_text("{}")
     with pytest.raises(ValueError, match=r"net\.verifier\.json.*Run `kerasface verify` again"):
@@ -175,9 +182,30 @@ def test_a_file_keeps_its_threshold_beside_it(own_run, strangers, tmp_path):
     assert isinstance(result.operating_point, OperatingPoint)
 
 
+@pytest.mark.parametrize(
+    ("crop", "expected"),
+    [
+        (None, None),
+        ("middle:0.8", Crop(0.8, shape="image")),
+        ("center_square", Crop()),
+        ('{"share": 0.5, "shape": "image", "position": "center"}', Crop(0.5, shape="image")),
+    ],
+)
+def test_stored_threshold_of_older_versions_is_read(own_run, crop, expected):
+    values = {"threshold": 0.4, "far": 0.01, "tar": 0.8, "impostor_pairs": 1000, "pairs": "list"}
+    values |= {"flip": True, "crop": crop, "model": "b3a1"}
+    own_run.path("verifier.json").write_text(json.dumps(values))
+    point = read_operating_point(own_run)
+    assert point.threshold == 0.4
+    assert point.settings == EmbeddingSettings(expected, True, "b3a1")
+    write_operating_point(own_run, point)
+    assert list(json.loads(own_run.path("verifier.json").read_text())) == list(values)
+    assert read_operating_point(own_run) == point
+
+
 def test_too_few_impostors_store_nothing(own_run, strangers):
     result = verify_pairs(own_run, images=strangers, bootstrap=5)
-    assert result.figures.metrics["genuine"] == result.figures.metrics["impostor"] == 50
+    assert result.metrics["genuine"] == result.metrics["impostor"] == 50
     assert result.operating_point is None and read_operating_point(own_run) is None
     assert result.folder.name == "train"
     page = (result.folder / "report.html").read_text()
@@ -201,7 +229,7 @@ def test_known_people_are_refused(run, faces, tmp_path):
     assert result.not_stored == "the run was trained on some of these people or images"
 
 
-def test_people_of_the_first_weights_are_known(run, own_run, faces):
+def test_people_of_first_weights_are_refused(run, own_run, faces):
     recipe = own_run.recipe.replace(weights=str(run.path("model.keras")))
     own_run.path("recipe.json").write_text(recipe.to_json())
     classes = own_run.path("classes.json")
@@ -210,8 +238,8 @@ def test_people_of_the_first_weights_are_known(run, own_run, faces):
         verify_pairs(kerasface.Run(own_run.folder), images=faces / "dev")
 
 
-def test_what_is_missing(run, strangers):
+def test_refused_pairs(run, strangers):
     with pytest.raises(ValueError, match="Pairs need the folder"):
         verify_pairs(run)
-    with pytest.raises(ValueError, match="knows its images"):
+    with pytest.raises(ValueError, match="already has its images"):
         verify_pairs(run, folder_pairs(identity_folder(strangers)), strangers)

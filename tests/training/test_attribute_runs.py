@@ -44,7 +44,7 @@ def test_the_folder_is_complete(attribute_run, parts):
     assert run.metrics["attributes"] == 3 and "classes" not in run.metrics
     expected = ["".join(map(str, row)) for row in parts[0].with_attributes(NAMES).labels]
     images = read_images(run.folder)
-    assert images.loc[images["side"] == "train", "label"].tolist() == expected
+    assert images.loc[images["partition"] == "train", "label"].tolist() == expected
     assert {path.name for path in run.path("validation").iterdir()} == {
         "co_occurrence.png",
         "gain_over_the_majority_guess.png",
@@ -56,7 +56,7 @@ def test_the_folder_is_complete(attribute_run, parts):
     }
     page = run.path("report.html").read_text()
     assert page.count("<img") == 5
-    for words in ("Figures on validation", "Wearing_Hat", "majority guess", "smile_cnn"):
+    for words in ("Metrics on validation", "Wearing_Hat", "majority guess", "smile_cnn"):
         assert words in page
 
 
@@ -122,23 +122,24 @@ def test_without_validation_there_are_no_thresholds(attribute_run, parts, tmp_pa
 
 def test_evaluation_on_the_test_part(attribute_run, celeba_folder, parts, tmp_path):
     run = shutil.copytree(attribute_run.folder, tmp_path / "run")
-    figures = kerasface.evaluate(run, celeba_folder, out=tmp_path / "test")
+    result = kerasface.evaluate(run, celeba_folder, out=tmp_path / "test")
     labels = parts[2].with_attributes(NAMES).labels
     probabilities = attribute_run.predict(parts[2])
     limits = attribute_run.thresholds
     expected = attributes.evaluate(labels, probabilities, NAMES, thresholds=limits).metrics
     half = attributes.evaluate(labels, probabilities, NAMES).metrics
     for key, value in expected.items():
-        assert figures.metrics[key] == pytest.approx(value, rel=1e-5, nan_ok=True), key
+        assert result.metrics[key] == pytest.approx(value, rel=1e-5, nan_ok=True), key
     for key in ("mean_accuracy", "f1_macro"):
-        assert figures.metrics[f"{key}_at_half"] == pytest.approx(half[key])
+        assert result.metrics[f"{key}_at_half"] == pytest.approx(half[key])
     rows = pd.read_csv(tmp_path / "test" / "predictions.csv")
     np.testing.assert_array_equal(rows[[f"true:{name}" for name in NAMES]], labels)
     np.testing.assert_array_equal(rows[list(NAMES)], probabilities >= limits)
     table = pd.read_csv(tmp_path / "test" / "per_attribute.csv")
-    assert table["name"].tolist() == list(NAMES)
+    assert table["name"].tolist() == result.table["name"].tolist() == list(NAMES)
+    assert result.predictions["path"].tolist() == rows["path"].tolist()
     np.testing.assert_allclose(table["threshold"], limits, atol=1e-6)
-    with pytest.raises(ValueError, match=r"was trained on.*\b40 such of 40"):
+    with pytest.raises(ValueError, match=r"was not trained on.*\b40 of 40"):
         kerasface.evaluate(run, parts[0])
 
 

@@ -13,7 +13,7 @@ from kerasface.data import FaceTable
 from kerasface.embedding.centers import ClassCenters
 from kerasface.embedding.options import EmbeddingOptions, embedding_options
 from kerasface.embedding.training import EmbeddingTraining
-from kerasface.runs.embedding_evaluation import judge_embeddings
+from kerasface.runs.embedding_evaluation import evaluate_embeddings
 from kerasface.runs.recipe import Recipe, parse_changes
 from kerasface.runs.recipes import named_recipe
 from kerasface.training.embedding_head import build_head
@@ -74,7 +74,8 @@ def test_the_folder_holds_an_embedding_model(finished, tables):
     page = finished.path("report.html").read_text()
     assert "equal error rate" in page
     assert "Strangers are harder" in page
-    for name in ("roc.png", "scores.png", "per_fold.csv", "operating_points.csv"):
+    files = ("roc.png", "worst_pairs.png", "pairs.csv", "per_fold.csv", "operating_points.csv")
+    for name in files:
         assert (finished.path("validation") / name).is_file()
 
 
@@ -129,12 +130,11 @@ def test_what_an_embedding_run_is_not_for(finished, tables, tmp_path):
         kerasface.train(TINY, train=attributes, out=tmp_path / "run")
 
 
-def test_a_table_without_pairs_is_no_mistake(finished, tables, tmp_path):
-    folder = shutil.copytree(finished.folder, tmp_path / "run")
-    judged = judge_embeddings(kerasface.Run(folder), tables[1].take([0, 3, 6]), tmp_path / "out")
-    assert judged.result is None and "no pairs to judge" in judged.summary
-    judged = judge_embeddings(kerasface.Run(folder), tables[1].take([0, 1, 3]), tmp_path / "out")
-    assert judged.result is None and "too few pairs to judge: 1 genuine" in judged.summary
+def test_evaluation_without_enough_pairs_is_empty(finished, tables, tmp_path):
+    for rows, words in (([0, 3, 6], "no pairs"), ([0, 1, 3], "too few pairs to evaluate: 1 gen")):
+        evaluation = evaluate_embeddings(finished, tables[1].take(rows), tmp_path / "out")
+        assert evaluation.metrics == {} and words in evaluation.summary
+    assert not (tmp_path / "out").exists()
 
 
 def test_triplets_want_pairs_in_a_batch(tables):

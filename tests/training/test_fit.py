@@ -180,8 +180,8 @@ def test_a_step_is_traced_once(tables, tmp_path, monkeypatch):
 
 def test_images_are_recorded(finished, tables):
     frame = read_images(finished.folder)
-    for side, table in zip(("train", "validation"), tables, strict=True):
-        rows = frame[frame["side"] == side]
+    for partition, table in zip(("train", "validation"), tables, strict=True):
+        rows = frame[frame["partition"] == partition]
         assert rows["path"].tolist() == table.paths.tolist()
         assert rows["label"].tolist() == [str(label) for label in table.labels]
         assert set(rows["format"]) == {1}
@@ -294,7 +294,7 @@ def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_p
     options["weights"] = str(first.path("model.keras"))
     again = train(tables, tmp_path / "third", resume=True, **options)
     assert len(again.history) == 2
-    with pytest.warns(UserWarning, match="not where they were"):
+    with pytest.warns(UserWarning, match="weights .* are missing"):
         assert len(seen_images(again, tables[0])) == 24
 
 

@@ -34,6 +34,8 @@ def test_few_images(table, gpu):
     assert isinstance(chosen, Recommendation)
     assert chosen.recipe == named_recipe("identity_small")
     assert "2,600 images" in chosen.reasons[0]
+    assert repr(chosen).startswith("Recommendation(model=") and "reasons)" in repr(chosen)
+    assert "<table" in chosen._repr_html_() and "2,600 images" in chosen._repr_html_()
     assert any("on 2 cores" in reason for reason in chosen.reasons) is not gpu
 
 

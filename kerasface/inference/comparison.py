@@ -1,0 +1,190 @@
+"""`compare` compares runs by their metrics on their validation images."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from kerasface.files import replacing
+from kerasface.metrics.attributes import THRESHOLD, accuracy_difference
+from kerasface.metrics.classification import mcnemar
+from kerasface.reports import classification as plots
+from kerasface.reports.page import (
+    Section,
+    facts_section,
+    figure_section,
+    report_html,
+    table_section,
+)
+from kerasface.runs import run as run_files
+from kerasface.runs.evaluation import PLAIN, PREDICTIONS
+from kerasface.runs.run import Run
+
+RUNS_NOTE = "Accuracy is that of the kept weights on the validation images."
+CACHED_NOTE = (
+    " Cached epochs train the head on stored features of the backbone. Their seconds do not "
+    "include the backbone and cannot be compared with those of other epochs."
+)
+
+
+def compare(
+    runs: Sequence[str | os.PathLike | Run], out: str | os.PathLike = "compare.html"
+) -> pd.DataFrame:
+    """Compares runs by their metrics on their validation images.
+
+    Args:
+        runs: Two or more finished runs with a validation table, or their folders.
+        out: HTML page to write: a table, all training curves in one figure and, if the best two
+            runs were evaluated on the same images, McNemar's test between them (for attributes
+            the bootstrap interval of the difference of their mean accuracies).
+
+    Returns:
+        One row per run, the best first: ``run``, ``model``, ``head``, ``accuracy``,
+        ``accuracy_low``, ``accuracy_high`` (95% interval; for attributes the mean accuracy at
+        threshold 0.5), for attributes ``f1_macro_at_half``, ``auc_macro``, ``parameters`` (all of
+        them), ``trainable_parameters``, ``epochs``, ``cached_epochs`` (epochs on cached features,
+        without the backbone), ``seconds_per_epoch`` (median), ``inference_images_per_second``.
+
+    Raises:
+        ValueError: If there are fewer than two runs, or one has no validation metrics.
+
+    Example:
+        >>> compare(["runs/a", "runs/b"], "compare.html")  # doctest: +SKIP
+    """
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    if len(opened) < 2:
+        raise ValueError(f"A comparison needs at least two runs. Received: {len(opened)}.")
+    if len({(run.multi_label, run.names if run.multi_label else ()) for run in opened}) > 1:
+        kinds = [
+            f"{run.folder} of {len(run.names)} {'attributes' if run.multi_label else 'classes'}"
+            for run in opened
+        ]
+        raise ValueError(
+            "Only runs of classes, or of the same attributes, can be compared. "
+            f"Received: {', '.join(kinds)}."
+        )
+    names = _distinct_names(opened)
+    rows = [_row(name, run) for name, run in zip(names, opened, strict=True)]
+    frame = pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable")
+    histories = {name: run.history for name, run in zip(names, opened, strict=True)}
+    best, second = (opened[names.index(name)] for name in frame["run"].head(2))
+    sections = [
+        table_section(
+            "Runs", frame, RUNS_NOTE + (CACHED_NOTE if any(frame["cached_epochs"]) else "")
+        ),
+        figure_section("Curves", plots.curves_overlay(histories)),
+        _paired_section(best, second, frame["run"].head(2).tolist()),
+    ]
+    with replacing(out) as part:
+        part.write_text(report_html("Comparison", sections), encoding="utf-8")
+    return frame.reset_index(drop=True)
+
+
+def _row(name: str, run: Run) -> dict[str, Any]:
+    path = run.path(run_files.VALIDATION) / run_files.METRICS
+    if run.embeds:
+        raise ValueError(
+            "Only runs of classes or attributes can be compared. "
+            f"Received: {os.fspath(run.folder)!r}, an embedding model. "
+            "Evaluate it on pairs: kerasface verify."
+        )
+    if not path.is_file():
+        raise ValueError(
+            "Runs are compared by their validation metrics. "
+            f"Received: {os.fspath(run.folder)!r}, which has no {path.name} in "
+            f"{run_files.VALIDATION}/. Train it with a validation table and report=True."
+        )
+    written = json.loads(path.read_text(encoding="utf-8"))
+    keys = ("accuracy", "accuracy_low", "accuracy_high")
+    names = [f"mean_{key}{PLAIN}" for key in keys] if run.multi_label else keys
+    return {
+        "run": name,
+        "model": run.recipe.model,
+        "head": run.recipe.head or "own",
+        **{key: written[name] for key, name in zip(keys, names, strict=True)},
+        # At 0.5: the run's thresholds were chosen on these images, which would flatter it.
+        **({f"f1_macro{PLAIN}": written[f"f1_macro{PLAIN}"]} if run.multi_label else {}),
+        "auc_macro": written["auc_macro"],
+        "parameters": run.metrics["parameters"],
+        "trainable_parameters": run.metrics["trainable_parameters"],
+        "epochs": len(run.history),
+        "cached_epochs": _cached_epochs(run),
+        "seconds_per_epoch": run.metrics["seconds_per_epoch"],
+        "inference_images_per_second": written["inference_images_per_second"],
+    }
+
+
+def _cached_epochs(run: Run) -> int:
+    epochs = run.history["epoch"]
+    count = start = 0
+    for part in run.recipe.parts():
+        end = start + part.total_epochs
+        if part.cached:  # early stopping may have ended the phase
+            count += int(((epochs > start) & (epochs <= end)).sum())
+        start = end
+    return count
+
+
+def _paired_section(best: Run, second: Run, names: list[str]) -> Section:
+    title = f"{names[0]} against {names[1]}"
+    frames = [
+        pd.read_csv(
+            run.path(run_files.VALIDATION) / PREDICTIONS,
+            dtype={"path": str, "label": str, "prediction": str},
+            keep_default_na=False,
+        )
+        for run in (best, second)
+    ]
+    # A paired test needs the same images with the same labels.
+    columns = ["path", "label"]
+    if best.multi_label:
+        columns = ["path", *(f"true:{name}" for name in best.names)]
+    truth = [frame.reindex(columns=columns) for frame in frames]
+    if not truth[0].equals(truth[1]):
+        return facts_section(
+            title, {}, "The runs were evaluated on different images: no paired test."
+        )
+    if best.multi_label:
+        return _paired_attributes(title, best.names, frames)
+    correct = [frame["correct"].to_numpy(bool) for frame in frames]
+    test = mcnemar(*correct)
+    facts = {
+        "images": test["images"],
+        f"right only in {names[0]}": test["only_a"],
+        f"right only in {names[1]}": test["only_b"],
+        "difference": test["difference"],
+        "95% interval of it, from": test["difference_low"],
+        "to": test["difference_high"],
+        "p value": test["p_value"],
+    }
+    return facts_section(title, facts, "McNemar's exact test on the same images.")
+
+
+def _paired_attributes(title: str, names: Sequence[str], frames: list[pd.DataFrame]) -> Section:
+    labels = frames[0][[f"true:{name}" for name in names]].to_numpy(bool)
+    predicted = [frame[[f"p:{name}" for name in names]].to_numpy() >= THRESHOLD for frame in frames]
+    test = accuracy_difference(*(each == labels for each in predicted))
+    facts = {
+        "images": test["images"],
+        "difference of the mean accuracies": test["difference"],
+        "95% interval of it, from": test["difference_low"],
+        "to": test["difference_high"],
+    }
+    return facts_section(title, facts, "At threshold 0.5, bootstrap over the same images.")
+
+
+def _distinct_names(runs: Sequence[Run]) -> list[str]:
+    """Folder names, with as much of their path as makes them different."""
+    parts = [run.folder.resolve().parts for run in runs]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(path[-depth:]) for path in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(
+        "A comparison needs different runs. "
+        f"Received: {sorted({os.fspath(run.folder) for run in runs})}, one of them twice."
+    )

@@ -1,0 +1,192 @@
+"""Gallery: the embeddings of known people, in memory and in a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+import keras
+import numpy as np
+
+from kerasface.data.folders import identity_folder
+from kerasface.data.table import FaceTable
+from kerasface.files import replacing
+from kerasface.inference.embedding import embed, embedder
+from kerasface.inference.reading import Source, crop_of
+from kerasface.inference.results import facts_html, short_repr
+from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.pipeline.crop import Crop
+
+SUFFIX = ".npz"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Gallery:
+    """Embeddings of the images of known people.
+
+    Attributes:
+        embeddings: float32 ``[N, dimensions]``, rows of length 1, sorted by person.
+        labels: int64 ``[N]``, the person of each row, as a place in ``names``. Every person has at
+            least one row.
+        names: The people.
+        files: The images, relative to the folder that they were read from, ``[N]``.
+        settings: How the embeddings are made.
+    """
+
+    embeddings: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    settings: EmbeddingSettings
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def __repr__(self) -> str:
+        return short_repr("Gallery", self._facts())
+
+    def _repr_html_(self) -> str:
+        return facts_html(self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "people": len(self.names),
+            "images": len(self),
+            "dimensions": self.embeddings.shape[1],
+            "flip": self.settings.flip,
+            "crop": self.settings.crop,
+        }
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the gallery to a ``.npz`` file, as plain arrays without pickles.
+
+        Args:
+            path: File to write.
+
+        Raises:
+            ValueError: If the path has another suffix.
+        """
+        check_gallery_path(path)
+        settings = self.settings.to_dict()
+        with replacing(path) as part:
+            np.savez(
+                part,
+                embeddings=self.embeddings,
+                labels=self.labels,
+                names=np.array(self.names, dtype=np.str_),
+                files=np.array(self.files, dtype=np.str_),
+                model=np.array(settings["model"]),
+                flip=np.array(settings["flip"]),
+                crop=np.array(settings["crop"]),
+            )
+
+    def check(self, model: keras.Model, *, flip: bool | None, crop: Crop | None) -> None:
+        """Raises an error if probes are not embedded like the gallery.
+
+        Args:
+            model: The embedding model of the probes.
+            flip: Whether the embedding of the mirror image is added; None is as in the gallery.
+            crop: Region of each image that the model sees; None is as in the gallery.
+
+        Raises:
+            ValueError: If the model has other weights, or flip or crop differ.
+        """
+        asked = EmbeddingSettings(
+            crop=self.settings.crop if crop is None else crop,
+            flip=self.settings.flip if flip is None else flip,
+            model=fingerprint(model),
+        )
+        remedy = "Make a new gallery with kerasface.inference.enrol."
+        self.settings.check(asked, "a gallery", remedy)
+
+
+def load_gallery(path: str | os.PathLike) -> Gallery:
+    """Reads a gallery that `Gallery.save` wrote.
+
+    Args:
+        path: A ``.npz`` file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a gallery.
+
+    Example:
+        >>> gallery = load_gallery("people.npz")  # doctest: +SKIP
+    """
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(
+            f"A gallery is a .npz file. Received: {os.fspath(path)!r}, which does not exist."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return Gallery(
+                saved["embeddings"],
+                saved["labels"],
+                tuple(saved["names"].tolist()),
+                tuple(saved["files"].tolist()),
+                EmbeddingSettings.from_dict(
+                    {key: saved[key].item() for key in ("crop", "flip", "model")}
+                ),
+            )
+    except Exception as error:  # zipfile, numpy and missing names raise different errors
+        raise ValueError(
+            f"A gallery must be as Gallery.save writes it. Received: {os.fspath(path)!r}: {error}"
+        ) from error
+
+
+def enrol(
+    source: Source,
+    people: str | os.PathLike | FaceTable,
+    *,
+    crop: Crop | None = None,
+    flip: bool = False,
+    batch_size: int = 64,
+    verbose: int = 0,
+) -> Gallery:
+    """Makes a gallery of known people.
+
+    Args:
+        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
+        people: A folder with one subfolder per person, or a table with one class per image.
+        crop: As in `kerasface.embed`.
+        flip: If True, add the embedding of the mirror image.
+        batch_size: Batch size.
+        verbose: 1 shows a progress bar.
+
+    Returns:
+        The gallery. People without images are skipped.
+
+    Raises:
+        ValueError: If the table does not have one class per image, or an image is unreadable.
+
+    Example:
+        >>> enrol("runs/faces", "staff").save("staff.npz")  # doctest: +SKIP
+    """
+    table = people if isinstance(people, FaceTable) else people_folder(people)
+    if table.labels is None or table.multi_label:
+        raise ValueError(
+            f"A gallery needs one class per image. Received: {table.summary()}, "
+            f"{'attributes' if table.multi_label else 'unlabeled'}."
+        )
+    table = table.take(np.argsort(table.labels, kind="stable"))
+    model = embedder(source)
+    crop = crop or crop_of(source)
+    vectors = embed(model, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose)
+    present, labels = np.unique(np.asarray(table.labels), return_inverse=True)
+    names = tuple(table.names[label] for label in present)
+    settings = EmbeddingSettings(crop, flip, fingerprint(model))
+    return Gallery(vectors, labels, names, tuple(table.paths), settings)
+
+
+def people_folder(folder: str | os.PathLike) -> FaceTable:
+    """Reads a folder with one subfolder per person; unlike for training, one person is enough."""
+    path = pathlib.Path(folder)
+    names = sorted(entry.name for entry in path.glob("*/") if not entry.name.startswith("."))
+    return identity_folder(path, names=names)
+
+
+def check_gallery_path(path: str | os.PathLike) -> None:
+    """Raises an error if a path is not that of a gallery."""
+    if pathlib.Path(path).suffix != SUFFIX:
+        raise ValueError(f"A gallery's file must end with .npz. Received: {os.fspath(path)!r}.")

@@ -1,0 +1,120 @@
+"""Embeddings of images by an open model."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasface import images as image_files
+from kerasface.data.table import FaceTable
+from kerasface.pipeline import decode
+from kerasface.pipeline.crop import Crop
+from kerasface.pipeline.predict import predict_table
+
+
+def embed_table(
+    model: keras.Model,
+    table: FaceTable,
+    *,
+    crop: Crop | None = None,
+    flip: bool = False,
+    batch_size: int = 64,
+    verbose: int = 0,
+) -> np.ndarray:
+    """Computes the embeddings of a table's images.
+
+    Args:
+        model: Embedding model from `kerasface.embedder`.
+        table: Readable images; labels are ignored.
+        crop: Region of each image that the model sees; None is the whole image.
+        flip: If True, add the embedding of the mirror image.
+        batch_size: Batch size.
+        verbose: 1 shows a progress bar.
+
+    Returns:
+        float32 ``[N, dimensions]``, rows of length 1 in the table's order.
+    """
+    outputs = predict_table(
+        model, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose
+    )
+    return unit_rows(outputs)
+
+
+def embed_pictures(
+    model: keras.Model,
+    pictures: Sequence[str | os.PathLike | np.ndarray],
+    *,
+    crop: Crop | None = None,
+    flip: bool = False,
+) -> np.ndarray:
+    """Computes the embeddings of a few pictures, files or arrays, in one batch.
+
+    Args:
+        model: Embedding model from `kerasface.embedder`.
+        pictures: Paths, or uint8 RGB arrays ``[height, width, 3]``.
+        crop: Region of each picture that the model sees; None is the whole picture.
+        flip: If True, add the embedding of the mirror image.
+
+    Returns:
+        float32 ``[N, dimensions]``, rows of length 1.
+
+    Raises:
+        FileNotFoundError: If a file does not exist.
+        ValueError: If a file is not an image, an array has another shape or type, or the model's
+            input is not square.
+    """
+    _, height, width, _ = model.input_shape
+    if height is None or height != width:
+        raise ValueError(
+            "Pictures are resized to one square size. "
+            f"Received: a model for images of {height} x {width} pixels."
+        )
+    tensors = [tf.constant(_pixels(picture)) for picture in pictures]
+    if crop is not None:
+        tensors = [decode.cut(image, crop) for image in tensors]
+    batch = tf.stack([decode.resize(image, height) for image in tensors])
+    outputs = model.predict_on_batch(batch)
+    if flip:
+        outputs = outputs + model.predict_on_batch(batch[:, :, ::-1])
+    return unit_rows(outputs)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Divides rows by their length; a row of zeros stays.
+
+    Args:
+        vectors: float ``[N, dimensions]``.
+
+    Returns:
+        float32 ``[N, dimensions]``.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0]])).round(1).tolist()
+        [[0.6000000238418579, 0.800000011920929]]
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def _pixels(picture: str | os.PathLike | np.ndarray) -> np.ndarray:
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(
+                "A picture in an array must be uint8 RGB of shape [height, width, 3]. "
+                f"Received: shape={picture.shape}, dtype={picture.dtype}."
+            )
+        return picture
+    path = pathlib.Path(picture)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"A picture must be a file. Received: {os.fspath(path)!r}, which does not exist."
+        )
+    try:
+        return image_files.decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"A picture must be an image. Received: {path}: {error}.") from error

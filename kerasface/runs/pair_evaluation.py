@@ -1,0 +1,145 @@
+"""Evaluates pairs of images by their embeddings: similarities, metrics, tables and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kerasface import images
+from kerasface.data.pairs import PairTable
+from kerasface.files import replacing, write_json
+from kerasface.metrics import verification
+from kerasface.reports import verification as plots
+from kerasface.reports.style import save_figures
+from kerasface.runs.run import METRICS
+
+SHOWN_PAIRS = 24
+THUMBNAIL = 160  # pixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class PairEvaluation:
+    """Pairs with their similarities and metrics.
+
+    Attributes:
+        pairs: The pairs.
+        scores: float32 ``[N]``, cosine similarity of each pair.
+        result: Metrics; see `kerasface.metrics.verification.evaluate`.
+    """
+
+    pairs: PairTable
+    scores: np.ndarray
+    result: verification.Verification
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tables for a page, by title."""
+        return {
+            "False accept rates": self.result.operating_points,
+            "Folds": self.result.per_fold,
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per pair: both files, whether they show one person, and the ``score``."""
+        return self.pairs.to_frame().assign(score=self.scores)
+
+    def draw(self, name: str, threshold: float | None = None) -> dict[str, Figure]:
+        """Draws the ROC curve, the histograms of the scores and the worst pairs.
+
+        Args:
+            name: Name of the pairs, in the legend of the ROC curve.
+            threshold: Shown in the histograms; None shows none.
+
+        Returns:
+            Title to figure.
+        """
+        same = self.pairs.same
+        return {
+            "ROC": plots.roc_log({name: (self.scores, same)}),
+            "Scores": plots.score_histograms(self.scores, same, threshold=threshold),
+            "Worst pairs": self._worst_pairs(),
+        }
+
+    def write(self, folder: pathlib.Path, figures: dict[str, Figure]) -> None:
+        """Writes metrics, tables and figures.
+
+        Args:
+            folder: Takes ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
+                ``operating_points.csv`` and a PNG file per figure.
+            figures: Title to figure, from `draw`.
+        """
+        write_json(folder / METRICS, self.result.metrics)
+        frames = {
+            "pairs": self.to_frame(),
+            "per_fold": self.result.per_fold,
+            "operating_points": self.result.operating_points,
+        }
+        for key, frame in frames.items():
+            with replacing(folder / f"{key}.csv") as part:
+                frame.to_csv(part, index=False)
+        save_figures(figures, folder)
+
+    def _worst_pairs(self) -> Figure:
+        worst = verification.worst_pairs(self.scores, self.pairs.same, SHOWN_PAIRS)
+        files = self.pairs.images.full_paths()
+        pictures = [
+            (images.thumbnail(files[first], THUMBNAIL), images.thumbnail(files[second], THUMBNAIL))
+            for first, second in self.pairs.rows[worst]
+        ]
+        return plots.pairs_gallery(pictures, plots.pair_captions(self.to_frame().iloc[worst]))
+
+
+def evaluate_pairs(
+    vectors: np.ndarray,
+    pairs: PairTable,
+    *,
+    rates: Sequence[float] = verification.FALSE_ACCEPT_RATES,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> PairEvaluation:
+    """Evaluates pairs of images by the embeddings of the images.
+
+    Args:
+        vectors: float ``[images, dimensions]``, rows of length 1, one per row of
+            ``pairs.images``.
+        pairs: At least one genuine and one impostor pair.
+        rates: False accept rates to compute thresholds for, in (0, 1).
+        bootstrap: Number of resamples for the intervals.
+        seed: Seed of folds and resamples.
+
+    Returns:
+        Similarities and metrics.
+    """
+    scores = similarities(vectors, pairs.rows)
+    result = verification.evaluate(
+        scores,
+        pairs.same,
+        folds=pairs.folds,
+        people=None if pairs.people is None else pairs.people.astype(str),
+        rates=rates,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    return PairEvaluation(pairs, scores, result)
+
+
+def similarities(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Cosine similarities of pairs.
+
+    Args:
+        vectors: float ``[images, dimensions]``, rows of length 1.
+        rows: int ``[N, 2]``, the two rows of each pair.
+
+    Returns:
+        ``[N]`` of the type of ``vectors``.
+
+    Example:
+        >>> similarities(np.eye(2), np.array([[0, 0], [0, 1]])).tolist()
+        [1.0, 0.0]
+    """
+    return np.einsum("ij,ij->i", vectors[rows[:, 0]], vectors[rows[:, 1]])

@@ -1,0 +1,90 @@
+"""Comparison of runs."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasface
+from kerasface.inference import compare
+
+
+@pytest.fixture(scope="module")
+def two_runs(tables, tmp_path_factory, unpainted):
+    folder = tmp_path_factory.mktemp("compared")
+    options = {"architecture": {"channels": [8], "blocks_per_stage": [1]}, "image_size": 16}
+    with unpainted():
+        return [
+            kerasface.train(
+                "demo",
+                train=tables[0],
+                validation=tables[1],
+                out=folder / name,
+                verbose=0,
+                epochs=1,
+                warmup_epochs=0,
+                augment=(),
+                seed=seed,
+                **options,
+            )
+            for seed, name in enumerate(("first", "second"))
+        ]
+
+
+def test_comparison(two_runs, tmp_path):
+    frame = compare(two_runs, tmp_path / "compare.html")
+    assert sorted(frame["run"]) == ["first", "second"]
+    assert frame["accuracy"].is_monotonic_decreasing
+    for _, row in frame.iterrows():
+        run = next(run for run in two_runs if run.folder.name == row["run"])
+        written = json.loads((run.folder / "validation" / "metrics.json").read_text())
+        assert row["accuracy"] == written["accuracy"]
+        assert row["trainable_parameters"] == run.metrics["trainable_parameters"]
+        assert row["parameters"] == run.load_model().count_params() > row["trainable_parameters"]
+    assert (frame["epochs"].tolist(), frame["cached_epochs"].tolist()) == ([1, 1], [0, 0])
+    page = (tmp_path / "compare.html").read_text()
+    assert "p value" in page and page.count("<img") == 1
+    assert "Cached epochs" not in page
+
+
+def test_comparison_counts_cached_epochs(two_runs, tmp_path):
+    other = kerasface.Run(shutil.copytree(two_runs[1].folder, tmp_path / "other"))
+    phases = ({"epochs": 3, "trainable": "head"}, {"epochs": 2})
+    recipe = other.recipe.replace(cache_features=True, phases=phases)
+    other.path("recipe.json").write_text(recipe.to_json())
+    row = other.history.iloc[0]
+    # The first phase stopped after its second epoch.
+    history = pd.DataFrame([{**row, "epoch": epoch} for epoch in (1, 2, 4, 5)])
+    history.to_csv(other.path("history.csv"), index=False)
+    frame = compare([two_runs[0], other], tmp_path / "compare.html").set_index("run")
+    assert frame["epochs"].to_dict() == {"first": 1, "other": 4}
+    assert frame["cached_epochs"].to_dict() == {"first": 0, "other": 2}
+    assert "Cached epochs" in (tmp_path / "compare.html").read_text()
+
+
+def test_no_paired_test_on_different_images(two_runs, tmp_path):
+    other = shutil.copytree(two_runs[1].folder, tmp_path / "other")
+    frame = pd.read_csv(other / "validation" / "predictions.csv")
+    frame["path"] = np.roll(frame["path"], 1)
+    frame.to_csv(other / "validation" / "predictions.csv", index=False)
+    compare([two_runs[0], other], tmp_path / "compare.html")
+    assert "no paired test" in (tmp_path / "compare.html").read_text()
+
+
+def test_runs_with_equal_names_get_longer_names(two_runs, tmp_path):
+    twin = shutil.copytree(two_runs[1].folder, tmp_path / "b" / "first")
+    frame = compare([two_runs[0], twin], tmp_path / "compare.html")
+    assert set(frame["run"]) == {f"{two_runs[0].folder.parent.name}/first", "b/first"}
+    with pytest.raises(ValueError, match="one of them twice"):
+        compare([twin, twin], tmp_path / "compare.html")
+
+
+def test_refused_comparisons(two_runs, run, tmp_path):
+    with pytest.raises(ValueError, match="at least two runs"):
+        compare(two_runs[:1])
+    bare = shutil.copytree(two_runs[0].folder, tmp_path / "bare")
+    shutil.rmtree(bare / "validation")
+    with pytest.raises(ValueError, match="Train it with a validation table"):
+        compare([two_runs[0], bare], tmp_path / "compare.html")
