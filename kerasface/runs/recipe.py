@@ -8,10 +8,10 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from kerasface.embedding.options import embedding_options, kept_options
 from kerasface.names import suggest
 from kerasface.pipeline.augment import augmentation
 from kerasface.pipeline.crop import Crop
-from kerasface.embedding.options import embedding_options, kept_options
 
 CHOICES = {
     "head_start": ("random", "lda"),

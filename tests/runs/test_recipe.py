@@ -10,12 +10,12 @@ import pytest
 
 from kerasface import runs, training
 from kerasface.data import FaceTable
+from kerasface.embedding.training import EmbeddingTraining
 from kerasface.pipeline import stream
 from kerasface.pipeline.augment import augmentation
-from kerasface.training.assemble import build_model
-from kerasface.embedding.training import EmbeddingTraining
-from kerasface.training.features import HeadTraining
 from kerasface.runs.recipe import Recipe, parse_changes
+from kerasface.training.assemble import build_model
+from kerasface.training.features import HeadTraining
 
 TINY = Recipe(
     model="convnext_nano",
