@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import keras_cv
 import tensorflow as tf
@@ -25,6 +26,8 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "face": ("rotation_nearest:30", "flip", "color_jitter:0.2"),
 }
+Number: TypeAlias = float | tf.Tensor  # a scalar, outside or inside a graph
+IDENTITY = (1.0, 0.0, 0.0, 1.0)
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow and torchvision
 ERASING_AREA = (0.02, 1 / 3)  # Zhong et al. 2020, arXiv:1708.04896
 ERASING_RATIO = (0.3, 1 / 0.3)
@@ -164,7 +167,7 @@ def rotation(
     """
     angle = _between(numbers[0], -degrees, degrees) * (math.pi / 180)
     cosine, sine = tf.cos(angle), tf.sin(angle)
-    return _affine(image, cosine, -sine, sine, cosine, interpolation=interpolation)
+    return _affine(image, (cosine, -sine, sine, cosine), interpolation=interpolation)
 
 
 def flip(image: tf.Tensor, numbers: tf.Tensor, probability: float) -> tf.Tensor:
@@ -247,18 +250,18 @@ def rand_augment(image: tf.Tensor, numbers: tf.Tensor, magnitude: float) -> tf.T
     return image
 
 
-def brightness(image: tf.Tensor, factor) -> tf.Tensor:
+def brightness(image: tf.Tensor, factor: Number) -> tf.Tensor:
     """Multiplies the image; 1 leaves it."""
     return _clip(image * factor)
 
 
-def contrast(image: tf.Tensor, factor) -> tf.Tensor:
+def contrast(image: tf.Tensor, factor: Number) -> tf.Tensor:
     """Blends with the mean grey of the image; 1 leaves it, 0 is plain grey."""
     mean = tf.reduce_sum(tf.reduce_mean(image, axis=[0, 1]) * GREY)
     return _clip(image * factor + (1 - factor) * mean)
 
 
-def saturation(image: tf.Tensor, factor) -> tf.Tensor:
+def saturation(image: tf.Tensor, factor: Number) -> tf.Tensor:
     """Blends with the grey image; 1 leaves it, 0 has no colour."""
     # As one product of all pixels with a 3 x 3 matrix; a grey image would have to be spread over
     # three channels, which takes several times as long.
@@ -267,7 +270,7 @@ def saturation(image: tf.Tensor, factor) -> tf.Tensor:
     return _clip(tf.reshape(tf.reshape(image, [-1, 3]) @ matrix, tf.shape(image)))
 
 
-def _sharpness(image: tf.Tensor, factor) -> tf.Tensor:
+def _sharpness(image: tf.Tensor, factor: Number) -> tf.Tensor:
     kernel = tf.constant([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
     padded = tf.pad(image, [[1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
     kernel = tf.tile(kernel[:, :, None, None], [1, 1, 3, 1])
@@ -275,30 +278,34 @@ def _sharpness(image: tf.Tensor, factor) -> tf.Tensor:
     return _clip(smooth + factor * (image - smooth))
 
 
-def _posterize(image: tf.Tensor, signed) -> tf.Tensor:
+def _posterize(image: tf.Tensor, signed: Number) -> tf.Tensor:
     step = tf.pow(2.0, tf.round(4 * tf.abs(signed)))
     return tf.floor(image / step) * step
 
 
-def _solarize(image: tf.Tensor, signed) -> tf.Tensor:
+def _solarize(image: tf.Tensor, signed: Number) -> tf.Tensor:
     return tf.where(image < 256 * (1 - tf.abs(signed)), image, 255 - image)
 
 
-def _auto_contrast(image: tf.Tensor, signed) -> tf.Tensor:
+def _auto_contrast(image: tf.Tensor, signed: Number) -> tf.Tensor:
     operation = keras_cv.layers.AutoContrast(value_range=(0, 255), dtype="float32")
     return operation.augment_images(image[None])[0]
 
 
-def _equalize(image: tf.Tensor, signed) -> tf.Tensor:
+def _equalize(image: tf.Tensor, signed: Number) -> tf.Tensor:
     operation = keras_cv.layers.Equalization(value_range=(0, 255), dtype="float32")
     # It asks tensors for their truth, which a graph allows in a `tf.function` alone.
     return tf.function(operation.augment_images)(image[None])[0]
 
 
 def _affine(
-    image: tf.Tensor, a, b, c, d, shift_x=0.0, shift_y=0.0, interpolation="BILINEAR"
+    image: tf.Tensor,
+    matrix: tuple[Number, Number, Number, Number],
+    shift: tuple[Number, Number] = (0.0, 0.0),
+    interpolation: str = "BILINEAR",
 ) -> tf.Tensor:
-    """Output pixel (x, y), from the centre, takes its colour at (a x + b y, c x + d y)."""
+    """Output pixel (x, y), from the center, takes its color at (a x + b y, c x + d y)."""
+    (a, b, c, d), (shift_x, shift_y) = matrix, shift
     height, width = image.shape[0], image.shape[1]
     center_x, center_y = (width - 1) / 2, (height - 1) / 2
     offset_x = center_x - a * center_x - b * center_y + shift_x
@@ -315,7 +322,7 @@ def _affine(
     return tf.ensure_shape(moved, image.shape)
 
 
-def _between(number, low: float, high: float):
+def _between(number: Number, low: float, high: float) -> Number:
     return low + (high - low) * number
 
 
@@ -327,10 +334,10 @@ def _clip(image: tf.Tensor) -> tf.Tensor:
 # 150/331), rotation 30 degrees, enhancements by .9.
 RAND_AUGMENT_OPERATIONS: tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], ...] = (
     lambda image, signed: image,
-    lambda image, signed: _affine(image, 1.0, 0.3 * signed, 0.0, 1.0),
-    lambda image, signed: _affine(image, 1.0, 0.0, 0.3 * signed, 1.0),
-    lambda image, signed: _affine(image, 1.0, 0.0, 0.0, 1.0, 0.45 * signed * image.shape[1], 0.0),
-    lambda image, signed: _affine(image, 1.0, 0.0, 0.0, 1.0, 0.0, 0.45 * signed * image.shape[0]),
+    lambda image, signed: _affine(image, (1.0, 0.3 * signed, 0.0, 1.0)),
+    lambda image, signed: _affine(image, (1.0, 0.0, 0.3 * signed, 1.0)),
+    lambda image, signed: _affine(image, IDENTITY, (0.45 * signed * image.shape[1], 0.0)),
+    lambda image, signed: _affine(image, IDENTITY, (0.0, 0.45 * signed * image.shape[0])),
     lambda image, signed: rotation(image, tf.reshape((signed + 1) / 2, [1]), 30.0),
     lambda image, signed: brightness(image, 1 + 0.9 * signed),
     lambda image, signed: saturation(image, 1 + 0.9 * signed),

@@ -1,7 +1,8 @@
 """Tables to batches: a ``tf.data`` stream that is a function of seed and step.
 
-What a batch holds depends on the seed, the epoch and the step alone, not on threads or on what was
-read before. So two runs see the same pixels, and a resumed run goes on where it was.
+The content of a batch depends on the seed, the epoch and the step alone, not on threads or on what
+was read before. Two runs see the same pixels, and a resumed run sees what an uninterrupted run
+sees.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
 from kerasface.pipeline import decode
-from kerasface.pipeline.augment import Augmentation, augmentation
+from kerasface.pipeline.augment import augmentation
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.mixing import mix
+from kerasface.pipeline.settings import StreamSettings, steps_per_epoch
+
+Batch: TypeAlias = tf.Tensor | tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 MAX_BATCHES_AT_ONCE = 16
+BATCHES_AHEAD = 2  # that are finished, and wait for the model
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
 # The functions of a stream say what they do in operations already. To look for Python to convert
@@ -28,9 +34,13 @@ _ORDER, _AUGMENT, _MIX = 0, 1, 2
 _in_operations = tf.autograph.experimental.do_not_convert
 
 
-def steps_per_epoch(table: FaceTable, batch_size: int) -> int:
-    """Batches of at most ``batch_size`` that hold every example of the table once."""
-    return math.ceil(len(table) / batch_size)
+class _Loaded(NamedTuple):
+    """A batch of which some files may be missing."""
+
+    positions: tf.Tensor
+    rows: tf.Tensor
+    found: tf.Tensor
+    images: tf.Tensor
 
 
 def stream(
@@ -52,89 +62,105 @@ def stream(
 ) -> tf.data.Dataset:
     """Streams the images of a table in batches.
 
-    Every example comes exactly once an epoch. Where the batch size does not divide their number,
+    Every example comes exactly once per epoch. If the batch size does not divide their number,
     the last batch is smaller; in training all batches share the difference (65 examples in
-    batches of 64 are 33 and 32), since the norms and the step of a tiny batch are noise. A file
-    that cannot be read becomes a black image with sample weight 0: nothing stops, nothing shifts.
+    batches of 64 become 33 and 32), because the gradient and the norms of a tiny batch are noisy.
+    A file that cannot be read becomes a black image with sample weight 0, so that the positions
+    of all other examples stay the same.
+
+    The data set has autotuning switched off, see `ready_batches`.
 
     Args:
-        table: What is read.
-        image_size: Side of the square images in pixels; the files, or what is cut out of them,
-            are squashed to it.
-        batch_size: Largest number of examples a batch, at least 1.
-        training: Whether the order is shuffled anew each epoch. Without it the table's order is
-            kept and augmentation and mixing are refused.
+        table: Images to read, with or without labels.
+        image_size: Side of the square images in pixels. Files, or crops of them, are resized to
+            it regardless of their aspect ratio.
+        batch_size: Largest number of examples per batch, at least 1.
+        training: If True, shuffle anew in each epoch. If False, keep the table's order and refuse
+            augmentation and mixing.
         crop: Region that is cut out of each image first; None takes the whole image. Only this
             part of a JPEG is decoded.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
             ``["face", "random_erasing:0.25"]``.
-        mixup: Alpha of mixup, 0 is off; needs one-hot labels.
-        cutmix: Alpha of CutMix, 0 is off; needs one-hot labels.
-        mix_epochs: In how many epochs, from the first, images are mixed; needs ``epochs``. None
-            mixes in all.
+        mixup: Alpha of mixup; 0 disables it. Needs one-hot labels.
+        cutmix: Alpha of CutMix; 0 disables it. Needs one-hot labels.
+        mix_epochs: Number of epochs, from the first, in which images are mixed; needs ``epochs``.
+            None mixes in all epochs.
         labels: ``"index"`` (int32 ``[batch]``) or ``"one_hot"`` (float32 ``[batch, classes]``).
             Attributes are float32 ``[batch, attributes]`` either way.
         seed: Seed of order, augmentation and mixing. Without ``epochs`` TensorFlow's global seed,
             if one is set, takes part too.
-        epochs: None gives one finite epoch that takes a new order and augmentation at each pass,
-            for a plain ``model.fit(ds, epochs=60)``. A number gives a data set that spans so many
-            epochs, for ``fit(..., steps_per_epoch=steps_per_epoch(table, batch_size))``.
-        start_step: Batches left out at the beginning, without being read; needs ``epochs``.
-        on_unreadable: Called with the path of each file that cannot be read, at each reading;
-            None warns.
+        epochs: None gives one finite epoch with a new order and augmentation at each pass, for
+            ``model.fit(ds, epochs=60)``. A number gives a data set that spans all epochs, for
+            ``fit(..., steps_per_epoch=steps_per_epoch(table, batch_size))``.
+        start_step: Number of batches to skip without reading them; needs ``epochs``.
+        on_unreadable: Called with the path of each file that cannot be read, each time it is
+            read. None warns.
 
     Returns:
         Data set of ``(images, labels, weights)``: float32 ``[batch, image_size, image_size, 3]``
-        RGB in [0, 255]; labels as said; float32 ``[batch]``, 1 or, for unreadable files, 0. Of an
-        unlabeled table the elements are the images alone.
+        RGB in [0, 255]; labels as described; float32 ``[batch]``, 1, or 0 for unreadable files.
+        The elements of an unlabeled table are the images alone.
 
     Raises:
-        ValueError: If an argument is out of range or does not fit the others.
+        ValueError: If an argument is out of range or contradicts another.
 
     Example:
         >>> ds = stream(table, image_size=112, batch_size=64, training=True,
         ...             augment="face", mixup=1.0, labels="one_hot")  # doctest: +SKIP
         >>> model.fit(ds, epochs=30)  # doctest: +SKIP
     """
-    steps = augmentation(augment)
-    _check_arguments(
-        table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
+    settings = StreamSettings(
+        image_size=image_size,
+        batch_size=batch_size,
+        training=training,
+        crop=crop,
+        steps=augmentation(augment),
+        mixup=mixup,
+        cutmix=cutmix,
+        mix_epochs=mix_epochs,
+        labels=labels,
+        seed=seed,
+        epochs=epochs,
+        start_step=start_step,
     )
-    _check_mix_epochs(mix_epochs, epochs)
-    _check_crop(crop, training)
+    settings.check(table)
     batches = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
     # One eager tensor: as a numpy array it would become a constant of the graph.
     paths = tf.constant(table.full_paths(), tf.string)
-    load = _loader(table, paths, image_size, batch_size, crop, steps, _key(seed, _AUGMENT))
-    mix_key = _key(seed, _MIX)
-    report = on_unreadable or _warn
-    target = None if table.labels is None else labeler(table, labels)
-
-    @_in_operations
-    def finish(epoch, positions, rows, found, images):
-        images, weights = _fill_gaps(positions, found, images, paths, rows, report)
-        if target is None:
-            return images
-        batch = (images, target(rows), weights)
-        if not mixup and not cutmix:
-            return batch
-        mix_seed = tf.random.fold_in(tf.random.fold_in(mix_key, epoch), positions[0])
-        mixed_epochs = epoch + 1 if mix_epochs is None else mix_epochs
-        return tf.cond(
-            epoch < mixed_epochs,
-            lambda: mix(*batch, mix_seed, mixup=mixup, cutmix=cutmix),
-            lambda: batch,
-        )
-
-    # One batch a processor. Left to itself TensorFlow begins with one and takes many batches to
+    # One batch per processor. Left to itself TensorFlow begins with one and takes many batches to
     # find out, and on large hosts too many unfinished batches would fill the memory.
     workers = min(os.cpu_count() or 1, MAX_BATCHES_AT_ONCE)
     dataset = batches.skip(start_step).interleave(
-        load, cycle_length=workers, num_parallel_calls=workers, deterministic=True
+        _loader(table, paths, settings),
+        cycle_length=workers,
+        num_parallel_calls=workers,
+        deterministic=True,
     )
-    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    finish = _finisher(table, paths, settings, on_unreadable or _warn)
+    dataset = dataset.map(finish, num_parallel_calls=BATCHES_AHEAD, deterministic=True)
     total = steps_per_epoch(table, batch_size) * (epochs or 1) - start_step
-    return dataset.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
+    return ready_batches(dataset, total)
+
+
+def ready_batches(dataset: tf.data.Dataset, total: int) -> tf.data.Dataset:
+    """The end of a stream: its length, a few batches ahead, and no autotuning.
+
+    An iterator with autotuning takes up to seconds to close: its autotuning thread checks
+    whether it is cancelled before that is noted, misses the notification and sleeps until its
+    next period, which doubles from 10 ms to a minute. `fit` closes iterators after every epoch
+    and every validation. All parallelism is stated here, so there is nothing to tune.
+
+    Args:
+        dataset: Batches.
+        total: How many there are.
+
+    Returns:
+        The same batches.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    known = dataset.apply(tf.data.experimental.assert_cardinality(total))
+    return known.prefetch(BATCHES_AHEAD).with_options(options)
 
 
 def index_batches(
@@ -157,13 +183,13 @@ def index_batches(
     steps = math.ceil(count / batch_size)
 
     @_in_operations
-    def one_epoch(epoch):
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = tf.range(count, dtype=tf.int64)
         if training:
             key = tf.random.fold_in(order_key, epoch)
             rows = tf.random.experimental.stateless_shuffle(rows, key)
 
-        def one_batch(step):
+        def one_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             if training:
                 first, end = step * count // steps, (step + 1) * count // steps
             else:
@@ -187,22 +213,19 @@ def _key(seed: int, salt: int) -> tf.Tensor:
 
 
 def _loader(
-    table: FaceTable,
-    paths,
-    image_size: int,
-    batch_size: int,
-    crop: Crop | None,
-    steps: Augmentation,
-    key,
-):
+    table: FaceTable, paths: tf.Tensor, settings: StreamSettings
+) -> Callable[..., tf.data.Dataset]:
     """A function from one batch of indices to a data set of one element, its images."""
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
-
+    crop, steps, image_size = settings.crop, settings.steps, settings.image_size
     is_random = crop is not None and crop.is_random
-    count = steps.count + is_random  # the last is the place of the square
+    count = steps.count + is_random  # the last is the position of the crop
+    key = _key(settings.seed, _AUGMENT)
 
-    def load_one(position, row, numbers):
+    def load_one(
+        position: tf.Tensor, row: tf.Tensor, numbers: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if crop is None:
             image = decode.read_image(paths[row], formats[row])
         else:
@@ -213,12 +236,12 @@ def _loader(
         return position, image
 
     @_in_operations
-    def load(epoch, positions, rows):
+    def load(epoch: tf.Tensor, positions: tf.Tensor, rows: tf.Tensor) -> tf.data.Dataset:
         numbers = _numbers(tf.random.fold_in(key, epoch), positions, count)
         examples = tf.data.Dataset.from_tensor_slices((positions, rows, numbers))
         # An error inside a graph cannot be caught, but a data set can drop the example; the gap
         # is filled once the batch is complete.
-        found = examples.map(load_one).ignore_errors().batch(batch_size)
+        found = examples.map(load_one).ignore_errors().batch(settings.batch_size)
         nothing = tf.data.Dataset.from_tensors(
             (tf.zeros([0], tf.int64), tf.zeros([0, image_size, image_size, 3]))
         )
@@ -226,6 +249,38 @@ def _loader(
         return one.map(lambda kept, images: (epoch, positions, rows, kept, images))
 
     return load
+
+
+def _finisher(
+    table: FaceTable, paths: tf.Tensor, settings: StreamSettings, report: Callable[[str], None]
+) -> Callable[..., Batch]:
+    """A function from what the loader gives to the batch: gaps filled, labels, mixed."""
+    mix_key = _key(settings.seed, _MIX)
+    target = None if table.labels is None else labeler(table, settings.labels)
+
+    @_in_operations
+    def finish(
+        epoch: tf.Tensor,
+        positions: tf.Tensor,
+        rows: tf.Tensor,
+        found: tf.Tensor,
+        images: tf.Tensor,
+    ) -> Batch:
+        images, weights = _fill_gaps(_Loaded(positions, rows, found, images), paths, report)
+        if target is None:
+            return images
+        batch = (images, target(rows), weights)
+        if not settings.mixes:
+            return batch
+        mix_seed = tf.random.fold_in(tf.random.fold_in(mix_key, epoch), positions[0])
+        mixed_epochs = epoch + 1 if settings.mix_epochs is None else settings.mix_epochs
+        return tf.cond(
+            epoch < mixed_epochs,
+            lambda: mix(*batch, mix_seed, mixup=settings.mixup, cutmix=settings.cutmix),
+            lambda: batch,
+        )
+
+    return finish
 
 
 def _numbers(key: tf.Tensor, positions: tf.Tensor, count: int) -> tf.Tensor:
@@ -246,16 +301,16 @@ def _numbers(key: tf.Tensor, positions: tf.Tensor, count: int) -> tf.Tensor:
     return numbers[:, :count]
 
 
-def _fill_gaps(positions, found, images, paths, rows, report):
+def _fill_gaps(
+    loaded: _Loaded, paths: tf.Tensor, report: Callable[[str], None]
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Puts black images with weight 0 where files could not be read."""
+    positions, rows, found, images = loaded
 
-    def call(path):
-        report(path.decode())
-
-    def fill():
+    def fill() -> tuple[tf.Tensor, tf.Tensor]:
         gaps = tf.reduce_all(positions[:, None] != found[None, :], axis=1)
         lost = tf.boolean_mask(rows, gaps)
-        with tf.control_dependencies([tf.map_fn(_reporter(call, paths), lost)]):
+        with tf.control_dependencies([tf.map_fn(_reporter(report, paths), lost)]):
             places = (found - positions[0])[:, None]
         shape = tf.concat([tf.shape(positions, tf.int64), tf.shape(images, tf.int64)[1:]], 0)
         return tf.scatter_nd(places, images, shape), 1.0 - tf.cast(gaps, tf.float32)
@@ -264,15 +319,18 @@ def _fill_gaps(positions, found, images, paths, rows, report):
     return tf.cond(complete, lambda: (images, tf.ones(tf.shape(positions))), fill)
 
 
-def _reporter(call, paths):
-    def report_row(row):
+def _reporter(report: Callable[[str], None], paths: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    def call(path: bytes) -> None:
+        report(path.decode())
+
+    def report_row(row: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([tf.numpy_function(call, [paths[row]], [])]):
             return tf.identity(row)
 
     return report_row
 
 
-def labeler(table: FaceTable, labels: str) -> Callable:
+def labeler(table: FaceTable, labels: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from rows of a table to their labels as `stream` gives them.
 
     Args:
@@ -293,71 +351,3 @@ def labeler(table: FaceTable, labels: str) -> Callable:
 
 def _warn(path: str) -> None:
     warnings.warn(f"{path} cannot be read and counts as a black image of weight 0", stacklevel=2)
-
-
-def _check_arguments(
-    table, image_size, batch_size, training, steps, mixup, cutmix, labels, epochs, start_step
-) -> None:
-    if not len(table):
-        raise ValueError("A stream needs at least one image. Received: an empty table.")
-    for name, value, low in (
-        ("image_size", image_size, 1),
-        ("batch_size", batch_size, 1),
-        ("start_step", start_step, 0),
-        ("mixup", mixup, 0),
-        ("cutmix", cutmix, 0),
-        ("epochs", 1 if epochs is None else epochs, 1),
-    ):
-        if not value >= low:
-            raise ValueError(f"`{name}` must be at least {low}. Received: {name}={value}.")
-    if labels not in ("index", "one_hot"):
-        raise ValueError(f"`labels` must be 'index' or 'one_hot'. Received: labels={labels!r}.")
-    if not training and (steps.steps or mixup or cutmix):
-        raise ValueError(
-            "Augmentation and mixing belong to training streams. Received: training=False with "
-            "`augment`, `mixup` or `cutmix`. Say training=True, or leave them out."
-        )
-    if (mixup or cutmix) and (table.labels is None or (labels == "index")):
-        raise ValueError(
-            "Mixing needs labels that can be blended. "
-            f"Received: labels={labels!r}. Say labels='one_hot'."
-        )
-    if start_step and epochs is None:
-        raise ValueError(
-            "`start_step` counts in a stream that spans a whole run. "
-            f"Received: start_step={start_step} without `epochs`. Give the number of epochs too."
-        )
-    total = steps_per_epoch(table, batch_size) * (epochs or 1)
-    if start_step > total:
-        raise ValueError(
-            f"`start_step` must be at most the {total} steps of the run. "
-            f"Received: start_step={start_step}."
-        )
-
-
-def _check_mix_epochs(mix_epochs, epochs) -> None:
-    if mix_epochs is None:
-        return
-    if epochs is None:
-        raise ValueError(
-            "`mix_epochs` counts the epochs of a stream that spans a whole run. "
-            f"Received: mix_epochs={mix_epochs} without `epochs`. Give their number too."
-        )
-    if not 0 <= mix_epochs <= epochs:
-        raise ValueError(
-            "`mix_epochs` must be at least 0 and at most `epochs`. "
-            f"Received: mix_epochs={mix_epochs}, epochs={epochs}."
-        )
-
-
-def _check_crop(crop, training) -> None:
-    if crop is not None and not isinstance(crop, Crop):
-        raise ValueError(
-            "`crop` must be a kerasface.pipeline.Crop or None. "
-            f"Received: crop={crop!r}. Use for instance Crop(share=0.8)."
-        )
-    if crop is not None and crop.is_random and not training:
-        raise ValueError(
-            "A random crop belongs to training streams. Received: training=False with "
-            f"crop={crop!r}. Use crop.centered() or training=True."
-        )

@@ -1,7 +1,10 @@
 """Tests of the streams: functions of seed and step that neither lose nor shift an example."""
 
 import math
+import os
 import pathlib
+import threading
+import time
 import warnings
 
 import keras
@@ -555,13 +558,16 @@ def test_broken_file_warns(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"image_size": 0}, "`image_size` must be at least 1. Received: image_size=0"),
-        ({"batch_size": 0}, "`batch_size` must be at least 1"),
-        ({"epochs": 0}, "`epochs` must be at least 1"),
-        ({"epochs": 2, "start_step": -1}, "`start_step` must be at least 0"),
+        (
+            {"image_size": 0},
+            "`image_size` must be an integer of at least 1. Received: image_size=0",
+        ),
+        ({"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
+        ({"epochs": 0}, "`epochs` must be an integer of at least 1"),
+        ({"epochs": 2, "start_step": -1}, "`start_step` must be an integer of at least 0"),
         ({"start_step": 1}, "start_step=1 without `epochs`"),
         ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most the 6 steps.*start_step=7"),
-        ({"labels": "onehot"}, "'index' or 'one_hot'. Received: labels='onehot'"),
+        ({"labels": "onehot"}, r"\['index', 'one_hot'\]\. Received: labels='onehot'"),
         ({"augment": "face"}, "training=False"),
         ({"crop": Crop(position="random")}, r"training=False .*Use crop\.centered\(\)"),
         ({"crop": "center_square"}, "Crop or None. Received: crop='center_square'. Use .*Crop"),
@@ -569,9 +575,9 @@ def test_broken_file_warns(tmp_path):
         ({"cutmix": 1.0, "labels": "one_hot"}, "training=False"),
         ({"mix_epochs": 1}, "mix_epochs=1 without `epochs`"),
         ({"mix_epochs": 3, "epochs": 2}, "at least 0 and at most `epochs`"),
-        ({"mixup": 1.0, "training": True}, "labels='index'. Say labels='one_hot'"),
-        ({"cutmix": 1.0, "training": True}, "labels='index'. Say labels='one_hot'"),
-        ({"mixup": -1, "training": True, "labels": "one_hot"}, "`mixup` must be at least 0"),
+        ({"mixup": 1.0, "training": True}, "labels='index'. Set labels='one_hot'"),
+        ({"cutmix": 1.0, "training": True}, "labels='index'. Set labels='one_hot'"),
+        ({"mixup": -1, "training": True, "labels": "one_hot"}, "`mixup` must be a number of at least 0"),
         ({"cutmix": math.nan, "training": True, "labels": "one_hot"}, "`cutmix`.*cutmix=nan"),
         ({"augment": "fliip", "training": True}, "Did you mean 'flip'"),
         ({"augment": ["flip:2"], "training": True}, "Received: 'flip:2'"),
@@ -642,3 +648,37 @@ def test_evaluate_leaves_unreadable_files_out(tmp_path):
     dataset = stream(table, image_size=4, batch_size=BATCH, on_unreadable=lambda path: None)
     # Equal logits choose class 0, whose image cannot be read.
     assert model.evaluate(dataset, verbose=0, return_dict=True)["accuracy"] == 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_autotuning_is_off(tables, training):
+    # An iterator with autotuning may take seconds to close: see `ready_batches`.
+    ds = stream(tables[0], image_size=16, batch_size=8, training=training)
+    assert ds.options().autotune.enabled is False
+    assert ds.map(lambda *batch: batch).options().autotune.enabled is False
+
+
+def test_all_processors_read(tables, monkeypatch):
+    running, most, lock = 0, 0, threading.Lock()
+
+    def note(data):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)  # two that work at once meet here
+        with lock:
+            running -= 1
+        return np.zeros((8, 8, 3), np.uint8)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(
+        decode,
+        "read_image",
+        lambda path, _: tf.ensure_shape(tf.numpy_function(note, [path], tf.uint8), [8, 8, 3]),
+    )
+    ds = stream(tables[0], image_size=8, batch_size=4, epochs=2, training=True)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 2  # on machines with one processor too
+    assert sum(len(images) for images, _, _ in ds.with_options(options)) == 2 * len(tables[0])
+    assert most == 2
