@@ -1,10 +1,10 @@
-"""Embeddings learnt from 120 people, judged on strangers, beside what they must beat.
+"""Embeddings learnt from 120 people, evaluated on strangers, beside baselines.
 
     python benchmarks/verification.py --identities identities/train \\
         --weights mobilenet_v2_imagenet_notop.weights.h5 --lfw lfw --out runs/verification
 
 The people of the folder are sorted by name; every fifth one is a stranger, and the others are
-learnt. Judged are all genuine pairs of the strangers and as many impostor pairs, drawn with seed
+learnt. The pairs are all genuine pairs of the strangers and as many impostor pairs, drawn with seed
 0, and LFW's own list (``lfw/pairs.txt``, photographs in ``lfw/lfw-deepfunneled``, their middle of
 which ``--centre`` says the share). All embeddings are made with the mirrored image added.
 
@@ -65,7 +65,7 @@ FIGURES = ("auc", "auc_low", "auc_high", "eer", "eer_low", "eer_high")
 
 
 def main() -> None:
-    """Trains what is not trained yet, judges everything and prints the table."""
+    """Trains what is not trained yet, evaluates everything and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--identities", type=pathlib.Path, required=True)
     parser.add_argument("--weights", type=pathlib.Path, required=True)
@@ -95,7 +95,7 @@ def main() -> None:
     curves: dict[str, dict] = {name: {} for name in lists}
     seeds: dict[str, list[dict]] = {}  # of each case the cosines with every seed
 
-    def judge(case: str, seed: int | None, cosines: dict[str, np.ndarray]) -> None:
+    def add_row(case: str, seed: int | None, cosines: dict[str, np.ndarray]) -> None:
         rows.append({"case": case, "seed": seed} | figures_of(cosines, lists))
         for name, pairs in lists.items():
             label = case if seed is None else f"{case} {seed}"
@@ -107,12 +107,12 @@ def main() -> None:
 
     for case, seed, vectors in embeddings(options, known, parse_changes(options.set), embed_lists):
         cosines = {name: similarities(vectors[name], pairs) for name, pairs in lists.items()}
-        judge(case, seed, cosines)
+        add_row(case, seed, cosines)
         seeds.setdefault(case, []).append(cosines)
     for case, each in seeds.items():
         if len(each) > 1:
             means = {name: np.mean([cosines[name] for cosines in each], axis=0) for name in lists}
-            judge(f"{case}, together", None, means)
+            add_row(f"{case}, together", None, means)
     frame = pd.DataFrame(rows)
     options.out.mkdir(parents=True, exist_ok=True)
     results = options.out / "results.csv"

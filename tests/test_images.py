@@ -311,3 +311,10 @@ def test_perceptual_hash_of_blank_pictures_is_one():
     for value in (0, 90, 255):
         for shape in ((5, 5, 3), (200, 31, 3)):
             assert not images.perceptual_hash(np.full(shape, value, np.uint8)).any()
+
+
+def test_thumbnail_keeps_the_aspect_ratio(tmp_path):
+    Image.new("RGB", (90, 30), (200, 10, 10)).save(tmp_path / "wide.png")
+    small = images.thumbnail(tmp_path / "wide.png", 30)
+    assert small.shape == (10, 30, 3) and small.dtype == np.uint8
+    assert images.thumbnail(tmp_path / "wide.png", 500).shape == (30, 90, 3)

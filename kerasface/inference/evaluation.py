@@ -152,7 +152,7 @@ def _check_unseen(run: Run, table: FaceTable, allow_seen: bool) -> int:
     seen = seen_images(run, table)
     if seen and not allow_seen:
         raise ValueError(
-            "A run must be evaluated on images that the run was not trained on. "
+            "A run must be evaluated on images that it was not trained on. "
             f"Received: {len(seen)} of {len(table)} that it was trained on, for instance "
             f"{seen[:3]}. Remove them, or use allow_seen=True (--allow-seen)."
         )

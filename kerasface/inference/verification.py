@@ -27,8 +27,9 @@ from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.inference.vectors import embed_pictures
 from kerasface.metrics.verification import FALSE_ACCEPT_RATES, Verification, threshold_at_far
 from kerasface.pipeline.crop import Crop
-from kerasface.reports.page import facts_section, figure_section, report_html, table_section
+from kerasface.reports.page import report_html
 from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
+from kerasface.runs.report import evaluation_sections
 from kerasface.runs.run import REPORT
 from kerasface.runs.seen import learnt_people, seen_images
 
@@ -315,11 +316,9 @@ def _write(
         f"and standard error of {metrics['folds']} folds). Intervals are 95 % bootstrap "
         f"intervals over {evaluation.result.resampled}. {note}"
     )
-    sections = [
-        facts_section(f"Metrics on {name}", metrics, accuracy),
-        *(figure_section(title, figure) for title, figure in figures.items()),
-        *(table_section(title, frame) for title, frame in evaluation.tables.items()),
-    ]
+    sections = evaluation_sections(
+        f"Metrics on {name}", metrics, accuracy, figures, evaluation.tables
+    )
     with replacing(folder / REPORT) as part:
         part.write_text(report_html(f"Verification on {name}", sections), encoding="utf-8")
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from kerasface.files import replacing
 from kerasface.reports import classification as plots
@@ -41,7 +44,11 @@ def write_report(
         figure_section("Curves", plots.training_curves(run.history)),
     ]
     if evaluation is not None:
-        sections = [*_evaluation_sections(evaluation, on), *sections]
+        note = f"On {on}: {evaluation.summary}"
+        shown = evaluation_sections(
+            f"Metrics on {on}", evaluation.facts, note, evaluation.figures, evaluation.tables
+        )
+        sections = [*shown, *sections]
     sections.append(facts_section("Recipe", _flat(dataclasses.asdict(run.recipe))))
     environment = run.path(run_files.ENVIRONMENT).read_text(encoding="utf-8")
     sections.append(facts_section("Environment", _flat(json.loads(environment))))
@@ -49,11 +56,29 @@ def write_report(
         part.write_text(report_html(run.folder.name, sections), encoding="utf-8")
 
 
-def _evaluation_sections(evaluation: RunEvaluation, on: str) -> list[Section]:
+def evaluation_sections(
+    title: str,
+    metrics: Mapping[str, object],
+    note: str,
+    figures: Mapping[str, Figure],
+    tables: Mapping[str, pd.DataFrame],
+) -> list[Section]:
+    """Makes the sections of a page about an evaluation.
+
+    Args:
+        title: Title of the first section, with the metrics.
+        metrics: Name to number.
+        note: The most important metrics, as a sentence below them.
+        figures: Title to figure, a section each.
+        tables: Title to table, a section each.
+
+    Returns:
+        The sections, in this order.
+    """
     return [
-        facts_section(f"Metrics on {on}", evaluation.facts, f"On {on}: {evaluation.summary}"),
-        *(figure_section(title, figure) for title, figure in evaluation.figures.items()),
-        *(table_section(title, frame) for title, frame in evaluation.tables.items()),
+        facts_section(title, metrics, note),
+        *(figure_section(name, figure) for name, figure in figures.items()),
+        *(table_section(name, frame) for name, frame in tables.items()),
     ]
 
 

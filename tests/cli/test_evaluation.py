@@ -29,7 +29,7 @@ def test_evaluate(shell, faces, run, tmp_path):
 def test_evaluate_on_training_images(shell, mistake, faces, run, tmp_path):
     words = ["evaluate", run.folder, "--data", faces / "train", "--out", tmp_path / "out"]
     line = mistake(*words)
-    assert "Received: 24 such of 24" in line
+    assert "Received: 24 of 24 that it was trained on" in line
     assert "--allow-seen" in line
     assert not (tmp_path / "out").exists()
     with pytest.warns(UserWarning, match="trained on 24 of the 24 images"):

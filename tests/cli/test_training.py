@@ -136,7 +136,7 @@ def test_partition_by_people(shell, mistake, celeba_folder, tmp_path):
     assert predictions["path"].tolist() == test.paths.tolist()
     # The official test part has other people, some of whom are in the training part.
     line = mistake("evaluate", run, "--data", celeba_folder)
-    assert "images that the run was not trained on" in line
+    assert "images that it was not trained on" in line
     line = mistake("evaluate", run, *words[:2], "--partition", "people")
     assert "'people'" in line
 

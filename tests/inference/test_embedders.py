@@ -1,5 +1,7 @@
 """Embedding models: a linear discriminant after one, and several joined."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -55,3 +57,12 @@ def test_refused(run, faces):
         embedder([run, small])
     with pytest.raises(ValueError, match="0 models"):
         embedder([])
+
+
+def test_discriminant_of_runs_with_different_crops_needs_a_crop(run, faces, tmp_path):
+    other = kerasface.Run(shutil.copytree(run.folder, tmp_path / "run"))
+    other.path("recipe.json").write_text(other.recipe.replace(crop_share=0.6).to_json())
+    with pytest.raises(ValueError, match=r"needs one crop.*share=0\.6.*Choose one with crop="):
+        embedder([run, other], discriminant=faces / "train")
+    model = embedder([run, other], discriminant=faces / "train", crop=Crop())
+    assert model.output_shape == (None, 3)

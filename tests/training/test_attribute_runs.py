@@ -163,7 +163,7 @@ def test_resume_gives_the_same_history(attribute_run, parts, tmp_path):
     columns = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
     pd.testing.assert_frame_equal(run.history[columns], attribute_run.history[columns])
     changed = parts[0].take(range(1, 40)), parts[1]
-    with pytest.raises(ValueError, match="images that it began with"):
+    with pytest.raises(ValueError, match="images that it started with"):
         again(attribute_run, changed, tmp_path / "run", resume=True)
 
 
