@@ -241,8 +241,14 @@ def assert_equal(found, expected):
 
 
 def state(model):
-    """All variables of a compiled model: weights, random states, optimizer and metrics."""
-    return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    """What a file must hold: weights, random states and the optimizer's variables."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def step(model, targets):
+    """Trains one step and returns its loss and metrics, which `fit` resets every epoch too."""
+    model.reset_metrics()
+    return model.train_on_batch(IMAGES, targets, return_dict=True)
 
 
 def test_every_registered_object_has_a_case():
@@ -307,8 +313,7 @@ def test_one_more_step_after_loading(name, tmp_path):
     assert type(loaded) is type(model)
     assert_equal(state(loaded), state(model))
     before = [variable.numpy() for variable in loaded.variables]
-    found = loaded.train_on_batch(IMAGES, case.targets, return_dict=True)
-    assert found == model.train_on_batch(IMAGES, case.targets, return_dict=True)
+    assert step(loaded, case.targets) == step(model, case.targets)
     assert_equal(state(loaded), state(model))
     changed = [np.any(old != new) for old, new in zip(before, loaded.variables, strict=True)]
     assert any(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Self
 
 import keras
@@ -107,6 +108,8 @@ class EmbeddingTraining(SavesRandomStates, keras.Model):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Self:
         """Creates a model, without its weights, from the result of `get_config`."""
+        # Keras empties the configs of functional models while it reads them.
+        config = copy.deepcopy(config)
         parts = {
             key: keras.saving.deserialize_keras_object(config[key], custom_objects)
             for key in ("embedder", "head", "dtype")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import copy
 import dataclasses
 import hashlib
 import json
@@ -102,6 +103,8 @@ class HeadTraining(SavesRandomStates, keras.Model):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Self:
         """Creates a model, without its weights, from the result of `get_config`."""
+        # Keras empties the configs of functional models while it reads them.
+        config = copy.deepcopy(config)
         parts = {
             key: keras.saving.deserialize_keras_object(config[key], custom_objects)
             for key in ("backbone", "head", "dtype")
