@@ -29,7 +29,7 @@ def build_loss(recipe: Recipe, table: FaceTable) -> keras.losses.Loss:
     Returns:
         A loss on probabilities: of a softmax for classes, of sigmoids for attributes.
     """
-    options = {"label_smoothing": recipe.label_smoothing}
+    options: dict[str, Any] = {"label_smoothing": recipe.label_smoothing}
     plain = not recipe.focal_gamma and not recipe.class_weighting
     if plain and table.multi_label:
         return keras.losses.BinaryCrossentropy(**options)
