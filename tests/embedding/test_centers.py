@@ -9,7 +9,7 @@ import kerasface
 from kerasface.embedding.centers import ClassCenters, SampledCenters, sample_classes
 from kerasface.embedding.margins import AdaFace, ArcFace, CosFace, NormFace
 from kerasface.embedding.training import EmbeddingTraining
-from kerasface.inference.embedding import unit_rows
+from kerasface.inference.vectors import unit_rows
 
 CLASSES, DIMENSIONS = 12, 6
 
