@@ -30,6 +30,7 @@ ORDER = (
     ("embedding",),
     ("runs",),
     ("training",),
+    ("custom_objects",),
     ("inference",),
     ("cli",),
     ("__main__",),

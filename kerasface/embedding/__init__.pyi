@@ -3,7 +3,9 @@ from .centers import SampledCenters as SampledCenters
 from .margins import AdaFace as AdaFace
 from .margins import ArcFace as ArcFace
 from .margins import CosFace as CosFace
+from .margins import Margin as Margin
 from .margins import NormFace as NormFace
+from .margins import ramp as ramp
 from .options import EmbeddingOptions as EmbeddingOptions
 from .training import EmbeddingTraining as EmbeddingTraining
 from .triplets import SemiHardTriplets as SemiHardTriplets

@@ -1,36 +1,49 @@
-"""An embedding model and its head, trained as one."""
+"""Trains an embedding model and its head as one Keras model."""
 
 from __future__ import annotations
 
+import copy
+from typing import Any, Self
+
 import keras
+import tensorflow as tf
 
 from kerasface.embedding.centers import ClassCenters
+from kerasface.embedding.saving import SavesRandomStates
 from kerasface.embedding.triplets import SemiHardTriplets
 from kerasface.models import heads
 
 EmbeddingHead = ClassCenters | SemiHardTriplets
 
 
-class EmbeddingTraining(keras.Model):
-    """A model for ``fit`` that holds an embedding model and its head; only the first is kept.
+@keras.saving.register_keras_serializable(package="kerasface")
+class EmbeddingTraining(SavesRandomStates, keras.Model):
+    """A model for ``fit`` that holds an embedding model and the head it is trained with.
 
-    A class, since the loss needs both: the head's centers are weights that are learnt with the
-    network's, and its labels come with the batch. What users get is the embedding model, which
-    holds stock layers alone.
+    It is a class because the loss needs both parts: the class centers of the head are trained
+    together with the network, and the labels come with the batch. Users get the embedding model,
+    which consists of stock layers only.
 
-    Compile it with an optimizer and no loss. The batches are ``(images, labels)`` or ``(images,
-    labels, weights)`` with labels int ``[batch]``. Its ``accuracy`` is the share of images whose
-    nearest center is their own, without a margin; of sampled centers the nearest of those that
-    take part in the step, so that it is higher than among all.
+    Compile it with an optimizer and without a loss. Batches are ``(images, labels)`` or ``(images,
+    labels, weights)`` with labels int ``[batch]``. The metric ``accuracy`` is the share of images
+    whose nearest center is that of their class, without a margin. With sampled centers only those
+    of the step are compared, so the training accuracy is higher than among all classes.
+
+    The whole model can be saved with ``model.save`` or `keras.callbacks.ModelCheckpoint` and
+    loaded with `keras.saving.load_model`. Training then continues with the same numbers. Import
+    `kerasface.custom_objects` before loading. A callback that monitors ``"val_accuracy"`` needs
+    ``mode="max"``, because Keras only infers the direction of metrics given to ``compile``.
 
     Args:
-        embedder: Made by `kerasface.build` with ``embedding=``.
-        head: What judges the embeddings, for instance `ClassCenters`.
-        frozen_backbone: Whether the backbone, nothing in which is trainable then, stays in
-            inference mode: otherwise its dropouts, where it has any, go on.
+        embedder: Embedding model made by `kerasface.build` with ``embedding=``.
+        head: Computes the loss of the embeddings, for instance `ClassCenters`.
+        frozen_backbone: If True, run the backbone in inference mode, so that its dropout layers
+            are off. For backbones without trainable weights.
+        name: Name of the model; None derives it from the embedding model.
+        dtype: Dtype policy, which decides on loss scaling; None is Keras's global policy.
 
     Raises:
-        ValueError: If the embedding model does not end by making its outputs length 1.
+        ValueError: If the embedding model does not end with a normalization to length 1.
 
     Example:
         >>> embedder = kerasface.build("convnext_nano", embedding=128)  # doctest: +SKIP
@@ -42,11 +55,17 @@ class EmbeddingTraining(keras.Model):
     """
 
     def __init__(
-        self, embedder: keras.Model, head: EmbeddingHead, *, frozen_backbone: bool = False
-    ):
-        super().__init__(name=f"{embedder.name}_training")
-        # The lengths go to the head, which may need them.
-        outputs = unscaled(embedder)
+        self,
+        embedder: keras.Model,
+        head: EmbeddingHead,
+        *,
+        frozen_backbone: bool = False,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
+        super().__init__(name=name or f"{embedder.name}_training", dtype=dtype)
+        # The head needs the norms of the embeddings too.
+        outputs = unnormalized_output(embedder)
         self.embedder = embedder
         self.backbone, _ = heads.split_model(embedder)
         self.projection = keras.Model(self.backbone.output, outputs, name="projection")
@@ -55,32 +74,70 @@ class EmbeddingTraining(keras.Model):
         self.accuracy = keras.metrics.Mean("accuracy")
         self.built = True
 
-    def call(self, images, training=None):
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Returns embeddings ``[batch, dimensions]`` before normalization."""
         features = self.backbone(images, training=training and not self.frozen_backbone)
         return self.projection(features, training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training: bool = True):
+    def compute_loss(
+        self,
+        x: tf.Tensor | None = None,
+        y: tf.Tensor | None = None,
+        y_pred: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """Returns the loss of the head plus the network's own; updates the accuracy."""
         outcome = self.head.loss(y_pred, y, sample_weight, training=training)
         self.accuracy.update_state(outcome.hits, outcome.weights)
         return outcome.loss + sum(self.embedder.losses)
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, both parts in serialized form."""
+        return {
+            "embedder": keras.saving.serialize_keras_object(self.embedder),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "frozen_backbone": self.frozen_backbone,
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "trainable": self.trainable,
+        }
 
-def unscaled(embedder: keras.Model):
-    """The output of an embedding model before it is divided by its length.
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
+        """Creates a model, without its weights, from the result of `get_config`."""
+        # Keras empties the configs of functional models while it reads them.
+        config = copy.deepcopy(config)
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
+            for key in ("embedder", "head", "dtype")
+        }
+        options = {**config, **parts}
+        trainable = options.pop("trainable", True)
+        model = cls(**options)
+        if not trainable:  # True would unfreeze layers that are frozen
+            model.trainable = False
+        return model
+
+
+def unnormalized_output(embedder: keras.Model) -> keras.KerasTensor:
+    """Returns the output of an embedding model before the normalization to length 1.
 
     Args:
-        embedder: Made by `kerasface.build` with ``embedding=``.
+        embedder: Embedding model made by `kerasface.build` with ``embedding=``.
 
     Returns:
         Keras tensor ``[batch, dimensions]``.
 
     Raises:
-        ValueError: If the last layer of the model is no `UnitNormalization`.
+        ValueError: If the last layer of the model is not a `keras.layers.UnitNormalization`.
     """
     last = embedder.layers[-1]
     if not isinstance(last, keras.layers.UnitNormalization) or not heads.is_head(last):
         raise ValueError(
-            "An embedding model ends by making its outputs length 1. "
+            "An embedding model must end with a normalization to length 1. "
             f"Received: {embedder.name!r}, whose last layer is {last.name!r}. "
             "Build it with embedding=512, for instance."
         )

@@ -1,56 +1,78 @@
-"""Triplets: an image shall be nearer to one of its person than to one of another."""
+"""Triplet loss with semi-hard negatives."""
 
 from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 from keras import ops
 
-from kerasface.embedding.centers import Outcome, directions
+from kerasface.checks import check_number
+from kerasface.embedding.centers import Outcome, normalize
 from kerasface.embedding.margins import check_labels
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
+# Squared distances are in [0, 4].
+BEYOND = 5.0
+BELOW = -1.0
+
+
+@keras.saving.register_keras_serializable(package="kerasface")
 class SemiHardTriplets(keras.layers.Layer):
-    """The triplet loss with semi-hard negatives (Schroff et al. 2015, arXiv:1503.03832).
+    """Triplet loss with semi-hard negatives (Schroff et al. 2015, arXiv:1503.03832).
 
-    For every two images of a person in the batch the negative is the nearest image of another
-    person that is farther than the second one, or, if none is, the farthest of all. Distances are
-    squared and between embeddings of length 1, so in [0, 4]. For small data; it needs batches in
-    which people come more than once, and without any such the loss is 0.
+    Every two images of one person in a batch are an anchor and a positive. The negative is the
+    nearest image of another person that is farther from the anchor than the positive. If there is
+    none, it is the farthest image of another person. Distances are squared and measured between
+    normalized embeddings, so they are in [0, 4].
+
+    This loss is for small data sets. It needs batches with several images of a person; without
+    any, the loss is 0.
 
     Args:
-        margin: How much farther the negative shall be, above 0; 0.2 in the paper.
+        margin: Required difference between the distances to the negative and to the positive.
+            Positive float; 0.2 in the paper.
         name: Name of the layer.
 
     Raises:
-        ValueError: If the margin is not above 0.
+        ValueError: If the margin is not positive.
     """
 
-    def __init__(self, margin: float = 0.2, *, name: str = "triplets"):
+    def __init__(self, margin: float = 0.2, *, name: str = "triplets") -> None:
         super().__init__(dtype="float32", name=name)
-        if not margin > 0:
-            raise ValueError(f"`margin` must be above 0. Received: margin={margin}.")
-        self.margin = margin
+        check_number("margin", margin, 0, math.inf, above=True, below=True)
+        self.margin = float(margin)
         self.built = True
 
-    def loss(self, embeddings, labels, weights=None, *, training: bool = True) -> Outcome:
-        """The mean loss over the pairs of a person.
+    def loss(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        weights: tf.Tensor | None = None,
+        *,
+        training: bool = True,
+    ) -> Outcome:
+        """Returns the mean loss over all pairs of images of one person.
 
         Args:
-            embeddings: ``[batch, dimensions]`` of any float type.
+            embeddings: ``[batch, dimensions]`` of any float dtype; need not be normalized.
             labels: int ``[batch]``.
-            weights: ``[batch]``; images of weight 0 take no part, the others count alike. None
-                takes all.
-            training: Makes no difference.
+            weights: ``[batch]``. Images of weight 0 are ignored, all others count equally. None
+                uses all images.
+            training: Has no effect.
 
         Returns:
-            The loss, and whether each image's nearest one in the batch is of the same person,
-            where the batch holds one of them and one of another person.
+            The loss, and whether the nearest image in the batch is of the same person. An image
+            counts if the batch holds another image of its person and one of another person.
 
         Raises:
-            ValueError: If the labels are no class indices, with the reason.
+            ValueError: If the labels are not class indices.
         """
         check_labels(labels)
-        features, _ = directions(embeddings)
+        features, _ = normalize(embeddings)
         distances = 2.0 - 2.0 * ops.matmul(features, ops.transpose(features))
         count = ops.shape(distances)[0]
         used = ops.ones_like(distances[0]) if weights is None else ops.cast(weights, "float32")
@@ -63,15 +85,24 @@ class SemiHardTriplets(keras.layers.Layer):
         # [anchor, positive, negative]
         farther = distances[:, None, :] > distances[:, :, None]
         semi_hard = ops.logical_and(farther, negative[:, None, :])
-        nearest = ops.min(ops.where(semi_hard, distances[:, None, :], 5.0), axis=2)
-        farthest = ops.max(ops.where(negative, distances, -1.0), axis=1, keepdims=True)
+        nearest = ops.min(ops.where(semi_hard, distances[:, None, :], BEYOND), axis=2)
+        farthest = ops.max(ops.where(negative, distances, BELOW), axis=1, keepdims=True)
         chosen = ops.where(ops.any(semi_hard, axis=2), nearest, farthest)
         losses = ops.maximum(distances - chosen + self.margin, 0.0)
         counted = ops.logical_and(positive, ops.any(negative, axis=1, keepdims=True))
         counted = ops.cast(counted, "float32")
         loss = ops.sum(losses * counted) / ops.maximum(ops.sum(counted), 1.0)
 
-        seen = ops.where(ops.logical_and(other_one, together), distances, 5.0)
+        seen = ops.where(ops.logical_and(other_one, together), distances, BEYOND)
         hits = ops.take_along_axis(alike, ops.argmin(seen, axis=1)[:, None], axis=1)[:, 0]
         counts = ops.logical_and(ops.any(positive, axis=1), ops.any(negative, axis=1))
         return Outcome(loss, ops.cast(hits, "float32"), ops.cast(counts, "float32"))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return {"margin": self.margin, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Creates a layer from the result of `get_config`."""
+        return cls(**config)

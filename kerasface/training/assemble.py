@@ -12,10 +12,9 @@ import tensorflow as tf
 
 from kerasface import models
 from kerasface.data.table import FaceTable
-from kerasface.metrics.attributes import THRESHOLD
 from kerasface.pipeline.streams import steps_per_epoch
 from kerasface.runs.recipe import Recipe
-from kerasface.training.losses import build_loss
+from kerasface.training.losses import AttributeAccuracy, build_loss
 from kerasface.training.muon import Muon
 
 # PyTorch's, with which the recipes were published; Keras's is ten times that.
@@ -105,20 +104,9 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
         model.reset_metrics()
 
 
-def accuracy(table: FaceTable) -> list:
-    """The metric of a table's kind under the name ``accuracy``: of attributes their mean."""
-    if not table.multi_label:
-        return ["accuracy"]
-    return [keras.metrics.MeanMetricWrapper(_attribute_accuracy, name="accuracy")]
-
-
-def _attribute_accuracy(targets, probabilities):
-    """Share of an image's attributes told right; a mixed target counts as the nearer outcome.
-
-    Keras's ``BinaryAccuracy`` asks whether they are equal, which a mixed target never is.
-    """
-    right = keras.ops.equal(targets > THRESHOLD, probabilities > THRESHOLD)
-    return keras.ops.mean(keras.ops.cast(right, "float32"), axis=-1)
+def accuracy(table: FaceTable) -> list[str | keras.metrics.Metric]:
+    """Returns the metric for the labels of a table, under the name ``accuracy``."""
+    return [AttributeAccuracy()] if table.multi_label else ["accuracy"]
 
 
 def build_optimizer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import copy
 import dataclasses
 import hashlib
 import json
@@ -16,6 +17,7 @@ import math
 import pathlib
 import re
 from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kerasface.data.table import FaceTable
+from kerasface.embedding.saving import SavesRandomStates
 from kerasface.files import replacing
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.streams import (
@@ -51,25 +54,67 @@ class Features:
     weights: np.ndarray
 
 
-class HeadTraining(keras.Model):
-    """A model for ``fit`` whose head trains while its backbone is in inference mode.
+@keras.saving.register_keras_serializable(package="kerasface")
+class HeadTraining(SavesRandomStates, keras.Model):
+    """A model for ``fit`` that trains a head while its backbone is in inference mode.
 
-    A class, since functional models hand ``training=True`` down to every layer, even to a nested
-    model that was called with ``training=False``: the dropouts of a frozen backbone would go on.
+    It is a class because a functional model passes ``training=True`` on to every layer, even to a
+    nested model that was called with ``training=False``. The dropout layers of a frozen backbone
+    would stay active.
+
+    The model can be saved and loaded; import `kerasface.custom_objects` before loading.
 
     Args:
-        backbone: Images to features, see `split_model`; nothing in it is trainable.
-        head: Features to outputs.
+        backbone: Maps images to features, see `split_model`. It has no trainable weights.
+        head: Maps features to outputs.
+        name: Name of the model; None derives it from the head.
+        dtype: Dtype policy, which decides on loss scaling; None is Keras's global policy.
     """
 
-    def __init__(self, backbone: keras.Model, head: keras.Model):
-        super().__init__(name=f"{head.name}_training")
+    def __init__(
+        self,
+        backbone: keras.Model,
+        head: keras.Model,
+        *,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
+        super().__init__(name=name or f"{head.name}_training", dtype=dtype)
         self.backbone = backbone
         self.head = head
-        self.built = True  # both are
+        self.built = True  # both parts are
 
-    def call(self, images, training=None):
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Returns the outputs of the head."""
         return self.head(self.backbone(images, training=False), training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, both parts in serialized form."""
+        return {
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
+        """Creates a model, without its weights, from the result of `get_config`."""
+        # Keras empties the configs of functional models while it reads them.
+        config = copy.deepcopy(config)
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
+            for key in ("backbone", "head", "dtype")
+        }
+        options = {**config, **parts}
+        trainable = options.pop("trainable", True)
+        model = cls(**options)
+        if not trainable:  # True would unfreeze layers that are frozen
+            model.trainable = False
+        return model
 
 
 def extract(

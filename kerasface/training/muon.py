@@ -1,39 +1,57 @@
-"""Muon: the momentum of every kernel, made orthogonal, is its update."""
+"""Muon: an optimizer that orthogonalizes the momentum of every kernel."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 from keras import ops
 
-# Of the quintic iteration that sends singular values near 1 in a few steps (Jordan 2024).
+from kerasface.checks import check_number
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Coefficients of the quintic iteration, which moves singular values close to 1 in a few steps
+# (Jordan et al. 2024).
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-# The root mean square of an update of 1, about that of AdamW's (Liu et al. 2025), so that learning
-# rates and decay made for AdamW fit.
+# Root mean square of an update with a learning rate of 1, about that of AdamW (Liu et al. 2025).
+# With it, learning rates and weight decay made for AdamW fit.
 UPDATE_SIZE = 0.2
 
 
+@keras.saving.register_keras_serializable(package="kerasface")
 class Muon(keras.optimizers.Optimizer):
-    """Muon for kernels, convolutions among them, and AdamW for everything else.
+    """Muon for kernels, including those of convolutions, and AdamW for all other variables.
 
-    A class, since it is an optimizer for ``model.compile``. `keras.optimizers.Muon` knows dense
-    kernels alone; here a convolution's is the matrix of its windows times its filters. Few steps
-    learn more than with AdamW; a step takes longer by fifteen products of matrices a kernel.
+    `keras.optimizers.Muon` only treats dense kernels. Here the kernel of a convolution is a matrix
+    of shape ``[height * width * inputs, filters]``. Muon often needs fewer steps than AdamW. A step
+    takes longer, because it multiplies 15 pairs of matrices per kernel.
+
+    A model that is compiled with this optimizer can be saved with ``model.save`` and loaded with
+    `keras.saving.load_model`; import `kerasface.custom_objects` before loading. Unlike Keras's
+    optimizers, it also saves which variables `exclude_from_weight_decay` excludes.
 
     Sources: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the size
     of the updates: Liu et al. 2025, arXiv:2502.16982.
 
     Args:
-        learning_rate: A number or a schedule.
-        momentum: Of the kernels, with Nesterov's look ahead, in [0, 1).
-        beta_1: AdamW's, of the other variables.
-        beta_2: Likewise.
-        epsilon: Likewise.
-        exclude_layers: Words in the paths of further variables that AdamW updates: those of the
-            layer that makes the classes.
-        **options: Those of every Keras optimizer, for instance ``weight_decay`` and ``use_ema``.
+        learning_rate: Float, or a `keras.optimizers.schedules` schedule.
+        momentum: Nesterov momentum of the kernels, in [0, 1).
+        beta_1: AdamW's decay rate of the first moments of the other variables, in [0, 1).
+        beta_2: AdamW's decay rate of the second moments, in [0, 1).
+        epsilon: AdamW's constant for numerical stability, at least 0.
+        exclude_layers: Strings. A kernel whose path contains one of them is updated by AdamW. Name
+            the layer that makes the classes here.
+        name: Name of the optimizer.
+        **options: Further arguments of `keras.optimizers.Optimizer`, for instance ``weight_decay``
+            and ``use_ema``.
+
+    Raises:
+        ValueError: If a number is out of range.
 
     Example:
         >>> model.compile(Muon(2e-3, weight_decay=0.05, exclude_layers=["head_logits"]),
@@ -42,7 +60,7 @@ class Muon(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=1e-3,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
         *,
         momentum: float = 0.95,
         beta_1: float = 0.9,
@@ -50,18 +68,29 @@ class Muon(keras.optimizers.Optimizer):
         epsilon: float = 1e-8,
         exclude_layers: Sequence[str] = (),
         name: str = "muon",
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         super().__init__(learning_rate, name=name, **options)
-        self.momentum = momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        for key, value in (("momentum", momentum), ("beta_1", beta_1), ("beta_2", beta_2)):
+            check_number(key, value, 0, 1, below=True)
+        check_number("epsilon", epsilon, 0, math.inf, below=True)
+        self.momentum = float(momentum)
+        self.beta_1 = float(beta_1)
+        self.beta_2 = float(beta_2)
+        self.epsilon = float(epsilon)
         self.exclude_layers = list(exclude_layers)
+        self._undecayed_paths: list[str] = []
+        self._undecayed_names: list[str] = []
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Creates a momentum for every variable and a second moment for those of AdamW."""
         if self.built:
             return
+        if self._undecayed_paths or self._undecayed_names:
+            excluded = [
+                variable for variable in variables if variable.path in self._undecayed_paths
+            ]
+            super().exclude_from_weight_decay(excluded, self._undecayed_names)
         super().build(variables)
         self.momentums = [
             self.add_variable_from_reference(variable, "momentum") for variable in variables
@@ -73,13 +102,31 @@ class Muon(keras.optimizers.Optimizer):
             for variable in variables
         ]
 
-    def is_kernel(self, variable) -> bool:
-        """Whether a variable is a matrix that Muon updates; those of depthwise layers are none."""
+    def exclude_from_weight_decay(
+        self,
+        var_list: Sequence[keras.Variable] | None = None,
+        var_names: Sequence[str] | None = None,
+    ) -> None:
+        """Excludes variables from weight decay; call it before the optimizer is built.
+
+        Args:
+            var_list: Variables to exclude. They are recognized by their paths.
+            var_names: Strings. A variable whose name contains one of them is excluded.
+        """
+        super().exclude_from_weight_decay(var_list, var_names)
+        self._undecayed_paths = [variable.path for variable in var_list or ()]
+        self._undecayed_names = list(var_names or ())
+
+    def is_kernel(self, variable: keras.Variable) -> bool:
+        """Returns whether Muon updates a variable; it does not update depthwise kernels."""
         shape = variable.shape
         excluded = any(word in variable.path for word in self.exclude_layers)
         return len(shape) >= 2 and shape[-1] > 1 and not excluded
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Updates one variable and its moments."""
         index = self._get_variable_index(variable)
         momentum, velocity = self.momentums[index], self.velocities[index]
         rate = ops.cast(learning_rate, variable.dtype)
@@ -97,26 +144,42 @@ class Muon(keras.optimizers.Optimizer):
             update = mean / (ops.sqrt(square) + self.epsilon)
         self.assign_sub(variable, rate * update)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor and the exclusions from weight decay."""
         return {
             **super().get_config(),
             "momentum": self.momentum,
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
-            "exclude_layers": self.exclude_layers,
+            "exclude_layers": list(self.exclude_layers),
+            "undecayed_paths": list(self._undecayed_paths),
+            "undecayed_names": list(self._undecayed_names),
         }
 
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
+        """Creates an optimizer from the result of `get_config`."""
+        options = dict(config)
+        paths = options.pop("undecayed_paths", ())
+        names = options.pop("undecayed_names", ())
+        optimizer = super().from_config(options, custom_objects)
+        optimizer._undecayed_paths = list(paths)
+        optimizer._undecayed_names = list(names)
+        return optimizer
 
-def orthogonal(kernel):
-    """The nearest matrix with orthogonal rows or columns, roughly, scaled to entries near 1.
+
+def orthogonal(kernel: tf.Tensor) -> tf.Tensor:
+    """Returns approximately the nearest orthogonal matrix, scaled to entries of about 1.
 
     Args:
-        kernel: ``[..., inputs, outputs]``; all dimensions but the last are one side of the matrix.
+        kernel: ``[..., inputs, outputs]``. All dimensions but the last are one side of the matrix.
 
     Returns:
-        A tensor of that shape. Its singular values are between about 0.7 and 1.2 times the square
-        root of the longer side, so that its root mean square is about 1; zeros stay zeros.
+        Tensor of the same shape. Its singular values are between about 0.7 and 1.2 times the
+        square root of the longer side, so its root mean square is about 1. Zeros stay zeros.
     """
     matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
     rows, columns = matrix.shape

@@ -1,4 +1,4 @@
-"""Class centers, all of them and samples of them."""
+"""Full and sampled class centers."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ import kerasface
 from kerasface.embedding.centers import ClassCenters, SampledCenters, sample_classes
 from kerasface.embedding.margins import AdaFace, ArcFace, CosFace, NormFace
 from kerasface.embedding.training import EmbeddingTraining
-from kerasface.inference.embedding import unit_rows
+from kerasface.inference.vectors import unit_rows
 
 CLASSES, DIMENSIONS = 12, 6
 
@@ -21,7 +21,7 @@ def batch(seed=0, count=8):
 
 
 def twins(margin, **options):
-    """Full and sampled centers that begin alike."""
+    """Full and sampled centers with the same initial values."""
     full = ClassCenters(CLASSES, DIMENSIONS, margin(), seed=3, **options)
     sampled = SampledCenters(
         CLASSES, DIMENSIONS, margin(), share=1.0, optimizer="sgd", learning_rate=0.2, **options
@@ -31,7 +31,7 @@ def twins(margin, **options):
 
 
 @pytest.mark.parametrize("subcenters", [1, 3])
-def test_a_share_of_one_is_exact(subcenters):
+def test_share_of_one_matches_full_centers(subcenters):
     full, sampled = twins(lambda: ArcFace(10.0, 0.3), subcenters=subcenters)
     optimizer = keras.optimizers.SGD(0.2)
     for step in range(4):
@@ -53,7 +53,7 @@ def test_a_share_of_one_is_exact(subcenters):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
-def test_only_the_rows_of_a_step_change(optimizer):
+def test_a_step_changes_only_its_own_centers(optimizer):
     head = SampledCenters(
         CLASSES, DIMENSIONS, CosFace(8.0), share=0.25, optimizer=optimizer, seed=5
     )
@@ -68,7 +68,7 @@ def test_only_the_rows_of_a_step_change(optimizer):
     assert set(labels.numpy()) <= set(changed)
     np.testing.assert_allclose(np.linalg.norm(after[changed], axis=2), 1, rtol=1e-5)
 
-    # The loss is that of the sampled classes alone, and the step the plain formula's.
+    # The loss is that of the sampled classes alone, and the update follows the formula.
     rows = tf.Variable(before[classes])
     with tf.GradientTape() as tape:
         unit = rows / tf.norm(rows, axis=2, keepdims=True)
@@ -88,7 +88,7 @@ def test_only_the_rows_of_a_step_change(optimizer):
     np.testing.assert_allclose(after[classes], moved, atol=1e-5)
 
 
-def test_adagrad_slows_down_where_it_was_before():
+def test_adagrad_steps_become_smaller():
     head = SampledCenters(CLASSES, DIMENSIONS, NormFace(8.0), share=1.0, learning_rate=0.3)
     points, labels = batch()
     first = head.centers.numpy()
@@ -105,7 +105,7 @@ def test_adagrad_slows_down_where_it_was_before():
     assert moves[1] < 0.5 * moves[0]
 
 
-def test_judging_changes_nothing_and_sees_all_classes():
+def test_evaluation_changes_nothing_and_uses_all_classes():
     full, sampled = twins(lambda: CosFace(9.0))
     some = SampledCenters(CLASSES, DIMENSIONS, CosFace(9.0), share=0.1)
     some.centers.assign(full.centers)
@@ -119,7 +119,7 @@ def test_judging_changes_nothing_and_sees_all_classes():
 
 
 @pytest.mark.parametrize(("classes", "count"), [(10, 3), (7, 7), (1000, 10), (9, 8), (5, 1)])
-def test_samples_are_even_and_hold_the_batch(classes, count):
+def test_samples_are_uniform_and_contain_the_batch(classes, count):
     labels = tf.constant([classes - 1, 0, 0], tf.int32)
     totals, pairs = np.zeros(classes), 0
     draws = 400 if classes < 100 else 20
@@ -141,7 +141,7 @@ def test_samples_are_even_and_hold_the_batch(classes, count):
     np.testing.assert_array_equal(again, sample_classes(labels, classes, count, seed=1, step=3)[0])
 
 
-def test_subcenters_count_by_their_nearest():
+def test_the_nearest_subcenter_counts():
     head = ClassCenters(2, 2, NormFace(1.0), subcenters=2)
     head.centers.assign(np.array([[[1, 0], [0, 1]], [[-1, 0], [0, -3]]], np.float32))
     outcome = head.loss(tf.constant([[0.0, 5.0], [0.0, -2.0]]), tf.constant([0, 0]))
@@ -152,24 +152,24 @@ def test_subcenters_count_by_their_nearest():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
-def test_what_is_no_number_changes_no_center(optimizer):
+def test_nan_changes_no_center(optimizer):
     head = SampledCenters(CLASSES, DIMENSIONS, AdaFace(), share=0.5, optimizer=optimizer)
     before = [weight.numpy() for weight in head.weights]
     points = np.ones((2, DIMENSIONS), np.float16)
-    points[0, 0] = np.nan  # what an overflow becomes on the way
+    points[0, 0] = np.nan  # as after an overflow
     head.loss(tf.constant(points), tf.constant([1, 2]))
     for weight, old in zip(head.weights, before, strict=True):
-        if weight is head.centers:  # the first step makes their lengths 1
+        if weight is head.centers:  # the first step normalizes them
             old, now = (unit_rows(value[:, 0]) for value in (old, weight.numpy()))
             np.testing.assert_allclose(now, old, atol=1e-6)
-        elif "step" not in weight.path:  # steps are counted all the same
+        elif "step" not in weight.path:  # the step is still counted
             np.testing.assert_allclose(weight.numpy(), old, atol=1e-6)
     head.loss(tf.ones((2, DIMENSIONS)), tf.constant([1, 2]))
     assert all(np.isfinite(weight.numpy()).all() for weight in head.weights)
     assert not np.allclose(head.centers.numpy(), before[0])
 
 
-def test_xla_is_off_where_samples_change_size():
+def test_xla_is_off_for_sampled_centers():
     head = SampledCenters(CLASSES, DIMENSIONS, ArcFace(), share=0.5)
     embedder = kerasface.build("convnext_nano", embedding=DIMENSIONS)
     model = EmbeddingTraining(embedder, head)
@@ -177,7 +177,7 @@ def test_xla_is_off_where_samples_change_size():
     assert not model.jit_compile
 
 
-def test_zero_embeddings_are_survived():
+def test_zero_embeddings_have_finite_gradients():
     head = ClassCenters(CLASSES, DIMENSIONS, ArcFace())
     points = tf.Variable(np.zeros((2, DIMENSIONS), np.float32))
     with tf.GradientTape() as tape:
@@ -188,14 +188,34 @@ def test_zero_embeddings_are_survived():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_classes": 1}, "`num_classes` must be at least 2"),
-        ({"dimensions": 0}, "`dimensions` must be at least 1"),
-        ({"subcenters": 0}, "`subcenters` must be at least 1"),
-        ({"share": 0.0}, r"`share` must be in \(0, 1\]"),
-        ({"share": 1.1}, r"`share` must be in \(0, 1\]"),
+        ({"num_classes": 1}, "`num_classes` must be an integer of at least 2"),
+        ({"dimensions": 0}, "`dimensions` must be an integer of at least 1"),
+        ({"subcenters": 0}, "`subcenters` must be an integer of at least 1"),
+        ({"share": 0.0}, r"`share` must be a number in \(0, 1\]"),
+        ({"share": 1.1}, r"`share` must be a number in \(0, 1\]"),
         ({"optimizer": "adam"}, "one of .*adagrad.*sgd.*'adam'"),
     ],
 )
 def test_refused_options(options, message):
     with pytest.raises(ValueError, match=message):
         SampledCenters(**{"num_classes": 4, "dimensions": 3, "margin": NormFace(), **options})
+
+
+def test_order_of_variables_is_fixed():
+    """The checkpoints of runs store variables by position."""
+    head = SampledCenters(CLASSES, DIMENSIONS, AdaFace())
+    assert [variable.name for variable in head.variables] == [
+        "centers",
+        "squares",
+        "step",
+        "step",
+        "seen_mean",
+        "seen_deviation",
+        "seen_weight",
+    ]
+    assert head.variables[2] is head.step and head.variables[3] is head.margin.step
+    full = ClassCenters(CLASSES, DIMENSIONS, ArcFace())
+    assert [variable.path for variable in full.variables] == [
+        "centers/centers",
+        f"{full.margin.name}/step",
+    ]

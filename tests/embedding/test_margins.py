@@ -1,4 +1,4 @@
-"""Margins against formulas that are written out, over 180 angles."""
+"""Margins, against the papers' formulas at 180 angles."""
 
 import keras
 import numpy as np
@@ -11,11 +11,11 @@ from kerasface.embedding.margins import MARGINS, Margin, named_margin, ramp
 SCALE = 30.0
 MARGIN_OF = {"normface": 0.0, "cosface": 0.35, "arcface": 0.5, "adaface": 0.4}
 DEGREES = np.arange(180)
-LENGTHS = 1 + np.arange(180) % 7  # of the embeddings, which AdaFace looks at
+LENGTHS = 1 + np.arange(180) % 7  # norms of the embeddings, which AdaFace uses
 
 
 def embeddings(dtype):
-    """One embedding a degree from the first of two centers, of various lengths."""
+    """One embedding per degree from the first of two centers, with various norms."""
     radians = np.deg2rad(DEGREES)
     points = LENGTHS[:, None] * np.stack([np.cos(radians), np.sin(radians), 0 * radians], axis=1)
     return points.astype(dtype)
@@ -24,14 +24,14 @@ def embeddings(dtype):
 def made(name, **options):
     options = {"scale": SCALE, "margin": MARGIN_OF[name], **options}
     head = ClassCenters(2, 3, named_margin(name, **options))
-    # The second center is at 60 degrees from the first, out of the plane.
+    # The second center is at 60 degrees from the first, outside the plane of the embeddings.
     centers = [[[1, 0, 0]], [[np.cos(np.pi / 3), 0, np.sin(np.pi / 3)]]]
     head.centers.assign(np.array(centers, np.float32))
     return head
 
 
 def plain_losses(name, points):
-    """The cross-entropy of each image, by the papers' formulas, in double precision."""
+    """The cross-entropy of each image by the papers' formulas, in double precision."""
     points = points.astype(float)
     norms = np.linalg.norm(points, axis=1)
     units = points / norms[:, None]
@@ -52,7 +52,7 @@ def plain_losses(name, points):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("name", sorted(MARGINS))
-def test_losses_are_those_of_the_formula(name, dtype):
+def test_losses_match_the_formulas(name, dtype):
     points = embeddings(dtype)
     expected = plain_losses(name, points)
     weights = tf.ones(180)
@@ -60,21 +60,21 @@ def test_losses_are_those_of_the_formula(name, dtype):
         tape.watch(weights)
         outcome = made(name).loss(tf.constant(points), tf.zeros(180, tf.int32), weights)
     assert outcome.loss.dtype == tf.float32
-    # The mean's slope in an image's weight is that image's part of it.
+    # The derivative of the mean in an image's weight is the image's loss over the batch size.
     found = 180 * tape.gradient(outcome.loss, weights).numpy()
-    # A few units in the last place of a cosine, times the scale.
+    # The tolerance is a few units in the last place of a cosine, times the scale.
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
     assert float(outcome.loss) == pytest.approx(expected.mean(), rel=1e-5)
     units = points / np.linalg.norm(points.astype(float), axis=1, keepdims=True)
     nearer = units[:, 0] > units @ [np.cos(np.pi / 3), 0, np.sin(np.pi / 3)]
-    rows = DEGREES != 90  # as far from both
+    rows = DEGREES != 90  # equally far from both
     np.testing.assert_array_equal(outcome.hits.numpy()[rows], nearer[rows])
 
 
 @pytest.mark.parametrize("name", sorted(MARGINS))
 @pytest.mark.parametrize("side", [1.0, -1.0])
 @pytest.mark.parametrize("nudge", [0.0, 1e-7, 1e-4])
-def test_gradients_are_finite_at_the_ends(name, side, nudge):
+def test_gradients_are_finite_at_0_and_180_degrees(name, side, nudge):
     head = made(name)
     points = tf.Variable([[side, nudge, 0.0], [2 * side, 0.0, nudge], [0.5, 0.1, 0.7]])
     with tf.GradientTape() as tape:
@@ -87,9 +87,9 @@ def test_gradients_are_finite_at_the_ends(name, side, nudge):
         assert np.abs(gradient).max() < 1e3
 
 
-# AdaFace's, by design, does not follow the lengths.
+# AdaFace has no gradient through the norms, by design.
 @pytest.mark.parametrize("name", ["arcface", "cosface", "normface"])
-def test_gradients_are_those_of_small_differences(name):
+def test_gradients_match_finite_differences(name):
     points = embeddings("float32")[5:175:10] / 3
 
     def loss(values):
@@ -107,16 +107,16 @@ def test_gradients_are_those_of_small_differences(name):
 
 
 @pytest.mark.parametrize("name", sorted(MARGINS))
-def test_a_margin_makes_it_harder_in_training_only(name):
+def test_margin_increases_the_loss_in_training_only(name):
     points, labels = tf.constant(embeddings("float32")), tf.zeros(180, tf.int32)
     plain = float(ClassCenters.loss(made("normface"), points, labels, training=False).loss)
     assert float(made(name).loss(points, labels, training=False).loss) == pytest.approx(plain)
     assert (float(made(name).loss(points, labels).loss) > 1.05 * plain) == (name != "normface")
 
 
-def test_adaface_asks_less_of_short_embeddings():
+def test_adaface_gives_short_embeddings_a_smaller_loss():
     head = made("adaface")
-    # Both at 80 degrees; the average length is seen first.
+    # Both are at 80 degrees.
     direction = np.array([np.cos(np.deg2rad(80)), np.sin(np.deg2rad(80)), 0])
     points = tf.constant(np.stack([1 * direction, 9 * direction]).astype(np.float32))
     losses = [
@@ -124,7 +124,7 @@ def test_adaface_asks_less_of_short_embeddings():
         for weights in ([2.0, 0.0], [0.0, 2.0])
     ]
     assert losses[0] < losses[1]
-    # The first batch alone decides the average, the next ones move it by a hundredth.
+    # The statistics start with the first batch; every later batch counts for a hundredth.
     head.loss(points, tf.constant([0, 0]))
     mean, deviation, weight = (float(value) for value in head.margin.seen)
     assert (mean / weight, deviation / weight) == pytest.approx((5, 4), rel=1e-5)
@@ -152,7 +152,7 @@ def test_schedules_count_training_steps():
     assert ramp(0.5, 0) == 0.5
 
 
-def test_a_margin_of_ones_own():
+def test_custom_margin():
     class Halved(Margin):
         largest = 1.0
 
@@ -168,7 +168,7 @@ def test_a_margin_of_ones_own():
 @pytest.mark.parametrize(
     "labels", [[[1.0, 0.0], [0.5, 0.5]], [[0, 1], [1, 0]], [0.0, 1.0], [[0], [1]]]
 )
-def test_mixed_and_smoothed_labels_are_refused_with_the_reason(labels):
+def test_mixed_and_smoothed_labels_are_refused(labels):
     head = made("arcface")
     with pytest.raises(ValueError, match="Label smoothing, mixup and CutMix share an image"):
         head.loss(tf.ones((2, 3)), tf.constant(labels))
@@ -178,11 +178,23 @@ def test_mixed_and_smoothed_labels_are_refused_with_the_reason(labels):
     ("name", "options", "message"),
     [
         ("arcfaces", {}, "Did you mean 'arcface'"),
-        ("arcface", {"scale": 0}, "`scale` must be above 0"),
-        ("arcface", {"scale": float("inf")}, "`scale` must be above 0"),
-        ("arcface", {"margin": 1.6}, r"ArcFace must be in \[0, 1.571\]"),
-        ("cosface", {"margin": -0.1}, r"CosFace must be in \[0, 1\]"),
-        ("normface", {"margin": 0.1}, r"NormFace must be in \[0, 0\]"),
+        ("arcface", {"scale": 0}, "`scale` must be a number above 0. Received: scale=0"),
+        ("arcface", {"scale": float("inf")}, "`scale` must be a number above 0"),
+        (
+            "arcface",
+            {"margin": 1.6},
+            r"in \[0, 1.5708\]. Received: margin=1.6. This is the range of ArcFace",
+        ),
+        (
+            "cosface",
+            {"margin": -0.1},
+            r"in \[0, 1\]. Received: margin=-0.1. This is the range of CosFace",
+        ),
+        (
+            "normface",
+            {"margin": 0.1},
+            r"in \[0, 0\]. Received: margin=0.1. This is the range of NormFace",
+        ),
         ("adaface", {"concentration": 0}, "concentration=0"),
         ("adaface", {"momentum": 1.0}, "momentum=1.0"),
     ],

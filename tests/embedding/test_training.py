@@ -1,4 +1,4 @@
-"""Embedding models trained with their heads, and triplets."""
+"""Training of embedding models with their heads, and the triplet loss."""
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def batches(tables):
 
 
 @pytest.mark.parametrize("kind", ["full", "sampled", "triplets"])
-def test_embedder_and_head_train_as_one(kind, batches, tmp_path):
+def test_embedder_and_head_are_trained_together(kind, batches, tmp_path):
     model = EmbeddingTraining(embedder(), head_of(kind))
     model.compile(keras.optimizers.Adam(3e-3), jit_compile=False)
     before = [weight.numpy() for weight in model.weights]
@@ -56,7 +56,7 @@ def test_embedder_and_head_train_as_one(kind, batches, tmp_path):
     judged = model.evaluate(batches.take(2), verbose=0, return_dict=True)
     assert set(judged) == {"loss", "accuracy"} and 0 <= judged["accuracy"] <= 1
 
-    # The file holds stock layers alone, and what they have learnt.
+    # The saved embedding model consists of stock layers and has the trained weights.
     if kind == "full":
         model.embedder.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -67,7 +67,7 @@ def test_embedder_and_head_train_as_one(kind, batches, tmp_path):
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
-def test_the_network_learns_through_either_head_alike(batches):
+def test_full_and_sampled_heads_give_the_network_equal_gradients(batches):
     weights = []
     for head in (
         ClassCenters(4, 8, NormFace(16.0), seed=2),
@@ -83,7 +83,7 @@ def test_the_network_learns_through_either_head_alike(batches):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
 
-def test_frozen_layers_stay(batches):
+def test_frozen_layers_do_not_change(batches):
     model = EmbeddingTraining(embedder(), head_of("full"))
     stem = model.embedder.layers[2:4]
     for layer in model.embedder.layers:
@@ -100,7 +100,7 @@ def test_frozen_layers_stay(batches):
 
 
 @pytest.mark.parametrize("kind", ["full", "sampled", "triplets"])
-def test_the_head_is_float32_in_half_precision(kind, batches):
+def test_head_is_float32_in_half_precision(kind, batches):
     with dtype_policy("mixed_float16"):
         network = embedder()
         model = EmbeddingTraining(network, head_of(kind))
@@ -117,7 +117,7 @@ def test_the_head_is_float32_in_half_precision(kind, batches):
         assert np.isfinite(model.head.centers.numpy()).all()
 
 
-def test_images_of_no_weight_do_not_count():
+def test_images_of_weight_0_are_ignored():
     head = ClassCenters(4, 8, named_margin("adaface"))
     model = EmbeddingTraining(embedder(), head)
     model.compile("sgd", jit_compile=False)
@@ -129,7 +129,7 @@ def test_images_of_no_weight_do_not_count():
     assert judged[1] == pytest.approx(alone[1])
 
 
-def test_the_embedding_of_a_classifier_trains(batches):
+def test_embedding_of_a_classifier_is_trainable(batches):
     options = {"input_shape": (SIZE, SIZE, 3), **SMALL, "head": "double"}
     features = inference_embedder(build("convnext_nano", num_classes=3, **options))
     model = EmbeddingTraining(features, ClassCenters(4, features.output_shape[1], ArcFace(16.0)))
@@ -140,7 +140,7 @@ def test_the_embedding_of_a_classifier_trains(batches):
         assert not np.array_equal(weight, old), weight.path
 
 
-def test_a_classifier_is_refused():
+def test_classifier_is_refused():
     model = build("convnext_nano", num_classes=3, input_shape=(SIZE, SIZE, 3), **SMALL)
     with pytest.raises(ValueError, match=r"last layer is 'head_output'.*embedding=512"):
         EmbeddingTraining(model, head_of("full"))
@@ -152,7 +152,7 @@ def test_a_classifier_is_refused():
 
 
 def plain_triplets(points, labels, margin):
-    """Loss of the semi-hard triplets, one pair after the other."""
+    """Semi-hard triplet loss, computed pair by pair."""
     points = points / np.linalg.norm(points, axis=1, keepdims=True)
     distances = ((points[:, None] - points[None]) ** 2).sum(axis=2)
     losses = []
@@ -168,7 +168,7 @@ def plain_triplets(points, labels, margin):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_triplets_are_those_of_plain_loops(seed):
+def test_triplets_match_plain_loops(seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, 14)
     points = (rng.normal(size=(14, 3)) + 2 * np.eye(4)[labels][:, :3]).astype(np.float32)
@@ -192,7 +192,7 @@ def test_triplets_are_those_of_plain_loops(seed):
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])
-def test_batches_without_triplets_cost_nothing(labels):
+def test_loss_is_0_without_triplets(labels):
     points = tf.Variable([[1.0, 0], [0, 1], [1, 1]])
     with tf.GradientTape() as tape:
         loss = SemiHardTriplets().loss(points, tf.constant(labels)).loss
@@ -200,7 +200,7 @@ def test_batches_without_triplets_cost_nothing(labels):
     assert np.isfinite(tape.gradient(loss, points)).all()
 
 
-def test_triplets_refuse():
+def test_refused_triplets():
     with pytest.raises(ValueError, match=r"above 0\. Received: margin=0"):
         SemiHardTriplets(0)
     with pytest.raises(ValueError, match="must have one"):

@@ -1,4 +1,4 @@
-"""Losses for uneven labels, against plain formulas."""
+"""Losses for imbalanced labels, against plain formulas."""
 
 import keras
 import numpy as np
@@ -8,7 +8,13 @@ import tensorflow as tf
 from kerasface.data import FaceTable
 from kerasface.models import build
 from kerasface.runs.recipe import Recipe
-from kerasface.training.losses import AttributeLoss, ClassLoss, balancing_weights, build_loss
+from kerasface.training.losses import (
+    AttributeAccuracy,
+    AttributeLoss,
+    ClassLoss,
+    balancing_weights,
+    build_loss,
+)
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, (6, 4))
@@ -28,10 +34,10 @@ def sigmoid(logits):
 @pytest.mark.parametrize("with_logits", [True, False])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_class_loss_is_the_formula(with_logits, gamma, smoothing):
+def test_class_loss_matches_the_formula(with_logits, gamma, smoothing):
     weights = np.array([0.5, 1.0, 2.0, 3.0])
     loss = ClassLoss(weights, gamma=gamma, label_smoothing=smoothing)
-    # The activation leaves the logits on its output, a plain array has none.
+    # The activation stores the logits on its output; a plain array has none.
     outputs = softmax(LOGITS).astype("float32")
     if with_logits:
         outputs = keras.activations.softmax(tf.constant(LOGITS, tf.float32))
@@ -46,7 +52,7 @@ def test_class_loss_is_the_formula(with_logits, gamma, smoothing):
 @pytest.mark.parametrize("with_logits", [True, False])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_attribute_loss_is_the_formula(with_logits, gamma, smoothing):
+def test_attribute_loss_matches_the_formula(with_logits, gamma, smoothing):
     positive, negative = np.array([0.5, 1.0, 2.0, 3.0]), np.array([3.0, 1.0, 0.5, 0.1])
     loss = AttributeLoss(positive, negative, gamma=gamma, label_smoothing=smoothing)
     outputs = sigmoid(LOGITS).astype("float32")
@@ -62,7 +68,7 @@ def test_attribute_loss_is_the_formula(with_logits, gamma, smoothing):
     np.testing.assert_allclose(found, expected, rtol=1e-3 if not with_logits else 1e-4, atol=1e-5)
 
 
-def test_without_options_they_are_keras_s_own():
+def test_default_options_match_the_losses_of_keras():
     ones = np.ones(4)
     p = keras.activations.softmax(tf.constant(LOGITS, tf.float32))
     expected = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)(CLASSES, p)
@@ -75,8 +81,8 @@ def test_without_options_they_are_keras_s_own():
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_what_is_certain_and_wrong_has_a_gradient(gamma, multi_label):
-    """As the losses of probabilities have not, since there the logits are lost."""
+def test_certain_and_wrong_predictions_have_a_gradient(gamma, multi_label):
+    """A loss of the probabilities alone would have none."""
     model = build(
         "smile_cnn", 2, multi_label=multi_label, input_shape=(8, 8, 3), channels=(4,), dropout=0.0
     )
@@ -91,7 +97,7 @@ def test_what_is_certain_and_wrong_has_a_gradient(gamma, multi_label):
     [gradient] = tape.gradient(value, [last.bias.value])
     assert float(value) > 50
     assert np.isfinite(gradient).all() and (np.abs(gradient) > 0.2).all()
-    # And the other way round, what is certain and right has none, and no NaN.
+    # Certain and right predictions have a gradient of 0 and not NaN.
     with tf.GradientTape() as tape:
         value = model.compute_loss(images, 1 - wrong, model(images, training=True))
     [gradient] = tape.gradient(value, [last.bias.value])
@@ -107,7 +113,7 @@ def test_balancing_weights():
     counts = table([0] * 6 + [1] * 3 + [2], ["a", "b", "c", "never"])
     weights, none = balancing_weights(counts)
     assert none is None
-    # 6, 3 and 1 images count the same, and all ten together count ten.
+    # 6, 3 and 1 images have equal total weights, which sum to ten.
     np.testing.assert_allclose(weights * [6, 3, 1, 1], [10 / 3, 10 / 3, 10 / 3, 1])
     np.testing.assert_array_equal(balancing_weights(counts, 0.0)[0], np.ones(4))
     half = balancing_weights(counts, 0.5)[0]
@@ -119,7 +125,7 @@ def test_balancing_weights():
     np.testing.assert_allclose(negative, [2 / 3, 1, 1])
 
 
-def test_the_recipe_chooses():
+def test_recipe_selects_the_loss():
     people = table([0, 0, 1], ["a", "b"])
     faces = table([[1, 0], [0, 0], [0, 1]], ["a", "b"])
     recipe = Recipe(label_smoothing=0.1)
@@ -133,3 +139,26 @@ def test_the_recipe_chooses():
     np.testing.assert_allclose(weighted.positive, [1.5, 1.5])
     np.testing.assert_allclose(weighted.negative, [0.75, 0.75])
     assert weighted.label_smoothing == 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gamma": -1}, "`gamma` must be a number of at least 0"),
+        ({"label_smoothing": 1.0}, r"`label_smoothing` must be a number in \[0, 1\)"),
+    ],
+)
+def test_refused_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        ClassLoss(np.ones(2), **options)
+    with pytest.raises(ValueError, match=message):
+        AttributeLoss(np.ones(2), np.ones(2), **options)
+
+
+def test_attribute_accuracy_of_mixed_labels():
+    metric = AttributeAccuracy()
+    targets = np.array([[0.9, 0.4, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    predicted = np.array([[0.6, 0.7, 0.9, 0.2], [0.9, 0.1, 0.1, 0.1]])
+    metric.update_state(targets, predicted, sample_weight=[1, 3])
+    assert metric.name == "accuracy"
+    assert float(metric.result()) == pytest.approx((0.75 + 3 * 0.25) / 4)

@@ -1,4 +1,4 @@
-"""The Muon optimizer, against plain numpy."""
+"""The Muon optimizer, against plain NumPy."""
 
 import keras
 import numpy as np
@@ -10,20 +10,20 @@ RATE = 0.01
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 8, 16), (3, 3, 2, 64), (40, 10), (10, 40), (5, 5)])
-def test_singular_values_are_near_each_other(shape):
+def test_singular_values_are_close_to_each_other(shape):
     kernel = np.random.default_rng(0).normal(size=shape).astype("float32")
     found = keras.ops.convert_to_numpy(orthogonal(kernel))
     assert found.shape == shape
     matrix = found.reshape(-1, shape[-1])
     values = np.linalg.svd(matrix, compute_uv=False) / max(matrix.shape) ** 0.5
     assert values.min() > 0.6 and values.max() < 1.25
-    # The directions are the kernel's own.
+    # The singular vectors are those of the kernel.
     left, _, right = np.linalg.svd(kernel.reshape(matrix.shape), full_matrices=False)
     aligned = left.T @ matrix @ right.T
     assert np.abs(aligned - np.diag(np.diag(aligned))).max() < 0.05 * max(matrix.shape) ** 0.5
 
 
-def test_zeros_stay():
+def test_zeros_stay_zeros():
     assert not np.any(orthogonal(np.zeros((3, 3, 4, 8), "float32")))
 
 
@@ -54,7 +54,7 @@ def gradients(variables, steps=3):
     ]
 
 
-def test_kernels_move_by_their_momentum_and_the_others_by_adam(variables):
+def test_kernels_follow_their_momentum_and_other_variables_adam(variables):
     optimizer = Muon(RATE, exclude_layers=["head_logits"])
     adam = keras.optimizers.Adam(RATE, epsilon=1e-8)
     twins = [keras.Variable(variable.numpy()) for variable in variables]
@@ -73,7 +73,7 @@ def test_kernels_move_by_their_momentum_and_the_others_by_adam(variables):
         assert np.allclose(variable.numpy(), twin.numpy(), atol=5e-5) is same
 
 
-def test_decay_average_and_accumulation_are_keras_own(variables):
+def test_decay_average_and_accumulation_work_as_in_keras(variables):
     options = {"weight_decay": 0.5, "use_ema": True, "ema_momentum": 0.5}
     optimizer = Muon(RATE, gradient_accumulation_steps=2, **options)
     optimizer.exclude_from_weight_decay(var_list=[variables[1]])
@@ -89,7 +89,7 @@ def test_decay_average_and_accumulation_are_keras_own(variables):
     whole.apply([(one + other) / 2 for one, other in zip(first, second, strict=True)], twins)
     for variable, twin in zip(variables, twins, strict=True):
         np.testing.assert_allclose(variable.numpy(), twin.numpy(), atol=1e-6)
-    # The average begins with the first update, and a batch without one leaves it.
+    # The average starts with the first update. A batch without an update does not change it.
     before = [variable.numpy() for variable in variables]
     optimizer.apply(third, variables)
     optimizer.apply(fourth, variables)
@@ -99,7 +99,7 @@ def test_decay_average_and_accumulation_are_keras_own(variables):
         np.testing.assert_allclose(average.numpy(), (old + variable.numpy()) / 2, atol=1e-6)
 
 
-def test_decay_is_a_share_of_the_weights(variables):
+def test_weight_decay_is_proportional_to_the_weights(variables):
     optimizer = Muon(RATE, weight_decay=0.5)
     optimizer.exclude_from_weight_decay(var_list=[variables[1]])
     before = [variable.numpy() for variable in variables]
@@ -109,7 +109,7 @@ def test_decay_is_a_share_of_the_weights(variables):
         np.testing.assert_allclose(variable.numpy(), old * left, rtol=1e-6)
 
 
-def test_it_learns_under_fit_and_is_made_again_from_its_config():
+def test_fit_with_an_optimizer_from_its_config():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -130,3 +130,32 @@ def test_it_learns_under_fit_and_is_made_again_from_its_config():
     model.compile(again, loss, metrics=["accuracy"], jit_compile=False)
     history = model.fit(images, labels, epochs=10, batch_size=16, verbose=0).history
     assert history["accuracy"][-1] > 0.95 > history["accuracy"][0]
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_exclusions_from_weight_decay_are_in_the_config(variables, by_name):
+    optimizer = Muon(RATE, weight_decay=0.5)
+    if by_name:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+    else:
+        optimizer.exclude_from_weight_decay(var_list=[variables[1]])
+    again = Muon.from_config(optimizer.get_config())
+    before = [variable.numpy() for variable in variables]
+    again.apply([np.zeros(variable.shape, "float32") for variable in variables], variables)
+    for variable, old in zip(variables, before, strict=True):
+        left = 1.0 if variable is variables[1] else 1 - 0.5 * RATE
+        np.testing.assert_allclose(variable.numpy(), old * left, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": 1.0}, r"`momentum` must be a number in \[0, 1\)"),
+        ({"beta_1": -0.1}, "`beta_1` must be"),
+        ({"beta_2": 1.5}, "`beta_2` must be"),
+        ({"epsilon": -1e-8}, "`epsilon` must be a number of at least 0"),
+    ],
+)
+def test_refused_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        Muon(RATE, **options)
