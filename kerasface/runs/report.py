@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasface import reports
 from kerasface.files import replacing
-from kerasface.reports import classification as plots
 from kerasface.reports.page import (
     Section,
     facts_section,
@@ -38,7 +38,7 @@ def write_report(
     """
     sections = [
         facts_section("Data", _data(run)),
-        figure_section("Curves", plots.training_curves(run.history)),
+        figure_section("Curves", reports.training_curves(run.history)),
     ]
     if evaluation is not None:
         sections = [*_evaluation_sections(evaluation, on), *sections]

@@ -9,13 +9,13 @@ from scipy.stats import binom
 from sklearn import metrics as sk
 
 from kerasface.metrics.attributes import (
-    AttributeFigures,
+    AttributeMetrics,
     best_thresholds,
-    check_attributes,
     co_occurrence,
     evaluate,
     example_based_f1,
 )
+from kerasface.metrics.inputs import check_attributes
 
 METRICS = {
     "images",
@@ -75,7 +75,7 @@ def outcomes(images, attributes, *, tied=False, seed=0, dtype=np.float64):
 def test_metrics_are_those_of_scikit_learn(images, attributes, tied, dtype):
     labels, probabilities = outcomes(images, attributes, tied=tied, dtype=dtype)
     result = evaluate(labels, probabilities, names(attributes))
-    assert isinstance(result, AttributeFigures)
+    assert isinstance(result, AttributeMetrics)
     predictions = (probabilities >= 0.5).astype(int)
     columns = range(attributes)
     expected = {
@@ -177,7 +177,9 @@ def test_one_sided_attributes_have_no_curve():
     labels, probabilities = outcomes(60, 4)
     labels[:, 1], labels[:, 3] = 0, 1
     probabilities[:, 1] = 0.1
-    with pytest.warns(UserWarning, match="2 of 4 .* 'attribute 1', 'attribute 3'. ") as caught:
+    with pytest.warns(
+        UserWarning, match="2 of 4 attributes: 'attribute 1', 'attribute 3'. "
+    ) as caught:
         result = evaluate(labels, probabilities, names(4))
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -408,7 +410,7 @@ def test_co_occurrence_is_a_conditional_share():
         ([[1]], [0.5], r"`probabilities` must be floats of shape .*shape=\(1,\)"),
         ([[1]], [["a"]], "`probabilities` must be floats"),
         ([[1], [0]], [[0.5]], r"shapes \(2, 1\) and \(1, 1\)"),
-        ([[1, 0]], [[0.5, 1.5]], "Received: 1.5 in row 0, column 1.*Logits need a sigmoid"),
+        ([[1, 0]], [[0.5, 1.5]], "Received: 1.5 in row 0, column 1.*Apply a sigmoid"),
         ([[1], [0]], [[-0.1], [-2]], "Received: -0.1 in row 0, column 0, and 1 more"),
         ([[1]], [[np.nan]], "Received: nan in row 0, column 0"),
     ],
@@ -427,7 +429,7 @@ def test_unfit_arrays(labels, probabilities, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"names": ["a"]}, r"one name a column of `labels`. Received: \['a'\] for 2 columns"),
+        ({"names": ["a"]}, r"one name per column of `labels`. Received: \['a'\] for 2 columns"),
         ({"names": "ab"}, "Received: 'ab' for 2 columns"),
         ({"thresholds": 1.1}, r"in \[0, 1\].*thresholds=1.1"),
         ({"thresholds": [0.5, -0.1]}, "thresholds="),

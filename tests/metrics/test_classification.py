@@ -8,15 +8,12 @@ import pytest
 from scipy.stats import binom, chi2
 from sklearn import metrics as sk
 
-from kerasface.metrics import classification
-from kerasface.metrics.classification import (
-    calibration_table,
-    check_outcomes,
-    confused_pairs,
-    evaluate,
-    expected_calibration_error,
-    mcnemar,
-)
+from kerasface.metrics import chunks
+from kerasface.metrics.calibration import calibration_table, expected_calibration_error
+from kerasface.metrics.classification import evaluate
+from kerasface.metrics.confusion import confused_pairs
+from kerasface.metrics.inputs import check_outcomes
+from kerasface.metrics.paired import mcnemar
 
 METRICS = {
     "images",
@@ -116,7 +113,7 @@ def test_metrics_are_those_of_scikit_learn(images, classes, missing, dtype):
 @pytest.mark.parametrize(("images", "classes", "missing"), SHAPES)
 @pytest.mark.parametrize("chunk", [1, 200, 2**24])
 def test_tied_probabilities(images, classes, missing, chunk, monkeypatch):
-    monkeypatch.setattr(classification, "CHUNK", chunk)
+    monkeypatch.setattr(chunks, "CHUNK", chunk)
     labels, probabilities = outcomes(images, classes, missing, tied=True)
     result = quietly(labels, probabilities, names(classes))
     assert len(np.unique(probabilities)) <= 9
@@ -329,38 +326,34 @@ def test_mcnemar():
     correct_a = np.array([True] * 60 + [False] * 40)
     correct_b = np.array([True] * 45 + [False] * 15 + [True] * 5 + [False] * 35)
     found = mcnemar(correct_a, correct_b)
-    assert {key: found[key] for key in ("images", "only_a", "only_b")} == {
-        "images": 100,
-        "only_a": 15,
-        "only_b": 5,
-    }
-    assert found["p_value"] == pytest.approx(2 * binom.cdf(5, 20, 0.5))
-    assert found["p_value"] == pytest.approx(chi2.sf((15 - 5 - 1) ** 2 / 20, 1), abs=0.01)
-    assert found["difference"] == pytest.approx(0.1)
+    assert (found.images, found.only_a, found.only_b) == (100, 15, 5)
+    assert found.p_value == pytest.approx(2 * binom.cdf(5, 20, 0.5))
+    assert found.p_value == pytest.approx(chi2.sf((15 - 5 - 1) ** 2 / 20, 1), abs=0.01)
+    assert found.difference == pytest.approx(0.1)
     rng = np.random.default_rng(1)
     rows = rng.integers(100, size=(20_000, 100))
     resampled = correct_a[rows].mean(axis=1) - correct_b[rows].mean(axis=1)
     found = mcnemar(correct_a, correct_b, bootstrap=20_000)
     low, high = np.percentile(resampled, [2.5, 97.5])
-    assert found["difference_low"] == pytest.approx(low, abs=0.0101)  # one image
-    assert found["difference_high"] == pytest.approx(high, abs=0.0101)
-    assert all(type(value) in (int, float) for value in found.values())
+    assert found.difference_low == pytest.approx(low, abs=0.0101)  # one image
+    assert found.difference_high == pytest.approx(high, abs=0.0101)
+    assert all(type(value) in (int, float) for value in vars(found).values())
 
 
 def test_mcnemar_is_antisymmetric():
     rng = np.random.default_rng(0)
     a, b = rng.random((2, 300)) < [[0.8], [0.7]]
     one, other = mcnemar(a, b), mcnemar(b, a)
-    assert one["p_value"] == pytest.approx(other["p_value"])
-    assert one["difference"] == -other["difference"]
-    assert (one["only_a"], one["only_b"]) == (other["only_b"], other["only_a"])
+    assert one.p_value == pytest.approx(other.p_value)
+    assert one.difference == -other.difference
+    assert (one.only_a, one.only_b) == (other.only_b, other.only_a)
 
 
 @pytest.mark.parametrize("same", [[True], [False] * 5, [True, False, True]])
 def test_mcnemar_of_equals(same):
     found = mcnemar(same, same)
-    assert found["p_value"] == 1
-    assert found["difference"] == found["difference_low"] == found["difference_high"] == 0
+    assert found.p_value == 1
+    assert found.difference == found.difference_low == found.difference_high == 0
 
 
 @pytest.mark.parametrize(
@@ -370,7 +363,7 @@ def test_mcnemar_of_equals(same):
         ([True], [[True]], {}, r"`correct_b` must be bools.*shape=\(1, 1\)"),
         (np.zeros(0, bool), np.zeros(0, bool), {}, r"at least one image.*shape=\(0,\)"),
         ([True], [True, False], {}, "of the same images. Received: 1 and 2 of them"),
-        ([True], [True], {"bootstrap": 0}, "at least one resample. Received: bootstrap=0"),
+        ([True], [True], {"bootstrap": 0}, "at least 1. Received: bootstrap=0"),
     ],
 )
 def test_mcnemar_of_unfit_values(a, b, options, message):

@@ -9,7 +9,7 @@ from kerasface.metrics.identification import best_threshold, evaluate
 def test_figures_that_can_be_counted():
     ranks = [1, 1, 2, 5, 6, 1, 0, 0]
     scores = [0.9, 0.4, 0.8, 0.7, 0.3, 0.6, 0.55, 0.2]
-    result = evaluate(ranks, scores, threshold=0.5, most=6)
+    result = evaluate(ranks, scores, threshold=0.5, max_rank=6)
     found = result.metrics
     assert (found["probes"], found["known"], found["unknown"]) == (8, 6, 2)
     assert found["rank1"] == pytest.approx(3 / 6)
@@ -64,13 +64,13 @@ def test_only_unknown_people():
 @pytest.mark.parametrize(
     ("ranks", "scores", "options", "message"),
     [
-        ([], [], {}, "`ranks` must be whole numbers"),
-        ([1.0, 2.0], [0.1, 0.2], {}, "`ranks` must be whole numbers"),
-        ([-1, 2], [0.1, 0.2], {}, "`ranks` must be whole numbers"),
-        ([1, 2], [0.1], {}, "one finite number a probe"),
+        ([], [], {}, "`ranks` must be integers"),
+        ([1.0, 2.0], [0.1, 0.2], {}, "`ranks` must be integers"),
+        ([-1, 2], [0.1, 0.2], {}, "`ranks` must be integers"),
+        ([1, 2], [0.1], {}, "one finite number per probe"),
         ([1, 2], [0.1, np.nan], {}, "1 not finite"),
         ([1, 2], [0.1, 0.2], {"bootstrap": 0}, "bootstrap=0"),
-        ([1, 2], [0.1, 0.2], {"most": 0}, "most=0"),
+        ([1, 2], [0.1, 0.2], {"max_rank": 0}, "max_rank=0"),
     ],
 )
 def test_refused(ranks, scores, options, message):

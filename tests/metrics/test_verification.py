@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from kerasface.metrics.verification import (
-    Verification,
-    best_threshold,
-    check_pairs,
-    evaluate,
-    roc_points,
-    threshold_at_far,
-    worst_pairs,
-)
+from kerasface.metrics.inputs import check_pairs
+from kerasface.metrics.operating_points import best_threshold, roc_points, threshold_at_far
+from kerasface.metrics.verification import VerificationMetrics, evaluate, worst_pairs
 
 METRICS = {"pairs", "genuine", "impostor", "folds", "accuracy_standard_error"}
 METRICS |= {f"{key}{end}" for key in ("accuracy", "auc", "eer") for end in ("", "_low", "_high")}
@@ -63,7 +57,7 @@ def plain_tar(scores, same, rate, weights=None):
 def test_metrics_are_those_of_scikit_learn(count, folds, tied):
     scores, same, fold = pairs(count, folds, tied=tied)
     result = evaluate(scores, same, folds=fold, rates=(0.5, 0.1), bootstrap=5)
-    assert isinstance(result, Verification)
+    assert isinstance(result, VerificationMetrics)
     accuracies, thresholds = plain_folds(scores, same, fold)
     expected = {
         "pairs": count,
@@ -169,9 +163,7 @@ def weighted_reference(scores, same, folds, weights, rate):
 def test_a_resample_is_as_if_its_pairs_were_written_out(tied, monkeypatch):
     scores, same, folds = pairs(300, 4, tied=tied, seed=3)
     weights = np.random.default_rng(1).integers(0, 4, (3, 300))
-    monkeypatch.setattr(
-        "kerasface.metrics.verification._resampled_pairs", lambda *_: weights.copy()
-    )
+    monkeypatch.setattr("kerasface.metrics.verification._resample_pairs", lambda *_: weights.copy())
     # With three resamples the 2.5th percentile lies by 5% of the way from the lowest.
     found = evaluate(scores, same, folds=folds, rates=(0.1,), bootstrap=3).metrics
     references = [weighted_reference(scores, same, folds, row, 0.1) for row in weights]
@@ -233,7 +225,7 @@ def test_two_people_have_no_interval():
 def test_a_drawn_person_counts_in_all_of_its_pairs(monkeypatch):
     scores, same, people = everyone(4, 4)
     drawn = np.array([[2, 0, 1, 1]])
-    monkeypatch.setattr("kerasface.metrics.verification._draws", lambda *_: drawn)
+    monkeypatch.setattr("kerasface.metrics.verification.resample_counts", lambda *_: drawn)
     folds = np.arange(len(scores)) % 3
     found = evaluate(scores, same, people=people, folds=folds, rates=(), bootstrap=1).metrics
     weights = [drawn[0, a] if a == b else drawn[0, a] * drawn[0, b] for a, b in people.tolist()]
@@ -290,7 +282,7 @@ GOOD = ([0.1, 0.2, 0.3, 0.4], [0, 1, 0, 1])
     [
         ([[0.1, 0.2]], [0, 1], r"`scores` must be numbers of shape \[pairs\].*\(1, 2\)"),
         (["a", "b"], [0, 1], "`scores` must be numbers"),
-        ([0.1, 0.2], [0, 1, 1], "one bool, or 0 or 1, a pair"),
+        ([0.1, 0.2], [0, 1, 1], "one bool, or 0 or 1, per pair"),
         ([0.1, np.nan, np.inf], [0, 1, 1], "nan at pair 1, and 1 more"),
         ([0.1, 0.2], [0, 2], "0 or 1. Received: 2 at pair 1"),
         ([0.1, 0.2], [1, 1], "Received: 2 genuine and 0 impostor"),
@@ -305,14 +297,14 @@ def test_refused_pairs(scores, same, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"folds": [0, 1]}, "one whole number a pair"),
-        ({"folds": [1.0, 2.0, 1.0, 2.0]}, "one whole number a pair"),
+        ({"folds": [0, 1]}, "one integer per pair"),
+        ({"folds": [1.0, 2.0, 1.0, 2.0]}, "one integer per pair"),
         ({"folds": [4, 4, 4, 4]}, "all pairs in fold 4"),
         ({"people": [[0, 1], [1, 1]]}, r"shape \[pairs, 2\]"),
         ({"people": [[0, 1], [1, 1], [2, 3], [2, 3]]}, "pair 3 of .*2.* and .*3.* with same=True"),
         ({"people": [[0, 0], [1, 1], [2, 3], [2, 2]]}, "pair 0 of"),
         ({"rates": (0.0,)}, r"in \(0, 1\). Received: 0.0"),
-        ({"bootstrap": 0}, "at least one resample"),
+        ({"bootstrap": 0}, "at least 1. Received: bootstrap=0"),
     ],
 )
 def test_refused_options(options, message):

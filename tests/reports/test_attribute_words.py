@@ -60,8 +60,13 @@ def test_names_are_celeba_s():
     ("probabilities", "names", "thresholds", "message"),
     [
         (np.zeros(2), ["a", "b"], 0.5, r"\[images, attributes\]"),
-        (np.zeros((1, 2)), ["a"], 0.5, "one name a column"),
-        (np.zeros((1, 2)), ["a", "b"], [0.5], r"must be in \[0, 1\], one for all or one an"),
+        (np.zeros((1, 2)), ["a"], 0.5, "one name per column"),
+        (
+            np.zeros((1, 2)),
+            ["a", "b"],
+            [0.5],
+            r"must be in \[0, 1\], one for all attributes or one per",
+        ),
     ],
 )
 def test_mistakes(probabilities, names, thresholds, message):

@@ -7,17 +7,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn import metrics as sk
 
-from kerasface.reports.classification import (
-    VALIDATION_COLOR,
-    calibration,
+from kerasface.reports import (
     confusion_matrix,
     curves_overlay,
     mistake_captions,
     mistakes_gallery,
     prediction_picture,
+    reliability_diagram,
     roc_curves,
     training_curves,
 )
+from kerasface.reports.style import VALIDATION_COLOR
 
 NAN = float("nan")
 
@@ -365,7 +365,7 @@ def test_roc_curves_of_unfit_values(labels, probabilities, message):
 
 def test_calibration(tmp_path):
     probabilities = np.array([[0.9, 0.1]] * 4 + [[0.42, 0.58]] * 2)
-    figure = calibration([0, 0, 0, 1, 1, 0], probabilities)
+    figure = reliability_diagram([0, 0, 0, 1, 1, 0], probabilities)
     upper, lower = figure.axes
     assert figure.get_suptitle() == "Calibration: expected error 12.7%"  # (4 * 15 + 2 * 8) / 6
     heights = np.array([bar.get_height() for bar in upper.patches])
@@ -373,7 +373,9 @@ def test_calibration(tmp_path):
     assert np.isnan(np.delete(heights, [8, 13])).all()
     assert words(lower.texts) == ["0"] * 8 + ["2"] + ["0"] * 4 + ["4", "0"]
     saved(figure, tmp_path)
-    assert calibration([0], [[1.0, 0.0]], title="a").get_suptitle() == "a: expected error 0.0%"
+    assert (
+        reliability_diagram([0], [[1.0, 0.0]], title="a").get_suptitle() == "a: expected error 0.0%"
+    )
 
 
 def test_mistake_captions():
@@ -449,7 +451,7 @@ def test_prediction_of_attributes(tmp_path):
     said = probabilities >= limits
     said[0] = False  # another one of its group is better
     figure = prediction_picture(
-        np.zeros((8, 8, 3), np.uint8), names, probabilities, thresholds=limits, said=said
+        np.zeros((8, 8, 3), np.uint8), names, probabilities, thresholds=limits, predicted=said
     )
     drawn = bars(figure)
     # What is said comes first, however improbable it is, and it alone is coloured.
@@ -466,8 +468,8 @@ def test_prediction_of_classes(tmp_path):
     assert list(drawn) == ["b", "d", "a", "e", "c"]
     assert all(coloured for _, coloured in drawn.values())
     saved(figure, tmp_path)
-    with pytest.raises(ValueError, match="one truth value a name"):
-        prediction_picture(np.zeros((8, 8, 3)), list("abcdefg"), probabilities, said=[True])
+    with pytest.raises(ValueError, match="one bool per name"):
+        prediction_picture(np.zeros((8, 8, 3)), list("abcdefg"), probabilities, predicted=[True])
 
 
 def test_curves_overlay(tmp_path):

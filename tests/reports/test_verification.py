@@ -6,8 +6,8 @@ import pytest
 from sklearn import metrics as sk
 
 from kerasface.metrics.identification import evaluate
+from kerasface.reports.identification import cmc_curve
 from kerasface.reports.verification import (
-    cmc_curve,
     pair_captions,
     pairs_gallery,
     roc_log,
@@ -101,7 +101,7 @@ def test_gallery_shows_pairs_side_by_side():
 
 
 def test_cmc():
-    cmc = evaluate([1, 2, 4, 1], np.ones(4), most=10).cmc
+    cmc = evaluate([1, 2, 4, 1], np.ones(4), max_rank=10).cmc
     (axis,) = cmc_curve(cmc).axes
     whole, first, fifth = axis.get_lines()
     assert whole.get_ydata().tolist() == [0.5, 0.75, 0.75] + [1] * 7
