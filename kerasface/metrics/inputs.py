@@ -45,7 +45,7 @@ def check_outcomes(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.nd
         raise ValueError(
             "Every row of `probabilities` must be finite, not negative and sum to 1. Received: "
             f"row {row} with the sum {total[row]:.6g} and the smallest value {lowest[row]:.6g}, "
-            f"and {int(wrong.sum()) - 1} more such rows. Apply a softmax to logits first."
+            f"and {int(wrong.sum()) - 1} more such rows. Logits need a softmax first."
         )
     return labels, probabilities
 
@@ -141,7 +141,7 @@ def check_attributes(
         raise ValueError(
             "`probabilities` must be in [0, 1]. Received: "
             f"{probabilities[row, column]:.6g} in row {row}, column {column}, and "
-            f"{int(wrong.sum()) - 1} more out of range. Apply a sigmoid to logits first."
+            f"{int(wrong.sum()) - 1} more out of range. Logits need a sigmoid first."
         )
     return truth, probabilities
 

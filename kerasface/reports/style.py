@@ -37,7 +37,7 @@ def check_format(path: str | os.PathLike) -> None:
     suffix = os.path.splitext(path)[1].removeprefix(".").lower()
     if suffix not in known:
         raise ValueError(
-            f"The suffix of a picture must be one of {known}. Received: {os.fspath(path)!r}. "
+            f"The suffix must be one of {known}. Received: {os.fspath(path)!r}. "
             "Use for instance 'curves.png'."
         )
 
