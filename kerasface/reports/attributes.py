@@ -101,6 +101,11 @@ def gain_bars(per_attribute: pd.DataFrame, *, title: str | None = None) -> Figur
 
     Raises:
         ValueError: If there is no row or a column is missing.
+
+    Example:
+        >>> columns = ["name", "accuracy", "majority_accuracy", "gain"]
+        >>> table = pd.DataFrame([["bald", 0.98, 0.97, 0.01]], columns=columns)
+        >>> gain_bars(table).savefig("gain.png")  # doctest: +SKIP
     """
     needed = {"name", "accuracy", "majority_accuracy", "gain"}
     if not len(per_attribute) or not needed <= set(per_attribute):
@@ -161,6 +166,10 @@ def precision_recall_curves(
 
     Raises:
         ValueError: If shapes, dtypes or ranges are invalid.
+
+    Example:
+        >>> figure = precision_recall_curves([[0], [1]], [[0.2], [0.9]], ["bald"])
+        >>> figure.savefig("curves.png")  # doctest: +SKIP
     """
     truth, probabilities = check_attributes(labels, probabilities)
     attributes = truth.shape[1]
@@ -212,6 +221,10 @@ def label_distribution(
 
     Raises:
         ValueError: If the labels are not 0/1 ``[N, A]`` or the number of names is wrong.
+
+    Example:
+        >>> figure = label_distribution([[0, 1], [1, 1]], ["bald", "male"])
+        >>> figure.savefig("labels.png")  # doctest: +SKIP
     """
     truth = check_binary("labels", labels)
     images, attributes = truth.shape
@@ -254,6 +267,10 @@ def co_occurrence_matrix(
 
     Raises:
         ValueError: If the labels are not 0/1 ``[N, A]`` or the number of names is wrong.
+
+    Example:
+        >>> figure = co_occurrence_matrix([[0, 1], [1, 1]], ["bald", "male"])
+        >>> figure.savefig("together.png")  # doctest: +SKIP
     """
     shares = co_occurrence(labels, names).to_numpy()
     attributes = len(shares)

@@ -37,6 +37,10 @@ def reliability_diagram(
 
     Raises:
         ValueError: If shapes are invalid or a row is no distribution.
+
+    Example:
+        >>> figure = reliability_diagram([0, 1], [[0.9, 0.1], [0.2, 0.8]])
+        >>> figure.savefig("calibration.png")  # doctest: +SKIP
     """
     labels, probabilities = check_outcomes(labels, probabilities)
     correct = probabilities.argmax(axis=1) == labels

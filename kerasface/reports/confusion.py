@@ -47,6 +47,10 @@ def confusion_matrix(
 
     Raises:
         ValueError: If an index is out of range or the lengths differ.
+
+    Example:
+        >>> figure = confusion_matrix([0, 1, 1], [0, 1, 0], ["ann", "bob"])
+        >>> figure.savefig("confusion.png")  # doctest: +SKIP
     """
     classes = len(names)
     if classes > LISTED_CLASSES:

@@ -36,6 +36,10 @@ def training_curves(history: pd.DataFrame, *, title: str | None = None) -> Figur
 
     Returns:
         A figure with one panel per metric. The epoch with the best validation value is marked.
+
+    Example:
+        >>> history = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.5], "val_loss": [2.1, 1.8]})
+        >>> training_curves(history).savefig("curves.png")  # doctest: +SKIP
     """
     names = [column for column in ("loss", "accuracy") if column in history]
     names += [
@@ -71,6 +75,10 @@ def curves_overlay(histories: Mapping[str, pd.DataFrame], *, title: str | None =
 
     Raises:
         ValueError: If there is no run.
+
+    Example:
+        >>> history = pd.DataFrame({"epoch": [1, 2], "val_accuracy": [0.5, 0.7]})
+        >>> curves_overlay({"run": history}).savefig("runs.png")  # doctest: +SKIP
     """
     if not histories:
         raise ValueError("Curves need at least one run. Received: none.")

@@ -25,6 +25,10 @@ def cmc_curve(cmc: pd.DataFrame, *, title: str | None = None) -> Figure:
 
     Returns:
         The share of known probes over the rank, with ranks 1 and 5 marked.
+
+    Example:
+        >>> cmc = pd.DataFrame({"rank": [1, 2, 3], "share": [0.8, 0.9, 0.9]})
+        >>> cmc_curve(cmc).savefig("cmc.png")  # doctest: +SKIP
     """
     figure = Figure(figsize=(5.8, 4.2), layout="constrained", dpi=120)
     axis = figure.subplots()

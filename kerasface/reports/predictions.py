@@ -35,6 +35,11 @@ def mistake_captions(predictions: pd.DataFrame) -> list[str]:
 
     Returns:
         The true class, the predicted one with its probability, and the file name, one per line.
+
+    Example:
+        >>> row = {"label": "ann", "prediction": "bob", "probability": 0.6, "path": "dev/ann/1.jpg"}
+        >>> mistake_captions(pd.DataFrame([row]))
+        ['true: ann\\n60%: bob\\n1.jpg']
     """
     captions = []
     for row in predictions.to_dict("records"):
@@ -69,6 +74,10 @@ def mistakes_gallery(
 
     Raises:
         ValueError: If an array is no such image, or the number of captions is wrong.
+
+    Example:
+        >>> figure = mistakes_gallery([np.zeros((8, 8, 3), np.uint8)], ["true: ann"])
+        >>> figure.savefig("mistakes.png")  # doctest: +SKIP
     """
     if len(images) != len(captions):
         raise ValueError(
@@ -119,6 +128,11 @@ def prediction_picture(
 
     Raises:
         ValueError: If the arrays do not have one value per name.
+
+    Example:
+        >>> image = np.zeros((8, 8, 3), np.uint8)
+        >>> figure = prediction_picture(image, ["ann", "bob"], [0.9, 0.1])
+        >>> figure.savefig("prediction.png")  # doctest: +SKIP
     """
     probabilities = np.asarray(probabilities, float)
     limits = np.zeros(len(names)) if thresholds is None else np.asarray(thresholds, float)

@@ -47,6 +47,10 @@ def roc_curves(
     Raises:
         ValueError: If shapes are invalid, a row is no distribution, or no class has both
             outcomes.
+
+    Example:
+        >>> figure = roc_curves([0, 1], [[0.9, 0.1], [0.2, 0.8]], ["ann", "bob"])
+        >>> figure.savefig("roc.png")  # doctest: +SKIP
     """
     labels, probabilities = check_outcomes(labels, probabilities)
     classes = probabilities.shape[1]

@@ -50,6 +50,10 @@ def roc_log(
 
     Raises:
         ValueError: If there is no curve, or scores and kinds are invalid.
+
+    Example:
+        >>> scores, same = np.linspace(-1, 1, 100), np.arange(100) >= 40
+        >>> roc_log({"model": (scores, same)}).savefig("roc.png")  # doctest: +SKIP
     """
     if not curves:
         raise ValueError("A ROC figure needs at least one curve. Received: none.")
@@ -98,6 +102,10 @@ def score_histograms(
 
     Raises:
         ValueError: If shapes or values are invalid, or one kind of pairs is missing.
+
+    Example:
+        >>> scores, same = np.linspace(-1, 1, 100), np.arange(100) >= 40
+        >>> score_histograms(scores, same).savefig("scores.png")  # doctest: +SKIP
     """
     scores, same = check_pairs(scores, same)
     figure = Figure(figsize=(6.8, 4.2), layout="constrained", dpi=120)
@@ -143,6 +151,11 @@ def pairs_gallery(
 
     Raises:
         ValueError: If an array is no such image, or the number of captions is wrong.
+
+    Example:
+        >>> image = np.zeros((8, 8, 3), np.uint8)
+        >>> figure = pairs_gallery([(image, image)], ["0.812: the same person"])
+        >>> figure.savefig("pairs.png")  # doctest: +SKIP
     """
     if len(pairs) != len(captions):
         raise ValueError(
@@ -166,6 +179,11 @@ def pair_captions(pairs: pd.DataFrame) -> list[str]:
 
     Returns:
         The score and the truth, and the two file names, one per line.
+
+    Example:
+        >>> row = {"file_a": "a/1.jpg", "file_b": "b/2.jpg", "same": False, "score": 0.8123}
+        >>> pair_captions(pd.DataFrame([row]))
+        ['0.812: different people\\n1.jpg\\n2.jpg']
     """
     captions = []
     for row in pairs.to_dict("records"):
