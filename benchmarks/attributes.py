@@ -96,7 +96,7 @@ def trained(name: str, table, folder: pathlib.Path, changes: dict) -> tuple[kera
     return run, seconds
 
 
-def judged(run: kerasface.Run, test: FaceTable, names) -> attributes.AttributeFigures:
+def judged(run: kerasface.Run, test: FaceTable, names) -> attributes.AttributeMetrics:
     """Accuracies at 0.5 and F1 at the run's thresholds, of some of its attributes."""
     columns = [run.names.index(name) for name in names]
     labels, probabilities = test.labels[:, columns], run.predict(test)[:, columns]
@@ -107,7 +107,7 @@ def judged(run: kerasface.Run, test: FaceTable, names) -> attributes.AttributeFi
     return figures
 
 
-def told(figures: attributes.AttributeFigures) -> dict:
+def told(figures: attributes.AttributeMetrics) -> dict:
     """What is told of one run."""
     keys = ("mean_accuracy", "mean_accuracy_low", "mean_accuracy_high", "mean_majority_accuracy")
     keys += ("f1_macro_at_thresholds", "f1_macro", "f1_example_based", "auc_macro")

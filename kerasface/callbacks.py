@@ -12,22 +12,15 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kerasface import reports
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import read_sample, submission_frame, write_submission
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing, write_json
-from kerasface.metrics.attributes import (
-    THRESHOLD,
-    check_attributes,
-    check_thresholds,
-    evaluate,
-)
-from kerasface.metrics.classification import check_outcomes
+from kerasface.metrics.attributes import THRESHOLD, evaluate
+from kerasface.metrics.inputs import check_attributes, check_outcomes, check_thresholds
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.predict import predict_table
-from kerasface.reports import attributes as attribute_plots
-from kerasface.reports import classification as plots
-from kerasface.reports.style import save_figures
 
 
 class Curves(keras.callbacks.Callback):
@@ -64,7 +57,7 @@ class Curves(keras.callbacks.Callback):
     ):
         super().__init__()
         self.path = pathlib.Path(path)
-        plots.check_format(self.path)  # now, not after the first epoch
+        reports.check_format(self.path)  # now, not after the first epoch
         self.history_path = pathlib.Path(history or self.path.with_name("history.csv"))
         self.title = title
         self.resume = resume
@@ -110,7 +103,7 @@ class Curves(keras.callbacks.Callback):
     def _draw(self):
         history = pd.DataFrame(self.rows)
         with replacing(self.path) as part:
-            plots.training_curves(history, title=self.title).savefig(part)
+            reports.training_curves(history, title=self.title).savefig(part)
         self._drawn = (len(self.rows), time.monotonic() if self.interval else 0.0)
 
 
@@ -168,7 +161,7 @@ class _Drawing(_Report):
                 f"A picture of classes needs one class an image. Received: {table.summary()}."
             )
         self.path = pathlib.Path(path)
-        plots.check_format(self.path)
+        reports.check_format(self.path)
 
     def report(self, title: str | None) -> None:
         """Predicts with the model's weights as they are and writes the picture."""
@@ -203,7 +196,9 @@ class ConfusionMatrix(_Drawing):
         super().__init__(table, path, **options)
 
     def figure(self, labels, outputs, title):
-        return plots.confusion_matrix(labels, outputs.argmax(axis=1), self.table.names, title=title)
+        return reports.confusion_matrix(
+            labels, outputs.argmax(axis=1), self.table.names, title=title
+        )
 
 
 class RocCurves(_Drawing):
@@ -231,7 +226,7 @@ class RocCurves(_Drawing):
         check_outcomes(labels, outputs)
 
     def figure(self, labels, outputs, title):
-        return plots.roc_curves(labels, outputs, self.table.names, title=title)
+        return reports.roc_curves(labels, outputs, self.table.names, title=title)
 
 
 class AttributeReport(_Report):
@@ -286,7 +281,7 @@ class AttributeReport(_Report):
         limits = self.thresholds
         result = evaluate(labels, probabilities, names, thresholds=limits)
         frame = result.per_attribute
-        figures = attribute_plots.attribute_figures(
+        figures = reports.attribute_figures(
             labels,
             probabilities,
             names,
@@ -298,7 +293,7 @@ class AttributeReport(_Report):
         write_json(self.folder / "metrics.json", result.metrics)
         with replacing(self.folder / "per_attribute.csv") as part:
             frame.to_csv(part, index=False)
-        save_figures(figures, self.folder)
+        reports.save_figures(figures, self.folder)
 
 
 class Submission(keras.callbacks.Callback):

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kerasface import reports
 from kerasface.callbacks import AttributeReport, ConfusionMatrix, Curves, RocCurves, Submission
 from kerasface.data import FaceTable, read_celeba
 from kerasface.metrics import attributes
 from kerasface.pipeline import Crop, stream
 from kerasface.pipeline.predict import predict_table
-from kerasface.reports import classification as plots
 
 NAMES = ("ann", "bob", "cat", "NA")
 SIZE = 8
@@ -318,13 +318,13 @@ def test_pictures_of_a_table(noise, tmp_path, monkeypatch, kind, figure):
     files = [f"{i:04d}.png" for i in range(len(pixels))]
     table = FaceTable(folder, files, np.arange(len(files)) % 4, NAMES)
     drawn = []
-    draw = getattr(plots, figure)
+    draw = getattr(reports, figure)
 
     def note(labels, outputs, names, *, title):
         drawn.append((labels, outputs, names, title))
         return draw(labels, outputs, names, title=title)
 
-    monkeypatch.setattr(plots, figure, note)
+    monkeypatch.setattr(reports, figure, note)
     model = classifier()
     fit(model, epochs=3, callbacks=[kind(table, tmp_path / "picture.png", every=2)])
     assert [title for *_, title in drawn] == ["epoch 2", None]

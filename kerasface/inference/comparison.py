@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from kerasface import reports
 from kerasface.files import replacing
-from kerasface.metrics.attributes import THRESHOLD, accuracy_difference
-from kerasface.metrics.classification import mcnemar
-from kerasface.reports import classification as plots
+from kerasface.metrics.attributes import THRESHOLD
+from kerasface.metrics.paired import accuracy_difference, mcnemar
 from kerasface.reports.page import (
     Section,
     facts_section,
@@ -76,7 +76,7 @@ def compare(
         table_section(
             "Runs", frame, RUNS_NOTE + (CACHED_NOTE if any(frame["cached_epochs"]) else "")
         ),
-        figure_section("Curves", plots.curves_overlay(histories)),
+        figure_section("Curves", reports.curves_overlay(histories)),
         _paired_section(best, second, frame["run"].head(2).tolist()),
     ]
     with replacing(out) as part:
@@ -153,13 +153,13 @@ def _paired_section(best: Run, second: Run, names: list[str]) -> Section:
     correct = [frame["correct"].to_numpy(bool) for frame in frames]
     test = mcnemar(*correct)
     facts = {
-        "images": test["images"],
-        f"right only in {names[0]}": test["only_a"],
-        f"right only in {names[1]}": test["only_b"],
-        "difference": test["difference"],
-        "95% interval of it, from": test["difference_low"],
-        "to": test["difference_high"],
-        "p value": test["p_value"],
+        "images": test.images,
+        f"right only in {names[0]}": test.only_a,
+        f"right only in {names[1]}": test.only_b,
+        "difference": test.difference,
+        "95% interval of it, from": test.difference_low,
+        "to": test.difference_high,
+        "p value": test.p_value,
     }
     return facts_section(title, facts, "McNemar's exact test on the same images.")
 
@@ -169,10 +169,10 @@ def _paired_attributes(title: str, names: Sequence[str], frames: list[pd.DataFra
     predicted = [frame[[f"p:{name}" for name in names]].to_numpy() >= THRESHOLD for frame in frames]
     test = accuracy_difference(*(each == labels for each in predicted))
     facts = {
-        "images": test["images"],
-        "difference of the mean accuracies": test["difference"],
-        "95% interval of it, from": test["difference_low"],
-        "to": test["difference_high"],
+        "images": test.images,
+        "difference of the mean accuracies": test.difference,
+        "95% interval of it, from": test.difference_low,
+        "to": test.difference_high,
     }
     return facts_section(title, facts, "At threshold 0.5, bootstrap over the same images.")
 

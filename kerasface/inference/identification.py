@@ -28,7 +28,7 @@ from kerasface.inference.reading import Source
 from kerasface.inference.results import frame_html, short_repr
 from kerasface.metrics import identification as ranking
 from kerasface.pipeline.crop import Crop
-from kerasface.reports.verification import cmc_curve
+from kerasface.reports.identification import cmc_curve
 
 RANKS = 50
 SHOWN_ANSWERS = 20
@@ -173,7 +173,7 @@ def _answer(
     inside = np.isin(truth.astype(str), names.astype(str))
     columns["truth"] = np.where(inside, truth, "")
     ranks = _ranks(names[people], truth, inside)
-    result = ranking.evaluate(ranks, best, threshold=threshold, most=RANKS)
+    result = ranking.evaluate(ranks, best, threshold=threshold, max_rank=RANKS)
     return Identified(pd.DataFrame(columns), result.metrics, result.cmc, threshold)
 
 

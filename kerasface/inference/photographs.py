@@ -19,7 +19,7 @@ from kerasface.faces.alignment import align, cut
 from kerasface.faces.detectors.registry import Detector, detect, load_detector
 from kerasface.files import replacing
 from kerasface.reports.attribute_words import describe
-from kerasface.reports.classification import prediction_picture
+from kerasface.reports.predictions import prediction_picture
 
 FACE_SIZE = 256  # pixels, more than the models take
 PICTURE_SIZE = 480
@@ -182,7 +182,7 @@ def draw_predictions(
             predictions.names,
             row,
             thresholds=predictions.thresholds,
-            said=decided,
+            predicted=decided,
             title=title,
             caption=caption,
         )

@@ -25,7 +25,8 @@ from kerasface.inference.reading import Source, crop_of, run_of
 from kerasface.inference.results import facts_html, short_repr
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.inference.vectors import embed_pictures
-from kerasface.metrics.verification import FALSE_ACCEPT_RATES, Verification, threshold_at_far
+from kerasface.metrics import VerificationMetrics
+from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES, threshold_at_far
 from kerasface.pipeline.crop import Crop
 from kerasface.reports.page import report_html
 from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
@@ -277,7 +278,7 @@ def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
 
 
 def _operating_point(
-    result: Verification, far: float | None, name: str, settings: EmbeddingSettings
+    result: VerificationMetrics, far: float | None, name: str, settings: EmbeddingSettings
 ) -> tuple[OperatingPoint | None, str]:
     """The threshold to store, or why there is none."""
     frame = result.operating_points

@@ -1,4 +1,14 @@
 from . import attributes as attributes
+from . import bootstrap as bootstrap
+from . import calibration as calibration
 from . import classification as classification
+from . import confusion as confusion
 from . import identification as identification
+from . import operating_points as operating_points
+from . import paired as paired
+from . import roc as roc
 from . import verification as verification
+from .attributes import AttributeMetrics as AttributeMetrics
+from .classification import ClassificationMetrics as ClassificationMetrics
+from .identification import IdentificationMetrics as IdentificationMetrics
+from .verification import VerificationMetrics as VerificationMetrics

@@ -1,4 +1,4 @@
-"""Who of a gallery is it: figures of ranks and scores."""
+"""Metrics of identification: who of a gallery of people is it, or nobody."""
 
 from __future__ import annotations
 
@@ -7,26 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kerasface.metrics.classification import proportion_interval
-from kerasface.metrics.verification import FEWEST_FALSE_ACCEPTS, threshold_at_far
+from kerasface.metrics.bootstrap import proportion_interval
+from kerasface.metrics.operating_points import FEWEST_FALSE_ACCEPTS, threshold_at_far
+from kerasface.metrics.tables import metrics_html, metrics_text
 
-INTERVAL = (2.5, 97.5)  # percentiles
 UNKNOWN = 0  # the rank of a person who is not in the gallery
 FALSE_POSITIVE_RATES = (0.1, 0.01)
+SHOWN_METRICS = ("rank1", "rank5", "identified", "false_positives", "accuracy")
 
 
 @dataclass(frozen=True)
-class Identification:
-    """What `evaluate` gives.
+class IdentificationMetrics:
+    """Result of `evaluate`.
 
     Attributes:
         metrics: Name to number; see `evaluate`.
-        cmc: The cumulative match characteristic: ``rank`` from 1 and ``share`` of the known
-            probes whose person is among so many.
+        cmc: The cumulative match characteristic: ``rank`` from 1, and ``share`` of the known
+            probes whose person has at most this rank.
     """
 
     metrics: dict[str, float | int]
     cmc: pd.DataFrame
+
+    def __repr__(self) -> str:
+        rates = [f"dir_at_fpir_{rate:g}" for rate in FALSE_POSITIVE_RATES]
+        return metrics_text(self._title(), self.metrics, [*SHOWN_METRICS, *rates])
+
+    def _repr_html_(self) -> str:
+        return metrics_html(self._title(), self.metrics, {"cmc": self.cmc})
+
+    def _title(self) -> str:
+        known, unknown = self.metrics["known"], self.metrics["unknown"]
+        return f"IdentificationMetrics: {known:,} known and {unknown:,} unknown probes"
 
 
 def evaluate(
@@ -34,101 +46,93 @@ def evaluate(
     scores: np.ndarray,
     *,
     threshold: float | None = None,
-    most: int = 50,
+    max_rank: int = 50,
     bootstrap: int = 1000,
     seed: int = 0,
-) -> Identification:
-    """All figures of an identification.
+) -> IdentificationMetrics:
+    """Computes all metrics of an identification.
 
     Args:
-        ranks: int ``[N]``: the place of the true person among the gallery's people by falling
+        ranks: int ``[N]``, the rank of the true person among the people of the gallery by falling
             score, from 1; 0 for probes of people who are not in the gallery.
         scores: float ``[N]``, the best score of each probe.
-        threshold: Below it the answer is "nobody"; None always answers.
-        most: Ranks of the curve.
-        bootstrap: Resamples for the interval of ``rank1``, at least 1.
+        threshold: Below it the answer is "nobody". None always answers with a person.
+        max_rank: Number of ranks of the curve, at least 1.
+        bootstrap: Number of resamples for the interval of ``rank1``, at least 1.
         seed: Seed of the resamples.
 
     Returns:
-        ``metrics`` has ``probes``, ``known`` (in the gallery) and ``unknown``; of the known ones
-        ``rank1`` with its 95 % interval over probes (`proportion_interval`), ``rank1_low`` and
-        ``rank1_high``, and ``rank5``: the shares whose person is the first or among the first
-        five, whatever the score; with a threshold ``identified``, the share of the known ones
-        whose person is first and not below it, and, where there are unknown ones,
-        ``false_positives``, the share of them that are taken for somebody, and ``accuracy``, the
-        share of all probes with the right answer, "nobody" for the unknown. For open sets, at
-        false positive rates of 10 % and 1 % of which ten unknown probes are to be expected:
-        ``threshold_at_fpir_0.1``, from which on not more of them are taken for somebody, and
-        ``dir_at_fpir_0.1``, what ``identified`` is at it. Shares of none are NaN.
+        ``metrics`` has
+
+        - ``probes``, ``known`` (in the gallery) and ``unknown``;
+        - ``rank1`` with its 95% interval over probes, ``rank1_low`` and ``rank1_high`` (see
+          `kerasface.metrics.bootstrap.proportion_interval`), and ``rank5``: the shares of known
+          probes whose person ranks first, or among the first five, at any score;
+        - with a threshold: ``identified``, the share of known probes whose person ranks first
+          with a score of at least the threshold; with unknown probes also ``false_positives``,
+          the share of them that get a person as answer, and ``accuracy``, the share of all
+          probes with the correct answer ("nobody" for unknown ones);
+        - for open sets, at false positive rates of 10% and 1% if at least ten false positives are
+          expected: ``threshold_at_fpir_0.1``, the lowest threshold with at most this rate, and
+          ``dir_at_fpir_0.1``, the share ``identified`` at this threshold.
+
+        Shares of no probes are NaN.
 
     Raises:
-        ValueError: If shapes or values do not fit, or there is no probe.
+        ValueError: If shapes or values are invalid, or there is no probe.
 
     Example:
         >>> result = evaluate([1, 2, 0], [0.9, 0.6, 0.3], threshold=0.5)
         >>> result.metrics["rank1"], result.metrics["false_positives"]
         (0.5, 0.0)
     """
-    ranks, scores = np.asarray(ranks), np.asarray(scores, float)
-    if ranks.ndim != 1 or ranks.dtype.kind not in "iu" or not len(ranks) or ranks.min() < 0:
+    ranks, scores = _check_probes(ranks, scores)
+    if bootstrap < 1 or max_rank < 1:
         raise ValueError(
-            "`ranks` must be whole numbers from 0, shape [probes], at least one. "
-            f"Received: shape={ranks.shape}, dtype={ranks.dtype}."
-        )
-    if scores.shape != ranks.shape or not np.isfinite(scores).all():
-        raise ValueError(
-            "`scores` must have one finite number a probe. "
-            f"Received: shape={scores.shape} for {len(ranks)} probes, "
-            f"{int((~np.isfinite(scores)).sum())} not finite."
-        )
-    if bootstrap < 1 or most < 1:
-        raise ValueError(
-            "`bootstrap` and `most` must be at least 1. "
-            f"Received: bootstrap={bootstrap}, most={most}."
+            "`bootstrap` and `max_rank` must be at least 1. "
+            f"Received: bootstrap={bootstrap}, max_rank={max_rank}."
         )
     known = ranks != UNKNOWN
-    hits = ranks[known]
+    known_ranks = ranks[known]
+    low = high = float("nan")
+    if len(known_ranks):
+        correct = int((known_ranks == 1).sum())
+        low, high = proportion_interval(correct, len(known_ranks), bootstrap=bootstrap, seed=seed)
     metrics: dict[str, float | int] = {
         "probes": len(ranks),
         "known": int(known.sum()),
         "unknown": int((~known).sum()),
-        "rank1": _share(hits == 1),
-    }
-    low = high = float("nan")
-    if len(hits):
-        right = int((hits == 1).sum())
-        low, high = proportion_interval(right, len(hits), bootstrap=bootstrap, seed=seed)
-    metrics |= {
+        "rank1": _share(known_ranks == 1),
         "rank1_low": low,
         "rank1_high": high,
-        "rank5": _share(hits <= 5),
+        "rank5": _share(known_ranks <= 5),
     }
     if threshold is not None:
         answered = scores >= threshold
-        right = answered & (ranks == 1)
-        metrics["identified"] = _share(right[known])
+        identified = answered & (ranks == 1)
+        metrics["identified"] = _share(identified[known])
         if not known.all():
             metrics["false_positives"] = _share(answered[~known])
-            metrics["accuracy"] = _share(right | (~answered & ~known))
+            metrics["accuracy"] = _share(identified | (~answered & ~known))
     for rate in FALSE_POSITIVE_RATES:
         if known.any() and rate * (~known).sum() >= FEWEST_FALSE_ACCEPTS:
             limit = threshold_at_far(scores, known, rate)
             metrics[f"threshold_at_fpir_{rate:g}"] = limit
             metrics[f"dir_at_fpir_{rate:g}"] = _share(((ranks == 1) & (scores >= limit))[known])
-    places = np.arange(1, most + 1)
-    shares = [_share(hits <= place) for place in places]
-    return Identification(metrics, pd.DataFrame({"rank": places, "share": shares}))
+    places = np.arange(1, max_rank + 1)
+    shares = [_share(known_ranks <= place) for place in places]
+    return IdentificationMetrics(metrics, pd.DataFrame({"rank": places, "share": shares}))
 
 
 def best_threshold(ranks: np.ndarray, scores: np.ndarray) -> float:
-    """The threshold that has most probes right, "nobody" for the unknown ones.
+    """Returns the threshold with the highest accuracy, where unknown probes get "nobody".
 
     Args:
-        ranks: int ``[N]`` as in `evaluate`.
+        ranks: int ``[N]``, as in `evaluate`.
         scores: float ``[N]``, the best score of each probe.
 
     Returns:
-        A score, the highest of equally good ones; infinity where answering none is best.
+        A score, the highest of equally good ones. Infinity if answering "nobody" is always best.
 
     Example:
         >>> best_threshold([1, 0, 1], [0.9, 0.5, 0.6])
@@ -137,13 +141,29 @@ def best_threshold(ranks: np.ndarray, scores: np.ndarray) -> float:
     ranks, scores = np.asarray(ranks), np.asarray(scores, float)
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    # An answer is right for the first in rank, and silence for the unknown.
+    # An answer is correct for probes of rank 1, "nobody" for unknown ones.
     gained = (ranks[order] == 1).astype(int) - (ranks[order] == UNKNOWN)
     total = np.append(0, gained.cumsum())
     ends = np.append(falling[1:] != falling[:-1], True)
     allowed = np.append(True, ends)
     best = int(np.where(allowed, total, -len(scores) - 1).argmax())
     return float("inf") if best == 0 else float(falling[best - 1])
+
+
+def _check_probes(ranks: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    ranks, scores = np.asarray(ranks), np.asarray(scores, float)
+    if ranks.ndim != 1 or ranks.dtype.kind not in "iu" or not len(ranks) or ranks.min() < 0:
+        raise ValueError(
+            "`ranks` must be integers from 0, shape [probes], at least one. "
+            f"Received: shape={ranks.shape}, dtype={ranks.dtype}."
+        )
+    if scores.shape != ranks.shape or not np.isfinite(scores).all():
+        raise ValueError(
+            "`scores` must have one finite number per probe. "
+            f"Received: shape={scores.shape} for {len(ranks)} probes, "
+            f"{int((~np.isfinite(scores)).sum())} not finite."
+        )
+    return ranks, scores
 
 
 def _share(values: np.ndarray) -> float:

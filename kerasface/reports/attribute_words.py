@@ -1,4 +1,4 @@
-"""What attributes say of a face, in words, and which of CelebA's attributes exclude one another."""
+"""Predicted attributes in words, and attributes of CelebA that exclude each other."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasface.metrics.attributes import check_attribute_names, check_thresholds
+from kerasface.metrics.inputs import check_attribute_names, check_thresholds
 
-# Of each of these a face has one at most.
+# A face has at most one attribute of each group.
 EXCLUSIVE = (
     ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"),
     ("Straight_Hair", "Wavy_Hair"),
 )
-# What is said when an attribute holds and when it does not; of all others only the former.
+# Words for an attribute and for its absence. The absence of other attributes is not mentioned.
 OPPOSITES = {
     "Male": ("male", "female"),
     "Mouth_Slightly_Open": ("mouth slightly open", "mouth closed"),
@@ -28,22 +28,22 @@ def decide(
     names: Sequence[str],
     thresholds: float | Sequence[float] | np.ndarray,
 ) -> np.ndarray:
-    """Which attributes are said of each image.
+    """Decides which attributes each image has.
 
-    Of CelebA's hair colours (and baldness), and of straight and wavy hair, only the most probable
-    is said, if it reaches its threshold. Figures such as F1 are about each attribute by itself
-    and are not made of these decisions.
+    Of CelebA's hair colors (and baldness), and of straight and wavy hair, an image has only the
+    most probable one, if it reaches its threshold. Metrics such as F1 evaluate each attribute by
+    itself, without this rule.
 
     Args:
         probabilities: float ``[N, A]`` in [0, 1].
         names: Attribute names, ``[A]``.
-        thresholds: One for all or ``[A]``, in [0, 1].
+        thresholds: One for all attributes or ``[A]``, in [0, 1].
 
     Returns:
         bool ``[N, A]``.
 
     Raises:
-        ValueError: If shapes or ranges do not fit.
+        ValueError: If shapes or ranges are invalid.
 
     Example:
         >>> decide(np.array([[0.6, 0.9]]), ["Black_Hair", "Brown_Hair"], 0.5).tolist()
@@ -57,33 +57,33 @@ def decide(
         )
     attributes = probabilities.shape[1]
     check_attribute_names(names, attributes)
-    said = probabilities >= check_thresholds(thresholds, attributes)
+    predicted = probabilities >= check_thresholds(thresholds, attributes)
     for group in EXCLUSIVE:
         columns = [index for index, name in enumerate(names) if name in group]
         if len(columns) > 1:
-            candidates = np.where(said[:, columns], probabilities[:, columns], -1.0)
+            candidates = np.where(predicted[:, columns], probabilities[:, columns], -1.0)
             best = candidates.argmax(axis=1)
-            said[:, columns] &= np.arange(len(columns)) == best[:, None]
-    return said
+            predicted[:, columns] &= np.arange(len(columns)) == best[:, None]
+    return predicted
 
 
-def describe(said: Sequence[bool] | np.ndarray, names: Sequence[str]) -> str:
-    """What is said of one image.
+def describe(predicted: Sequence[bool] | np.ndarray, names: Sequence[str]) -> str:
+    """Describes the attributes of one image in words.
 
     Args:
-        said: bool ``[A]``, a row of `decide`.
+        predicted: bool ``[A]``, a row of the result of `decide`.
         names: Attribute names, ``[A]``.
 
     Returns:
-        The attributes that hold, in words and in the order of the names, and the opposites of
-        some that do not (``"beard"`` where ``No_Beard`` does not hold).
+        The attributes that the image has, in the order of the names, and the opposites of some
+        that it does not have (``"beard"`` without ``No_Beard``).
 
     Example:
         >>> describe([False, True, False], ["No_Beard", "Black_Hair", "Bald"])
         'beard, black hair'
     """
     words = []
-    for name, holds in zip(names, said, strict=True):
+    for name, present in zip(names, predicted, strict=True):
         yes, no = OPPOSITES.get(name, (name.replace("_", " ").lower(), ""))
-        words.append(yes if holds else no)
+        words.append(yes if present else no)
     return ", ".join(word for word in words if word)

@@ -1,4 +1,4 @@
-"""Figures and tables on one page: an HTML file that needs no other file and no network."""
+"""Reports: one HTML page of figures and tables that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 MISSING = "\N{EN DASH}"
-# The policy keeps a browser from asking anyone for anything, whatever the texts hold.
+# The policy keeps a browser from loading anything, whatever the texts contain.
 PAGE = Template("""\
 <!DOCTYPE html>
 <html lang="en">
@@ -55,12 +55,12 @@ SECTION = Template("<section>\n<h2>$title</h2>\n$body\n$note</section>")
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report; `table_section`, `figure_section` and `facts_section` make them.
+    """A section of a report, made by `table_section`, `figure_section` or `facts_section`.
 
     Attributes:
         title: Plain text.
         body: HTML.
-        note: Plain text below it.
+        note: Plain text below the body.
     """
 
     title: str
@@ -69,14 +69,14 @@ class Section:
 
 
 def report_html(title: str, sections: Iterable[Section]) -> str:
-    """A report as one HTML page.
+    """Returns a report as one HTML page.
 
     Args:
         title: Title of the page.
-        sections: Its parts, in order.
+        sections: Sections in order.
 
     Returns:
-        HTML with everything inside it; to be written as UTF-8.
+        HTML that includes everything. Write it as UTF-8.
 
     Example:
         >>> page = report_html("run 7", [facts_section("Data", {"images": 35_000})])
@@ -95,12 +95,16 @@ def report_html(title: str, sections: Iterable[Section]) -> str:
 
 
 def table_section(title: str, frame: pd.DataFrame, note: str | None = None) -> Section:
-    """A table, numbers to the right.
+    """Makes a section of a table, with numbers aligned to the right.
 
     Args:
         title: Title of the section.
-        frame: What to show, without its index; floats get four decimals, missing ones a dash.
-        note: A sentence below it.
+        frame: Table, shown without its index. Floats have four decimals; missing values are
+            dashes.
+        note: A sentence below the table.
+
+    Returns:
+        The section.
     """
     kinds = [
         pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
@@ -123,12 +127,15 @@ def table_section(title: str, frame: pd.DataFrame, note: str | None = None) -> S
 
 
 def figure_section(title: str, figure: Figure, note: str | None = None) -> Section:
-    """A figure, embedded as PNG.
+    """Makes a section of a figure, embedded as PNG.
 
     Args:
-        title: Title of the section, which also stands for the picture where it cannot be seen.
-        figure: A matplotlib figure, as those of `kerasface.reports.classification`.
-        note: A sentence below it.
+        title: Title of the section, and alternative text of the figure.
+        figure: A matplotlib figure.
+        note: A sentence below the figure.
+
+    Returns:
+        The section.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
@@ -138,12 +145,15 @@ def figure_section(title: str, figure: Figure, note: str | None = None) -> Secti
 
 
 def facts_section(title: str, facts: Mapping[str, object], note: str | None = None) -> Section:
-    """Names and their values.
+    """Makes a section of names and values.
 
     Args:
         title: Title of the section.
-        facts: Name to value; floats get four decimals, None and NaN a dash.
-        note: A sentence below it.
+        facts: Name to value. Floats have four decimals; None and NaN are dashes.
+        note: A sentence below the table.
+
+    Returns:
+        The section.
     """
     rows = "\n".join(
         f'<tr><th scope="row">{_escape(name)}</th>{_cell("td", value, _is_number(value))}</tr>'
@@ -155,14 +165,14 @@ def facts_section(title: str, facts: Mapping[str, object], note: str | None = No
 
 def _cell(tag: str, value: object, number: bool) -> str:
     kind = ' class="number"' if number else ""
-    return f"<{tag}{kind}>{_escape(_spell(value))}</{tag}>"
+    return f"<{tag}{kind}>{_escape(_text(value))}</{tag}>"
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
-def _spell(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (int, np.integer)):
@@ -172,11 +182,11 @@ def _spell(value: object) -> str:
         if np.isnan(number):
             return MISSING
         if number == 0 or 1e-3 <= abs(number) < 1e3:
-            return f"{number:.4f}"  # points of a column below each other
+            return f"{number:.4f}"  # decimal points of a column are aligned
         return f"{number:,.0f}" if 1e3 <= abs(number) < 1e9 else f"{number:.4g}"
     return MISSING if value is None or value is pd.NA or value is pd.NaT else str(value)
 
 
 def _escape(text: object) -> str:
-    # File names may hold bytes that are no UTF-8; Python has them as lone surrogates.
+    # File names may hold bytes that are not UTF-8; Python has them as lone surrogates.
     return html.escape(str(text).encode("utf-8", "replace").decode())

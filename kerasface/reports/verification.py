@@ -1,4 +1,4 @@
-"""Figures of pairs and of identification: ROC, scores, the worst pairs, ranks."""
+"""Figures of pairs: ROC curve, scores, and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from kerasface.metrics.verification import FEWEST_FALSE_ACCEPTS, check_pairs, roc_points
+from kerasface.metrics.inputs import check_pairs
+from kerasface.metrics.operating_points import FEWEST_FALSE_ACCEPTS, roc_points
 from kerasface.reports.style import (
+    LINE_STYLES,
     RATE_COLOR,
     TRAIN_COLOR,
     VALIDATION_COLOR,
     captioned_cells,
+    check_image,
+    file_name,
     plain_axis,
     set_title,
     short,
@@ -24,64 +29,44 @@ from kerasface.reports.style import (
 
 CURVE_POINTS = 1000
 BINS = 60
-MOST_INSIDE = 8  # curves, beyond which their names would lie over them
-GAP = 4  # pixels between the two pictures of a pair
+MOST_INSIDE = 8  # with more curves, their names would cover them
+GAP = 4  # pixels between the two images of a pair
 
 
 def roc_log(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str | None = None
 ) -> Figure:
-    """True accept rate over the logarithm of the false accept rate.
+    """Draws the true accept rate over the logarithm of the false accept rate.
 
     Args:
-        curves: A name to the scores ``[N]`` and the kinds ``[N]`` (bool or 0/1, same person or
-            not) of its pairs.
+        curves: Name to the scores ``[N]`` and kinds ``[N]`` (bool or 0/1, whether a pair is
+            genuine) of pairs.
         title: Title of the figure.
 
     Returns:
-        A step a different rate, from one false accept on; thinned beyond 1,000 of them. Where
-        fewer than ten false accepts stand behind a rate the ground is grey. The names of more
-        than eight curves stand beside the axes.
+        One stepped curve per name, from one false accept on; thinned to 1,000 points. The
+        background is gray for rates of fewer than ten false accepts. With more than eight curves
+        the names are beside the axes.
 
     Raises:
-        ValueError: If there is no curve, or scores and kinds do not fit.
+        ValueError: If there is no curve, or scores and kinds are invalid.
+
+    Example:
+        >>> scores, same = np.linspace(-1, 1, 100), np.arange(100) >= 40
+        >>> roc_log({"model": (scores, same)}).savefig("roc.png")  # doctest: +SKIP
     """
     if not curves:
-        raise ValueError("A ROC picture needs at least one curve. Received: none.")
+        raise ValueError("A ROC figure needs at least one curve. Received: none.")
     beside = len(curves) > MOST_INSIDE
     figure = Figure(figsize=(9.8 if beside else 6.8, 5.2), layout="constrained", dpi=120)
     axis = figure.subplots()
-    colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     fewest = min(int((~check_pairs(*pairs)[1]).sum()) for pairs in curves.values())
     for place, (name, pairs) in enumerate(curves.items()):
-        far, tar, _ = roc_points(*pairs)
-        area = float((np.diff(far) * (tar[1:] + tar[:-1])).sum() / 2)
-        rates, highest = _upper_edge(far, tar)
-        axis.step(
-            rates,
-            highest,
-            where="post",
-            color=colors[place % len(colors)],
-            linestyle=("-", "--", ":", "-.")[place // len(colors) % 4],
-            linewidth=1.9,
-            # The number comes first: matplotlib leaves out a label that starts with "_".
-            label=f"{area:.4f}  {short(name, 40)}",
-        )
-    lowest = 0.8 / fewest
+        _draw_curve(axis, name, pairs, place)
     axis.set_xscale("log")
-    axis.set_xlim(lowest, 1.0)
+    axis.set_xlim(0.8 / fewest, 1.0)
     axis.set_ylim(0, 1.02)
-    trusted = min(FEWEST_FALSE_ACCEPTS / fewest, 1.0)
-    axis.axvspan(lowest, trusted, color="#eeeeee", zorder=0, linewidth=0)
-    axis.text(
-        math.sqrt(lowest * trusted),
-        0.015,
-        f"fewer than {FEWEST_FALSE_ACCEPTS} false accepts",
-        fontsize=8,
-        color=RATE_COLOR,
-        ha="center",
-        va="bottom",
-    )
+    _mark_few_false_accepts(axis, fewest)
     axis.set_xlabel("false accept rate")
     axis.set_ylabel("true accept rate")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -104,16 +89,23 @@ def score_histograms(
     threshold: float | None = None,
     title: str | None = None,
 ) -> Figure:
-    """How the scores of genuine and of impostor pairs lie.
+    """Draws histograms of the scores of genuine and impostor pairs.
 
     Args:
         scores: float ``[N]``.
-        same: Whether a pair is genuine, bool or 0/1 ``[N]``.
-        threshold: Drawn as a line; None or infinity draws none.
+        same: bool or 0/1 ``[N]``, whether a pair is genuine.
+        threshold: Drawn as a line. None or infinity draws none.
         title: Title of the figure.
 
     Returns:
-        Both histograms, each as shares of its own kind, in 60 common bins.
+        Both histograms, each as shares of its kind, in 60 common bins.
+
+    Raises:
+        ValueError: If shapes or values are invalid, or one kind of pairs is missing.
+
+    Example:
+        >>> scores, same = np.linspace(-1, 1, 100), np.arange(100) >= 40
+        >>> score_histograms(scores, same).savefig("scores.png")  # doctest: +SKIP
     """
     scores, same = check_pairs(scores, same)
     figure = Figure(figsize=(6.8, 4.2), layout="constrained", dpi=120)
@@ -133,7 +125,7 @@ def score_histograms(
     axis.set_ylabel("share of the pairs of a kind")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     plain_axis(axis)
-    axis.margins(y=0.28)  # for the legend
+    axis.margins(y=0.28)  # space for the legend
     axis.legend(fontsize=9, loc="upper left", edgecolor="none")
     set_title(figure, title)
     return figure
@@ -146,19 +138,24 @@ def pairs_gallery(
     columns: int = 4,
     title: str | None = None,
 ) -> Figure:
-    """Pairs of pictures, side by side, with what was said of them.
+    """Draws pairs of images side by side, with captions.
 
     Args:
         pairs: Two uint8 RGB arrays ``[H, W, 3]`` each, of any sizes.
-        captions: One text a pair, of several lines.
-        columns: Pairs a row.
+        captions: One text per pair, of several lines; see `pair_captions`.
+        columns: Pairs per row.
         title: Title of the figure.
 
     Returns:
-        A figure with all of them; without pairs one that says so.
+        A figure with all pairs, or the words "no pairs" if there are none.
 
     Raises:
-        ValueError: If an array is no such image or there is not one caption a pair.
+        ValueError: If an array is no such image, or the number of captions is wrong.
+
+    Example:
+        >>> image = np.zeros((8, 8, 3), np.uint8)
+        >>> figure = pairs_gallery([(image, image)], ["0.812: the same person"])
+        >>> figure.savefig("pairs.png")  # doctest: +SKIP
     """
     if len(pairs) != len(captions):
         raise ValueError(
@@ -174,55 +171,63 @@ def pairs_gallery(
     return figure
 
 
-def cmc_curve(cmc: pd.DataFrame, *, title: str | None = None) -> Figure:
-    """The cumulative match characteristic.
-
-    Args:
-        cmc: ``rank`` and ``share``, as `kerasface.metrics.identification.evaluate` gives it.
-        title: Title of the figure.
-    """
-    figure = Figure(figsize=(5.8, 4.2), layout="constrained", dpi=120)
-    axis = figure.subplots()
-    axis.plot(cmc["rank"], cmc["share"], color=TRAIN_COLOR, linewidth=1.9, marker="o", markersize=3)
-    for rank, color in ((1, VALIDATION_COLOR), (5, RATE_COLOR)):
-        row = cmc[cmc["rank"] == rank]
-        if len(row) and np.isfinite(row["share"].iloc[0]):
-            share = float(row["share"].iloc[0])
-            label = f"rank {rank}: {share:.1%}"
-            axis.plot([rank], [share], "o", color=color, markersize=8, label=label, zorder=5)
-    axis.set_xlabel("rank")
-    axis.set_ylabel("person found among so many")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axis.set_ylim(0, 1.02)
-    plain_axis(axis)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=9, loc="lower right", edgecolor="none")
-    set_title(figure, title)
-    return figure
-
-
 def pair_captions(pairs: pd.DataFrame) -> list[str]:
-    """Captions for `pairs_gallery`.
+    """Returns captions for `pairs_gallery`.
 
     Args:
         pairs: Rows with ``file_a``, ``file_b``, ``same`` and ``score``.
 
     Returns:
-        The score and the truth, and the files' names; a line each.
+        The score and the truth, and the two file names, one per line.
+
+    Example:
+        >>> row = {"file_a": "a/1.jpg", "file_b": "b/2.jpg", "same": False, "score": 0.8123}
+        >>> pair_captions(pd.DataFrame([row]))
+        ['0.812: different people\\n1.jpg\\n2.jpg']
     """
     captions = []
     for row in pairs.to_dict("records"):
         truth = "the same person" if row["same"] else "different people"
-        files = [
-            str(row[key]).replace("\\", "/").rsplit("/", 1)[-1] for key in ("file_a", "file_b")
-        ]
+        files = [file_name(row[key]) for key in ("file_a", "file_b")]
         captions.append("\n".join([f"{row['score']:.3f}: {truth}", *files]))
     return captions
 
 
+def _draw_curve(axis: Axes, name: str, pairs: tuple[np.ndarray, np.ndarray], place: int) -> None:
+    colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    far, tar, _ = roc_points(*pairs)
+    area = float((np.diff(far) * (tar[1:] + tar[:-1])).sum() / 2)
+    rates, highest = _upper_edge(far, tar)
+    axis.step(
+        rates,
+        highest,
+        where="post",
+        color=colors[place % len(colors)],
+        linestyle=LINE_STYLES[place // len(colors) % len(LINE_STYLES)],
+        linewidth=1.9,
+        # The number comes first: matplotlib leaves out a label that starts with "_".
+        label=f"{area:.4f}  {short(name, 40)}",
+    )
+
+
+def _mark_few_false_accepts(axis: Axes, impostors: int) -> None:
+    """Colors the background of the rates that too few false accepts are behind."""
+    lowest = 0.8 / impostors
+    trusted = min(FEWEST_FALSE_ACCEPTS / impostors, 1.0)
+    axis.axvspan(lowest, trusted, color="#eeeeee", zorder=0, linewidth=0)
+    axis.text(
+        math.sqrt(lowest * trusted),
+        0.015,
+        f"fewer than {FEWEST_FALSE_ACCEPTS} false accepts",
+        fontsize=8,
+        color=RATE_COLOR,
+        ha="center",
+        va="bottom",
+    )
+
+
 def _upper_edge(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The highest true accept rate of each false accept rate above 0, and up to 1,000 of them."""
+    """Returns the distinct false accept rates above 0, up to 1,000, and their highest TAR."""
     rates, first = np.unique(far, return_index=True)
     last = np.append(first[1:], len(far)) - 1
     highest = tar[last]
@@ -236,11 +241,7 @@ def _upper_edge(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     for image in (first, second):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(
-                "Images must be uint8 of shape [height, width, 3]. "
-                f"Received: shape={image.shape}, dtype={image.dtype}."
-            )
+        check_image(image)
     height = max(len(first), len(second))
     padded = [
         np.pad(image, ((0, height - len(image)), (0, 0), (0, 0)), constant_values=255)

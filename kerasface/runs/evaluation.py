@@ -12,13 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kerasface import images
+from kerasface import images, reports
 from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing, write_json
 from kerasface.metrics import attributes, classification
-from kerasface.reports import attributes as attribute_plots
-from kerasface.reports import classification as plots
-from kerasface.reports.style import save_figures
 from kerasface.runs import run as run_files
 from kerasface.runs.run import Run
 
@@ -111,7 +108,7 @@ def evaluate_run(
     for name, frame in frames.items():
         with replacing(folder / name) as part:
             frame.to_csv(part, index=False)
-    save_figures(evaluation.figures, folder)
+    reports.save_figures(evaluation.figures, folder)
     return evaluation
 
 
@@ -149,12 +146,12 @@ def _evaluate_classes(run: Run, table: FaceTable, probabilities: np.ndarray) -> 
     labels = np.asarray(table.labels)
     result = classification.evaluate(labels, probabilities, run.names, paths=table.paths)
     figures = {
-        "Confusion": plots.confusion_matrix(labels, probabilities.argmax(axis=1), run.names),
-        "Calibration": plots.calibration(labels, probabilities),
+        "Confusion": reports.confusion_matrix(labels, probabilities.argmax(axis=1), run.names),
+        "Calibration": reports.reliability_diagram(labels, probabilities),
         "Most confident mistakes": _mistakes(table, result.predictions),
     }
     if len(set(labels.tolist())) > 1:
-        figures["ROC curves"] = plots.roc_curves(labels, probabilities, run.names)
+        figures["ROC curves"] = reports.roc_curves(labels, probabilities, run.names)
     facts: dict[str, Any] = dict(result.metrics)
     low, high = facts.pop("accuracy_low"), facts.pop("accuracy_high")
     worst = result.per_class[result.per_class["images"] > 0].sort_values("accuracy")
@@ -193,7 +190,7 @@ def _evaluate_attributes(run: Run, table: FaceTable, probabilities: np.ndarray) 
         predictions=_attribute_predictions(table, names, probabilities, thresholds),
         summary=summary,
         facts=dict(metrics),
-        figures=attribute_plots.attribute_figures(
+        figures=reports.attribute_figures(
             labels,
             probabilities,
             names,
@@ -222,4 +219,4 @@ def _mistakes(table: FaceTable, predictions: pd.DataFrame) -> Figure:
     wrong = predictions[~predictions["correct"]]
     shown = wrong.sort_values("probability", ascending=False).head(SHOWN_MISTAKES)
     pictures = [images.thumbnail(table.root / path, THUMBNAIL) for path in shown["path"]]
-    return plots.mistakes_gallery(pictures, plots.mistake_captions(shown))
+    return reports.mistakes_gallery(pictures, reports.mistake_captions(shown))

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from kerasface import images
 from kerasface.data.pairs import PairTable
 from kerasface.files import replacing, write_json
-from kerasface.metrics import verification
+from kerasface.metrics import VerificationMetrics, verification
+from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES
 from kerasface.reports import verification as plots
 from kerasface.reports.style import save_figures
 from kerasface.runs.run import METRICS
@@ -34,7 +35,7 @@ class PairEvaluation:
 
     pairs: PairTable
     scores: np.ndarray
-    result: verification.Verification
+    result: VerificationMetrics
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -98,7 +99,7 @@ def evaluate_pairs(
     vectors: np.ndarray,
     pairs: PairTable,
     *,
-    rates: Sequence[float] = verification.FALSE_ACCEPT_RATES,
+    rates: Sequence[float] = FALSE_ACCEPT_RATES,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> PairEvaluation:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kerasface import reports
 from kerasface.files import replacing
-from kerasface.reports import classification as plots
 from kerasface.reports.page import (
     Section,
     facts_section,
@@ -41,7 +41,7 @@ def write_report(
     """
     sections = [
         facts_section("Data", _data(run)),
-        figure_section("Curves", plots.training_curves(run.history)),
+        figure_section("Curves", reports.training_curves(run.history)),
     ]
     if evaluation is not None:
         note = f"On {on}: {evaluation.summary}"

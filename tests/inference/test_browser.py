@@ -67,7 +67,7 @@ def test_pages_show_every_picture_without_network(pages, tmp_path, name, picture
     assert len(found["widths"]) == pictures
     assert min(found["widths"]) > 100
     assert found["asked"] == []
-    assert not found["broad"]  # wide tables scroll by themselves
+    assert not found["broad"]  # wide tables scroll on their own
 
 
 def test_probe_detects_broken_pictures_and_requests(tmp_path):

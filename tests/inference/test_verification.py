@@ -18,7 +18,7 @@ from kerasface.inference import (
 )
 from kerasface.inference.embedding import embed
 from kerasface.inference.operating_point import operating_point_path, write_operating_point
-from kerasface.metrics import verification
+from kerasface.metrics import operating_points, verification
 from kerasface.pipeline import Crop
 
 WRITTEN = {
@@ -97,7 +97,7 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
 
     point = read_operating_point(own_run)
     assert point == result.operating_point
-    assert point.threshold == verification.threshold_at_far(result.scores, table.same, 0.1)
+    assert point.threshold == operating_points.threshold_at_far(result.scores, table.same, 0.1)
     assert (point.far, point.impostor_pairs, point.pairs) == (0.1, 100, "list")
     assert point.settings.flip and point.settings.crop is None
 

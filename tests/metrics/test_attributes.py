@@ -1,4 +1,4 @@
-"""Figures of attributes against scikit-learn's and against formulas that are written out."""
+"""Metrics of attributes, in comparison with scikit-learn and with plain formulas."""
 
 import itertools
 import warnings
@@ -9,13 +9,13 @@ from scipy.stats import binom
 from sklearn import metrics as sk
 
 from kerasface.metrics.attributes import (
-    AttributeFigures,
+    AttributeMetrics,
     best_thresholds,
-    check_attributes,
     co_occurrence,
     evaluate,
     example_based_f1,
 )
+from kerasface.metrics.inputs import check_attributes
 
 METRICS = {
     "images",
@@ -72,10 +72,10 @@ def outcomes(images, attributes, *, tied=False, seed=0, dtype=np.float64):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("images", "attributes"), [(400, 1), (300, 5), (97, 12), (2, 3)])
 @pytest.mark.parametrize("tied", [False, True])
-def test_metrics_are_those_of_scikit_learn(images, attributes, tied, dtype):
+def test_metrics_equal_scikit_learn(images, attributes, tied, dtype):
     labels, probabilities = outcomes(images, attributes, tied=tied, dtype=dtype)
     result = evaluate(labels, probabilities, names(attributes))
-    assert isinstance(result, AttributeFigures)
+    assert isinstance(result, AttributeMetrics)
     predictions = (probabilities >= 0.5).astype(int)
     columns = range(attributes)
     expected = {
@@ -109,7 +109,7 @@ def test_metrics_are_those_of_scikit_learn(images, attributes, tied, dtype):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_per_attribute_figures_are_those_of_scikit_learn(tied):
+def test_per_attribute_metrics_equal_scikit_learn(tied):
     labels, probabilities = outcomes(300, 6, tied=tied)
     thresholds = [0.1, 0.25, 0.5, 0.5, 0.75, 0.9]
     frame = evaluate(labels, probabilities, names(6), thresholds=thresholds).per_attribute
@@ -134,7 +134,7 @@ def test_per_attribute_figures_are_those_of_scikit_learn(tied):
         assert {key: row[key] for key in expected} == pytest.approx(expected)
 
 
-def test_figures_that_can_be_counted():
+def test_metrics_counted_by_hand():
     labels = [[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 1]]
     probabilities = [[0.9, 0.5, 0.1], [0.4, 0.6, 0.2], [0.7, 0.1, 0.3], [0.8, 0.2, 0.4]]
     result = evaluate(labels, probabilities, ["a", "b", "c"])
@@ -164,7 +164,7 @@ def test_perfect_and_inverted():
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
-def test_kinds_of_labels(kind):
+def test_dtypes_of_labels(kind):
     labels, probabilities = outcomes(40, 3)
     expected = evaluate(labels, probabilities, names(3)).metrics
     assert evaluate(labels.astype(kind), probabilities, names(3)).metrics == expected
@@ -177,7 +177,9 @@ def test_one_sided_attributes_have_no_curve():
     labels, probabilities = outcomes(60, 4)
     labels[:, 1], labels[:, 3] = 0, 1
     probabilities[:, 1] = 0.1
-    with pytest.warns(UserWarning, match="2 of 4 .* 'attribute 1', 'attribute 3'. ") as caught:
+    with pytest.warns(
+        UserWarning, match="2 of 4 attributes: 'attribute 1', 'attribute 3'. "
+    ) as caught:
         result = evaluate(labels, probabilities, names(4))
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -192,7 +194,7 @@ def test_one_sided_attributes_have_no_curve():
     assert result.metrics["f1_macro"] == pytest.approx(frame["f1"][[0, 2, 3]].mean())
 
 
-def test_nothing_has_anything():
+def test_no_positive_and_no_prediction():
     with pytest.warns(UserWarning, match="1 of 1"):
         found = evaluate([[0], [0]], [[0.1], [0.2]], ["a"]).metrics
     assert found["mean_accuracy"] == found["mean_majority_accuracy"] == 1
@@ -201,7 +203,7 @@ def test_nothing_has_anything():
         assert np.isnan(found[key])
 
 
-def test_no_warning_otherwise():
+def test_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         labels, probabilities = outcomes(60, 4)
@@ -252,7 +254,7 @@ def published(labels, predictions, batch_size):
 
 @pytest.mark.parametrize("images", [1, 16, 17, 100])
 @pytest.mark.parametrize("batch", [1, 16, 64])
-def test_example_based_f1_is_the_published_one(images, batch):
+def test_example_based_f1_equals_the_published_formula(images, batch):
     rng = np.random.default_rng(images)
     labels, predictions = rng.integers(0, 2, (2, images, 3))  # one image in eight has none
     found = example_based_f1(labels, predictions, batch_size=batch)
@@ -290,7 +292,7 @@ def test_example_based_f1_hides_rare_attributes():
         ([[1]], [[1, 0]], {}, r"`labels` and `predictions` .*\(1, 1\) and \(1, 2\)"),
     ],
 )
-def test_example_based_f1_of_unfit_values(labels, predictions, settings, message):
+def test_example_based_f1_of_invalid_values(labels, predictions, settings, message):
     with pytest.raises(ValueError, match=message):
         example_based_f1(labels, predictions, **settings)
 
@@ -333,13 +335,13 @@ def test_best_thresholds_reach_the_highest_f1(images, tied, dtype):
         ([1, 1, 0, 0, 1], [0.9, 0.7, 0.65, 0.6, 0.3], 0.675),
     ],
 )
-def test_thresholds_that_can_be_counted(labels, probabilities, expected):
+def test_thresholds_counted_by_hand(labels, probabilities, expected):
     columns = (np.array(values)[:, None] for values in (labels, probabilities))
     (found,) = best_thresholds(*columns)
     assert found == pytest.approx(expected)
 
 
-def test_equally_good_thresholds_give_the_one_nearest_to_a_half():
+def test_best_threshold_is_the_nearest_to_a_half():
     # From the front: 1 of 1 found of 2 gives 2/3, and so does 2 of 4.
     labels, probabilities = [1, 0, 0, 1], [0.97, 0.95, 0.93, 0.1]
     columns = (np.array(values)[:, None] for values in (labels, probabilities))
@@ -348,7 +350,7 @@ def test_equally_good_thresholds_give_the_one_nearest_to_a_half():
     assert abs(found - 0.5) == min(abs(value - 0.5) for value in (0.96, 0.05))
 
 
-def test_neighbouring_floats():
+def test_adjacent_floats():
     high = 0.7
     low = np.nextafter(high, 0)
     (found,) = best_thresholds([[1], [0]], [[high], [low]])
@@ -363,7 +365,7 @@ def test_order_of_the_images_does_not_matter():
 
 
 @pytest.mark.parametrize("given", [None, ["bald", "young", "male"]])
-def test_one_sided_attributes_keep_a_half(given):
+def test_threshold_of_one_sided_attributes(given):
     labels, probabilities = outcomes(30, 3)
     labels[:, 0], labels[:, 2] = 0, 1
     listed = "'bald', 'male'" if given else "'0', '2'"
@@ -385,14 +387,14 @@ def test_co_occurrence():
     assert np.isnan(frame.loc["c"]).all()
 
 
-def test_co_occurrence_is_a_conditional_share():
+def test_co_occurrence_is_a_conditional_probability():
     labels, _ = outcomes(200, 7)
     frame = co_occurrence(labels.astype(np.uint8), names(7)).to_numpy()  # 200 overflow int8
     for row, column in itertools.product(range(7), repeat=2):
         assert frame[row, column] == pytest.approx(labels[labels[:, row] == 1, column].mean())
 
 
-# What does not fit
+# Invalid values
 
 
 @pytest.mark.parametrize(
@@ -413,7 +415,7 @@ def test_co_occurrence_is_a_conditional_share():
         ([[1]], [[np.nan]], "Received: nan in row 0, column 0"),
     ],
 )
-def test_unfit_arrays(labels, probabilities, message):
+def test_invalid_arrays(labels, probabilities, message):
     calls = [
         lambda: check_attributes(labels, probabilities),
         lambda: evaluate(labels, probabilities, ["a"] * np.shape(labels)[-1]),
@@ -427,7 +429,7 @@ def test_unfit_arrays(labels, probabilities, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"names": ["a"]}, r"one name a column of `labels`. Received: \['a'\] for 2 columns"),
+        ({"names": ["a"]}, r"one name per column of `labels`. Received: \['a'\] for 2 columns"),
         ({"names": "ab"}, "Received: 'ab' for 2 columns"),
         ({"thresholds": 1.1}, r"in \[0, 1\].*thresholds=1.1"),
         ({"thresholds": [0.5, -0.1]}, "thresholds="),
@@ -436,13 +438,13 @@ def test_unfit_arrays(labels, probabilities, message):
         ({"bootstrap": 0}, "bootstrap=0"),
     ],
 )
-def test_unfit_settings(settings, message):
+def test_invalid_options(settings, message):
     labels, probabilities = outcomes(5, 2)
     with pytest.raises(ValueError, match=message):
         evaluate(labels, probabilities, **{"names": ["a", "b"], **settings})
 
 
-def test_arrays_received_stay_as_they_are():
+def test_arrays_are_not_changed():
     labels, probabilities = outcomes(30, 3)
     copies = labels.copy(), probabilities.copy()
     evaluate(labels, probabilities, names(3))

@@ -1,22 +1,17 @@
-"""Figures of a classification against scikit-learn's and against what can be counted by hand."""
+"""Metrics of a classification, in comparison with scikit-learn and counted by hand."""
 
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom, chi2
+from scipy.stats import binom
 from sklearn import metrics as sk
 
-from kerasface.metrics import classification
-from kerasface.metrics.classification import (
-    calibration_table,
-    check_outcomes,
-    confused_pairs,
-    evaluate,
-    expected_calibration_error,
-    mcnemar,
-)
+from kerasface.metrics import chunks
+from kerasface.metrics.classification import evaluate
+from kerasface.metrics.confusion import confused_pairs
+from kerasface.metrics.inputs import check_outcomes
 
 METRICS = {
     "images",
@@ -37,6 +32,7 @@ METRICS = {
     "log_loss",
     "expected_calibration_error",
 }
+
 # Images, classes, and classes without images.
 SHAPES = [(400, 2, ()), (300, 3, (1,)), (500, 12, (0, 7, 11)), (60, 40, ()), (5, 6, ())]
 
@@ -46,7 +42,7 @@ def names(classes):
 
 
 def outcomes(images, classes, missing=(), *, tied=False, seed=0, dtype=np.float64):
-    """Labels and somewhat skilful probabilities; tied ones are multiples of 1/8."""
+    """Labels and fairly good probabilities; tied ones are multiples of 1/8."""
     rng = np.random.default_rng(seed)
     present = np.setdiff1d(np.arange(classes), missing)
     labels = rng.choice(present, images)
@@ -59,7 +55,7 @@ def outcomes(images, classes, missing=(), *, tied=False, seed=0, dtype=np.float6
     return labels, probabilities.astype(dtype)
 
 
-def quietly(*args, **options):
+def evaluate_without_warnings(*args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return evaluate(*args, **options)
@@ -77,9 +73,9 @@ def expected_auc(labels, probabilities):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("images", "classes", "missing"), SHAPES)
-def test_metrics_are_those_of_scikit_learn(images, classes, missing, dtype):
+def test_metrics_equal_scikit_learn(images, classes, missing, dtype):
     labels, probabilities = outcomes(images, classes, missing, dtype=dtype)
-    found = quietly(labels, probabilities, names(classes)).metrics
+    found = evaluate_without_warnings(labels, probabilities, names(classes)).metrics
     predictions = probabilities.argmax(axis=1)
     expected = {
         "images": images,
@@ -116,9 +112,9 @@ def test_metrics_are_those_of_scikit_learn(images, classes, missing, dtype):
 @pytest.mark.parametrize(("images", "classes", "missing"), SHAPES)
 @pytest.mark.parametrize("chunk", [1, 200, 2**24])
 def test_tied_probabilities(images, classes, missing, chunk, monkeypatch):
-    monkeypatch.setattr(classification, "CHUNK", chunk)
+    monkeypatch.setattr(chunks, "CHUNK", chunk)
     labels, probabilities = outcomes(images, classes, missing, tied=True)
-    result = quietly(labels, probabilities, names(classes))
+    result = evaluate_without_warnings(labels, probabilities, names(classes))
     assert len(np.unique(probabilities)) <= 9
     np.testing.assert_allclose(result.per_class["auc"], expected_auc(labels, probabilities))
     order = np.argsort(-probabilities, axis=1, kind="stable")
@@ -126,7 +122,7 @@ def test_tied_probabilities(images, classes, missing, chunk, monkeypatch):
     assert result.metrics["top5_accuracy"] == (order[:, :5] == labels[:, None]).any(1).mean()
 
 
-def test_weighted_area_is_that_of_scikit_learn():
+def test_mean_areas_equal_scikit_learn():
     labels, probabilities = outcomes(300, 7, tied=True)
     found = evaluate(labels, probabilities, names(7)).metrics
     for average in ("macro", "weighted"):
@@ -145,7 +141,7 @@ def test_equal_probabilities_for_all(dtype):
     assert found["expected_calibration_error"] == pytest.approx(0)
 
 
-def test_certain_and_right_or_wrong():
+def test_certain_predictions():
     right = evaluate([0, 1, 2], np.eye(3), names(3)).metrics
     assert right["accuracy"] == right["accuracy_high"] == 1
     # 1 - 0.025 is the chance that at least one of three would be wrong.
@@ -173,7 +169,7 @@ def test_one_image(classes):
     assert len(result.predictions) == 1 and len(result.per_class) == classes
 
 
-def test_one_warning_names_the_first_classes():
+def test_warning_names_the_first_classes():
     labels, probabilities = outcomes(200, 9, missing=(1, 3, 4, 8))
     with pytest.warns(UserWarning, match="^4 of 9 classes have no ROC curve") as caught:
         evaluate(labels, probabilities, names(9))
@@ -183,7 +179,7 @@ def test_one_warning_names_the_first_classes():
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_warning_without_cause():
+def test_no_warning():
     evaluate(*outcomes(400, 5), names(5))
 
 
@@ -192,7 +188,7 @@ def test_per_class():
     predictions = np.array([0, 1, 2, 2, 1, 1, 0])
     probabilities = np.full((7, 5), 0.05)
     probabilities[np.arange(7), predictions] = 0.8
-    frame = quietly(labels, probabilities, list("abcde")).per_class
+    frame = evaluate_without_warnings(labels, probabilities, list("abcde")).per_class
     assert frame.columns.tolist() == [
         "name",
         "images",
@@ -213,16 +209,18 @@ def test_per_class():
     assert np.isfinite(frame["auc"]).tolist() == [True, True, False, True, False]
 
 
-def test_most_confused_of_equals_is_the_first():
+def test_most_confused_class_of_ties_is_the_first():
     probabilities = np.eye(4)[[3, 2, 1]]
-    frame = quietly([0, 0, 0], probabilities, list("abcd")).per_class
+    frame = evaluate_without_warnings([0, 0, 0], probabilities, list("abcd")).per_class
     assert frame["most_confused_with"].tolist() == ["b", "", "", ""]
 
 
 @pytest.mark.parametrize("paths", [None, ["x/1.jpg", "y/2.jpg"], np.array(["1", "2"], object)])
 def test_predictions(paths):
     probabilities = np.array([[0.25, 0.75], [0.625, 0.375]], np.float32)
-    frame = quietly(np.array([1, 1]), probabilities, ["ann", "NA"], paths=paths).predictions
+    frame = evaluate_without_warnings(
+        np.array([1, 1]), probabilities, ["ann", "NA"], paths=paths
+    ).predictions
     expected = {
         "label": ["NA", "NA"],
         "prediction": ["NA", "ann"],
@@ -236,15 +234,15 @@ def test_predictions(paths):
     assert frame["correct"].dtype == bool
 
 
-def test_names_and_paths_that_are_no_unicode():
+def test_names_and_paths_that_are_not_unicode():
     name = "\udcff"
-    result = quietly([1], [[1.0, 0.0]], ["a", name], paths=[f"{name}.jpg"])
+    result = evaluate_without_warnings([1], [[1.0, 0.0]], ["a", name], paths=[f"{name}.jpg"])
     assert result.per_class["name"].tolist() == ["a", name]
     assert result.predictions.iloc[0].tolist() == [f"{name}.jpg", name, "a", 1.0, False]
     assert confused_pairs([1], [0], ["a", name])["true"].tolist() == [name]
 
 
-def test_interval_covers_and_repeats():
+def test_interval_is_binomial_and_reproducible():
     labels, probabilities = outcomes(2000, 4)
     found = evaluate(labels, probabilities, names(4), bootstrap=20_000).metrics
     accuracy = found["accuracy"]
@@ -258,7 +256,7 @@ def test_interval_covers_and_repeats():
     assert len(set(runs)) > 1
 
 
-def test_interval_is_that_of_resampled_images():
+def test_interval_equals_resampled_images():
     labels, probabilities = outcomes(50, 3)
     correct = probabilities.argmax(axis=1) == labels
     rng = np.random.default_rng(5)
@@ -267,115 +265,6 @@ def test_interval_is_that_of_resampled_images():
     low, high = np.percentile(means, [2.5, 97.5])
     assert found["accuracy_low"] == pytest.approx(low, abs=0.021)  # one image
     assert found["accuracy_high"] == pytest.approx(high, abs=0.021)
-
-
-def test_calibration_error_by_hand():
-    labels, probabilities = outcomes(1000, 6, seed=3)
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    expected = 0.0
-    for index in range(15):
-        inside = (confidence > index / 15) & (confidence <= (index + 1) / 15)
-        if inside.any():
-            gap = abs(correct[inside].mean() - confidence[inside].mean())
-            expected += inside.mean() * gap
-    found = evaluate(labels, probabilities, names(6)).metrics["expected_calibration_error"]
-    assert found == pytest.approx(expected)
-
-
-def test_calibration_table():
-    table = calibration_table(
-        [0.0, 0.5, 0.5, 0.50001, 1.0], [True, True, False, True, True], bins=4
-    )
-    assert table["low"].tolist() == [0, 0.25, 0.5, 0.75]
-    assert table["high"].tolist() == [0.25, 0.5, 0.75, 1]
-    assert table["images"].tolist() == [1, 2, 1, 1]
-    np.testing.assert_allclose(table["confidence"], [0, 0.5, 0.50001, 1])
-    np.testing.assert_allclose(table["accuracy"], [1, 0.5, 1, 1])
-    empty = calibration_table([0.1], [False], bins=2)
-    assert np.isnan(empty.loc[1, ["confidence", "accuracy"]].astype(float)).all()
-    assert expected_calibration_error(empty) == pytest.approx(0.1)
-
-
-def test_confused_pairs():
-    labels = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2])
-    predictions = np.array([1, 1, 2, 0, 1, 0, 0, 0, 2])
-    frame = confused_pairs(labels, predictions, list("abc"))
-    assert frame.to_dict("list") == {
-        "true": ["a", "c", "a", "b"],
-        "predicted": ["b", "a", "c", "a"],
-        "images": [2, 2, 1, 1],
-        "share": [1 / 2, 2 / 3, 1 / 4, 1 / 2],
-    }
-    assert confused_pairs(labels, predictions, list("abc"), limit=2).equals(frame.head(2))
-    assert confused_pairs(labels, predictions, list("abc"), limit=None).equals(frame)
-    none = confused_pairs(labels, labels, list("abc"))
-    assert len(none) == 0 and none.columns.tolist() == frame.columns.tolist()
-
-
-def test_confused_pairs_are_the_confusion_matrix():
-    labels, probabilities = outcomes(500, 8)
-    predictions = probabilities.argmax(axis=1)
-    frame = confused_pairs(labels, predictions, range(8), limit=None)
-    matrix = sk.confusion_matrix(labels, predictions)
-    np.fill_diagonal(matrix, 0)
-    found = np.zeros_like(matrix)
-    found[frame["true"].astype(int), frame["predicted"].astype(int)] = frame["images"]
-    assert (found == matrix).all()
-    assert frame["images"].is_monotonic_decreasing
-
-
-def test_mcnemar():
-    correct_a = np.array([True] * 60 + [False] * 40)
-    correct_b = np.array([True] * 45 + [False] * 15 + [True] * 5 + [False] * 35)
-    found = mcnemar(correct_a, correct_b)
-    assert {key: found[key] for key in ("images", "only_a", "only_b")} == {
-        "images": 100,
-        "only_a": 15,
-        "only_b": 5,
-    }
-    assert found["p_value"] == pytest.approx(2 * binom.cdf(5, 20, 0.5))
-    assert found["p_value"] == pytest.approx(chi2.sf((15 - 5 - 1) ** 2 / 20, 1), abs=0.01)
-    assert found["difference"] == pytest.approx(0.1)
-    rng = np.random.default_rng(1)
-    rows = rng.integers(100, size=(20_000, 100))
-    resampled = correct_a[rows].mean(axis=1) - correct_b[rows].mean(axis=1)
-    found = mcnemar(correct_a, correct_b, bootstrap=20_000)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    assert found["difference_low"] == pytest.approx(low, abs=0.0101)  # one image
-    assert found["difference_high"] == pytest.approx(high, abs=0.0101)
-    assert all(type(value) in (int, float) for value in found.values())
-
-
-def test_mcnemar_is_antisymmetric():
-    rng = np.random.default_rng(0)
-    a, b = rng.random((2, 300)) < [[0.8], [0.7]]
-    one, other = mcnemar(a, b), mcnemar(b, a)
-    assert one["p_value"] == pytest.approx(other["p_value"])
-    assert one["difference"] == -other["difference"]
-    assert (one["only_a"], one["only_b"]) == (other["only_b"], other["only_a"])
-
-
-@pytest.mark.parametrize("same", [[True], [False] * 5, [True, False, True]])
-def test_mcnemar_of_equals(same):
-    found = mcnemar(same, same)
-    assert found["p_value"] == 1
-    assert found["difference"] == found["difference_low"] == found["difference_high"] == 0
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "options", "message"),
-    [
-        ([1, 0], [1, 0], {}, r"`correct_a` must be bools.*dtype=int64.*labels == predictions"),
-        ([True], [[True]], {}, r"`correct_b` must be bools.*shape=\(1, 1\)"),
-        (np.zeros(0, bool), np.zeros(0, bool), {}, r"at least one image.*shape=\(0,\)"),
-        ([True], [True, False], {}, "of the same images. Received: 1 and 2 of them"),
-        ([True], [True], {"bootstrap": 0}, "at least one resample. Received: bootstrap=0"),
-    ],
-)
-def test_mcnemar_of_unfit_values(a, b, options, message):
-    with pytest.raises(ValueError, match=message):
-        mcnemar(a, b, **options)
 
 
 GOOD = np.full((3, 2), 0.5)
@@ -410,26 +299,13 @@ GOOD = np.full((3, 2), 0.5)
     ],
 )
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_unfit_values(labels, probabilities, options, message):
+def test_invalid_values(labels, probabilities, options, message):
     with pytest.raises(ValueError, match=message):
         evaluate(labels, probabilities, **{"names": ["a", "b"], **options})
 
 
-@pytest.mark.parametrize(
-    ("labels", "predictions", "message"),
-    [
-        ([0, 3], [0, 0], "`labels` must be class indices from 0 to 2. Received: 3 in row 1"),
-        ([0, 0], [0, -1], "`predictions` must be class indices from 0 to 2. Received: -1"),
-        ([0, 0], [0], "`labels` and `predictions` must be of the same images. Received: 2 and 1"),
-    ],
-)
-def test_unfit_pairs(labels, predictions, message):
-    with pytest.raises(ValueError, match=message):
-        confused_pairs(labels, predictions, list("abc"))
-
-
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_probabilities_are_neither_copied_nor_changed(order):
+def test_probabilities_are_not_copied_or_changed(order):
     labels, probabilities = outcomes(50, 4, dtype=np.float32)
     probabilities = np.asarray(probabilities, order=order)
     before = probabilities.copy()
@@ -438,7 +314,7 @@ def test_probabilities_are_neither_copied_nor_changed(order):
     assert (probabilities == before).all()
 
 
-def test_frames_are_taken_as_arrays():
+def test_frames_are_used_as_arrays():
     labels, probabilities = outcomes(30, 3)
     index = np.arange(30) + 100
     found = evaluate(

@@ -1,4 +1,4 @@
-"""Figures of ranks and scores, counted by hand."""
+"""Metrics of identification, counted by hand."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ import pytest
 from kerasface.metrics.identification import best_threshold, evaluate
 
 
-def test_figures_that_can_be_counted():
+def test_metrics_counted_by_hand():
     ranks = [1, 1, 2, 5, 6, 1, 0, 0]
     scores = [0.9, 0.4, 0.8, 0.7, 0.3, 0.6, 0.55, 0.2]
-    result = evaluate(ranks, scores, threshold=0.5, most=6)
+    result = evaluate(ranks, scores, threshold=0.5, max_rank=6)
     found = result.metrics
     assert (found["probes"], found["known"], found["unknown"]) == (8, 6, 2)
     assert found["rank1"] == pytest.approx(3 / 6)
@@ -39,7 +39,7 @@ def test_open_set_thresholds():
     assert at_it["identified"] == found["dir_at_fpir_0.1"]
 
 
-def test_without_a_threshold_or_unknown_ones():
+def test_without_threshold_or_unknown_probes():
     closed = evaluate([1, 1, 2], [0.1, 0.2, 0.3]).metrics
     assert not {"identified", "false_positives", "accuracy"} & set(closed)
     some = evaluate([1, 1, 2], [0.1, 0.2, 0.3], threshold=0.15).metrics
@@ -47,14 +47,14 @@ def test_without_a_threshold_or_unknown_ones():
     assert "false_positives" not in some
 
 
-def test_the_interval_is_that_of_a_share():
+def test_interval_of_rank1():
     ranks = np.repeat([1, 2], [150, 50])
     found = evaluate(ranks, np.ones(200)).metrics
     width = found["rank1_high"] - found["rank1_low"]
     assert width == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 200), rel=0.15)
 
 
-def test_only_unknown_people():
+def test_only_unknown_probes():
     found = evaluate([0, 0], [0.1, 0.9], threshold=0.5)
     assert np.isnan(found.metrics["rank1"]) and np.isnan(found.metrics["rank1_low"])
     assert found.metrics["accuracy"] == found.metrics["false_positives"] == 0.5
@@ -64,22 +64,22 @@ def test_only_unknown_people():
 @pytest.mark.parametrize(
     ("ranks", "scores", "options", "message"),
     [
-        ([], [], {}, "`ranks` must be whole numbers"),
-        ([1.0, 2.0], [0.1, 0.2], {}, "`ranks` must be whole numbers"),
-        ([-1, 2], [0.1, 0.2], {}, "`ranks` must be whole numbers"),
-        ([1, 2], [0.1], {}, "one finite number a probe"),
+        ([], [], {}, "`ranks` must be integers"),
+        ([1.0, 2.0], [0.1, 0.2], {}, "`ranks` must be integers"),
+        ([-1, 2], [0.1, 0.2], {}, "`ranks` must be integers"),
+        ([1, 2], [0.1], {}, "one finite number per probe"),
         ([1, 2], [0.1, np.nan], {}, "1 not finite"),
         ([1, 2], [0.1, 0.2], {"bootstrap": 0}, "bootstrap=0"),
-        ([1, 2], [0.1, 0.2], {"most": 0}, "most=0"),
+        ([1, 2], [0.1, 0.2], {"max_rank": 0}, "max_rank=0"),
     ],
 )
-def test_refused(ranks, scores, options, message):
+def test_invalid_values(ranks, scores, options, message):
     with pytest.raises(ValueError, match=message):
         evaluate(ranks, scores, **options)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_threshold_has_most_right(seed):
+def test_best_threshold_has_the_highest_accuracy(seed):
     rng = np.random.default_rng(seed)
     ranks, scores = rng.integers(0, 3, 40), np.round(rng.random(40), 1)
 

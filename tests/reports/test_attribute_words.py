@@ -8,7 +8,7 @@ from kerasface.reports.attribute_words import EXCLUSIVE, OPPOSITES, decide, desc
 NAMES = ["Bald", "Black_Hair", "Smiling", "Brown_Hair", "No_Beard"]
 
 
-def test_of_a_group_the_most_probable_is_said():
+def test_most_probable_of_a_group_is_predicted():
     probabilities = np.array(
         [
             [0.1, 0.9, 0.6, 0.8, 0.7],
@@ -21,19 +21,19 @@ def test_of_a_group_the_most_probable_is_said():
     assert said == [[0, 1, 1, 0, 1], [0, 0, 0, 1, 0], [0, 0, 1, 0, 1], [1, 0, 1, 0, 1]]
 
 
-def test_a_threshold_comes_before_the_group():
+def test_threshold_comes_before_the_group():
     # Black hair is more probable, but does not reach its threshold.
     said = decide(np.array([[0.6, 0.5]]), ["Black_Hair", "Gray_Hair"], [0.7, 0.3])
     assert said.tolist() == [[False, True]]
 
 
-def test_probabilities_are_left_as_they_are():
+def test_probabilities_are_not_changed():
     probabilities = np.array([[0.9, 0.8]])
     decide(probabilities, ["Black_Hair", "Brown_Hair"], 0.5)
     assert probabilities.tolist() == [[0.9, 0.8]]
 
 
-def test_a_group_of_which_one_is_known_is_left_alone():
+def test_single_attribute_of_a_group():
     assert decide(np.array([[0.9, 0.9]]), ["Bald", "Male"], 0.5).tolist() == [[True, True]]
 
 
@@ -44,11 +44,11 @@ def test_a_group_of_which_one_is_known_is_left_alone():
         ([0, 0, 0, 0, 0], "not smiling, beard"),
     ],
 )
-def test_words(said, words):
+def test_describe(said, words):
     assert describe(np.array(said, bool), NAMES) == words
 
 
-def test_names_are_celeba_s():
+def test_names_are_those_of_celeba():
     known = {name for group in EXCLUSIVE for name in group} | set(OPPOSITES)
     assert known == {
         *("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Straight_Hair"),
@@ -60,10 +60,15 @@ def test_names_are_celeba_s():
     ("probabilities", "names", "thresholds", "message"),
     [
         (np.zeros(2), ["a", "b"], 0.5, r"\[images, attributes\]"),
-        (np.zeros((1, 2)), ["a"], 0.5, "one name a column"),
-        (np.zeros((1, 2)), ["a", "b"], [0.5], r"must be in \[0, 1\], one for all or one an"),
+        (np.zeros((1, 2)), ["a"], 0.5, "one name per column"),
+        (
+            np.zeros((1, 2)),
+            ["a", "b"],
+            [0.5],
+            r"must be in \[0, 1\], one for all attributes or one per",
+        ),
     ],
 )
-def test_mistakes(probabilities, names, thresholds, message):
+def test_invalid_values(probabilities, names, thresholds, message):
     with pytest.raises(ValueError, match=message):
         decide(probabilities, names, thresholds)

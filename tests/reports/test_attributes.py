@@ -1,4 +1,4 @@
-"""Figures of attributes: what is drawn, read from the figure's own bars, lines, cells and words."""
+"""Figures of attributes: what they show is read from their bars, lines, cells and texts."""
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def test_all_figures_of_few_and_many(attributes, tmp_path):
         assert inside(figure)
 
 
-def test_no_figure_stays_in_pyplot():
+def test_pyplot_keeps_no_figure():
     from matplotlib import pyplot
 
     before = pyplot.get_fignums()
@@ -123,7 +123,7 @@ def test_gain_bars_are_sorted_and_numbered():
     ]
 
 
-def test_numbers_stand_beyond_every_bar():
+def test_numbers_are_beside_the_bars():
     figure = gain_bars(table(a=(1.0, 0.5), b=(0.0, 1.0)))
     figure.draw_without_rendering()
     axis = figure.axes[0]
@@ -136,7 +136,7 @@ def test_legend_without_losses():
 
 
 @pytest.mark.parametrize("frame", [table(), table(a=(1, 1)).drop(columns="gain")])
-def test_gain_bars_of_an_unfit_table(frame):
+def test_gain_bars_of_an_invalid_table(frame):
     with pytest.raises(ValueError, match=f"{len(frame)} rows with"):
         gain_bars(frame)
 
@@ -145,7 +145,7 @@ def test_gain_bars_of_an_unfit_table(frame):
 
 
 @pytest.mark.parametrize("attributes", [1, 7, 21])  # from 21 on there are more in a row
-def test_precision_recall_curves_are_those_of_scikit_learn(attributes):
+def test_precision_recall_curves_equal_scikit_learn(attributes):
     labels, probabilities = outcomes(150, attributes)
     thresholds = np.linspace(0.2, 0.8, attributes)
     listed = [f"n{index}" for index in range(attributes)]
@@ -169,7 +169,7 @@ def test_precision_recall_curves_are_those_of_scikit_learn(attributes):
         assert shown == (c + min(attributes, 5 if attributes <= 20 else 8) >= attributes)
 
 
-def test_thinned_curve_stays_near():
+def test_thinned_curve_is_close():
     labels, probabilities = outcomes(6000, 1)
     _, curve, _ = precision_recall_curves(labels, probabilities, ["a"]).axes[0].get_lines()
     recall, precision = curve.get_data()
@@ -221,7 +221,7 @@ def test_co_occurrence_matrix(number, counted):
     assert axis.get_ylabel().startswith("of the images with this")
 
 
-# What does not fit
+# Invalid values
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_co_occurrence_matrix(number, counted):
         ([0, 1], ["a"], "shape"),
     ],
 )
-def test_unfit_values(labels, listed, message):
+def test_invalid_values(labels, listed, message):
     for draw in (
         label_distribution,
         co_occurrence_matrix,
@@ -242,6 +242,6 @@ def test_unfit_values(labels, listed, message):
             draw(labels, listed)
 
 
-def test_unfit_thresholds():
+def test_invalid_thresholds():
     with pytest.raises(ValueError, match="for 1 attributes"):
         precision_recall_curves([[0], [1]], [[0.1], [0.9]], ["a"], thresholds=[0.1, 0.2])

@@ -1,4 +1,4 @@
-"""Reports: whole, closed in themselves, and nothing in them is taken for HTML that is text."""
+"""Reports: one complete HTML page in which all texts are escaped."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ EVIL = """<script>alert("1")</script> & 'x' $title ${sections} \udcff"""
 
 
 class Page(HTMLParser):
-    """Reads a page and fails where a tag is not closed in its turn."""
+    """Parses a page and fails if tags are not nested correctly."""
 
     def __init__(self, text):
         super().__init__()
@@ -73,7 +73,7 @@ def sections(text="plain"):
 
 
 @pytest.mark.parametrize("text", ["plain", EVIL, "", "Zoë \N{GRINNING FACE}"])
-def test_page_is_well_formed_and_holds_the_text(text):
+def test_page_is_well_formed_and_contains_the_text(text):
     html = report_html(text, sections(text))
     assert html.startswith("<!DOCTYPE html>")
     html.encode("utf-8")
@@ -94,7 +94,7 @@ def test_every_text_is_escaped():
     assert html.count("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#x27;x&#x27;") == 13
 
 
-def test_nothing_is_asked_from_elsewhere():
+def test_page_loads_nothing():
     html = report_html("run", sections("see https://example.org"))
     page = Page(html)
     for _, name, value in page.attributes:
@@ -108,14 +108,14 @@ def test_nothing_is_asked_from_elsewhere():
     assert "https://" not in report_html("run", sections())
 
 
-def test_page_suits_phones_and_the_dark():
+def test_page_supports_phones_and_dark_mode():
     html = report_html("run", [])
     assert 'name="viewport" content="width=device-width, initial-scale=1"' in html
     assert "color-scheme: light dark" in html
     assert "@media (prefers-color-scheme: dark)" in html
 
 
-def test_picture_is_embedded_whole():
+def test_figure_is_embedded():
     html = report_html("run", [figure_section("Curve", figure())])
     (source,) = [value for _, name, value in Page(html).attributes if name == "src"]
     with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as image:
@@ -187,7 +187,7 @@ def test_facts(value, expected, kind):
     assert page.cells == [("th", None, "x"), ("td", kind, expected)]
 
 
-def test_note_may_be_left_out():
+def test_note_is_optional():
     with_note, without = Section("a", "<p>b</p>", "c"), Section("a", "<p>b</p>")
     assert report_html("run", [with_note]).count("<p>") == 2
     assert report_html("run", [without]).count("<p>") == 1

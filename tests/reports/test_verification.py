@@ -1,18 +1,11 @@
-"""Figures of pairs: what is drawn, read from the figure's own lines, bars and pictures."""
+"""Figures of pairs."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from kerasface.metrics.identification import evaluate
-from kerasface.reports.verification import (
-    cmc_curve,
-    pair_captions,
-    pairs_gallery,
-    roc_log,
-    score_histograms,
-)
+from kerasface.reports.verification import pair_captions, pairs_gallery, roc_log, score_histograms
 
 
 def pairs(count=2000, seed=0):
@@ -21,7 +14,7 @@ def pairs(count=2000, seed=0):
     return rng.normal(size=count) + 2 * same, same
 
 
-def test_roc_has_a_log_axis_and_the_curves():
+def test_roc_has_a_log_axis():
     scores, same = pairs()
     figure = roc_log({"one": (scores, same), "_two": (-scores, same)}, title="a $ title")
     (axis,) = figure.axes
@@ -48,7 +41,7 @@ def test_many_points_are_thinned():
 
 
 @pytest.mark.parametrize(("count", "beside"), [(8, False), (9, True)])
-def test_many_names_stand_beside_the_curves(count, beside):
+def test_many_names_are_beside_the_curves(count, beside):
     figure = roc_log({f"curve {number}": pairs(seed=number) for number in range(count)})
     figure.draw_without_rendering()
     (axis,) = figure.axes
@@ -57,12 +50,12 @@ def test_many_names_stand_beside_the_curves(count, beside):
     assert axis.get_legend().get_window_extent().x1 <= figure.bbox.x1
 
 
-def test_no_curve_is_refused():
+def test_roc_needs_a_curve():
     with pytest.raises(ValueError, match="at least one curve"):
         roc_log({})
 
 
-def test_histograms_are_shares_of_each_kind():
+def test_histograms_show_shares_of_each_kind():
     scores, same = pairs(900)
     (axis,) = score_histograms(scores, same, threshold=1.25).axes
     labels = axis.get_legend_handles_labels()[1]
@@ -98,13 +91,3 @@ def test_gallery_shows_pairs_side_by_side():
         pairs_gallery([(black, white)], [])
     with pytest.raises(ValueError, match=r"must be uint8.*float64"):
         pairs_gallery([(black, white / 255)], captions)
-
-
-def test_cmc():
-    cmc = evaluate([1, 2, 4, 1], np.ones(4), most=10).cmc
-    (axis,) = cmc_curve(cmc).axes
-    whole, first, fifth = axis.get_lines()
-    assert whole.get_ydata().tolist() == [0.5, 0.75, 0.75] + [1] * 7
-    assert (first.get_label(), fifth.get_label()) == ("rank 1: 50.0%", "rank 5: 100.0%")
-    (axis,) = cmc_curve(evaluate([0], [1.0]).cmc).axes
-    assert axis.get_legend() is None

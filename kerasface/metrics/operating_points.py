@@ -1,0 +1,175 @@
+"""Thresholds for the scores of pairs: ROC points, and what a false accept rate costs.
+
+A pair is *genuine* if both images show the same person, else *impostor*. It is accepted if its
+score is at least a threshold. The false accept rate (FAR) is the share of impostor pairs that are
+accepted, the true accept rate (TAR) the share of genuine pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from kerasface.metrics.inputs import check_pairs
+from kerasface.metrics.ordered_pairs import OrderedPairs, order_pairs
+
+FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
+# With fewer expected false accepts a rate depends on a handful of pairs: the interval of ten
+# counts (Poisson) already reaches from half of them to twice.
+FEWEST_FALSE_ACCEPTS = 10
+ROUNDING = 1e-6  # of a pair: 0.07 times 100 is a little more than 7
+
+
+def roc_points(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the points of the ROC curve.
+
+    Args:
+        scores: float ``[N]``.
+        same: bool or 0/1 ``[N]``, whether a pair is genuine.
+
+    Returns:
+        False accept rates, true accept rates and thresholds, ``[M + 1]`` each for M distinct
+        scores. The thresholds fall from infinity.
+
+    Raises:
+        ValueError: If shapes or values are invalid, or one kind of pairs is missing.
+
+    Example:
+        >>> far, tar, thresholds = roc_points([0.1, 0.9], [0, 1])
+        >>> far.tolist(), tar.tolist()
+        ([0.0, 0.0, 1.0], [0.0, 1.0, 1.0])
+    """
+    scores, same = check_pairs(scores, same)
+    ordered = order_pairs(scores, same)
+    true, false = ordered.accepted()
+    return false[0] / false[0, -1], true[0] / true[0, -1], ordered.thresholds
+
+
+def threshold_at_far(scores: np.ndarray, same: np.ndarray, rate: float) -> float:
+    """Returns the lowest threshold whose false accept rate is at most the wanted one.
+
+    Args:
+        scores: float ``[N]``.
+        same: bool or 0/1 ``[N]``, whether a pair is genuine.
+        rate: Wanted false accept rate, in (0, 1).
+
+    Returns:
+        A score; pairs with at least this score are accepted. Infinity if more impostor pairs than
+        the rate allows share the highest score.
+
+    Raises:
+        ValueError: If fewer than ten false accepts are expected at that rate.
+
+    Example:
+        >>> scores = np.arange(200)
+        >>> threshold_at_far(scores, scores >= 100, 0.1)
+        90.0
+    """
+    scores, same = check_pairs(scores, same)
+    check_rates([rate])
+    impostors = np.sort(scores[~same])
+    refused = too_few_impostors(rate, len(impostors))
+    if refused:
+        raise ValueError(
+            "A threshold for a false accept rate needs at least "
+            f"{FEWEST_FALSE_ACCEPTS} expected false accepts. Received: {refused}. "
+            "Choose a larger rate or more impostor pairs."
+        )
+    candidates = np.unique(scores)
+    accepted = len(impostors) - impostors.searchsorted(candidates, "left")
+    allowed = candidates[accepted <= rate * len(impostors) + ROUNDING]
+    return float(allowed[0]) if len(allowed) else float("inf")
+
+
+def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
+    """Returns the threshold with the highest accuracy.
+
+    Args:
+        scores: float ``[N]``.
+        same: bool or 0/1 ``[N]``, whether a pair is genuine.
+
+    Returns:
+        A score, the highest of equally good ones. Infinity if accepting no pair is best.
+
+    Example:
+        >>> best_threshold([0.1, 0.6, 0.4, 0.9], [0, 0, 1, 1])
+        0.9
+    """
+    scores, same = check_pairs(scores, same)
+    ordered = order_pairs(scores, same)
+    true, false = ordered.accepted()
+    return float(ordered.thresholds[(true - false)[0].argmax()])
+
+
+def operating_points(
+    ordered: OrderedPairs, rates: Sequence[float], metrics: Mapping[str, float]
+) -> pd.DataFrame:
+    """Lists the thresholds for wanted false accept rates.
+
+    Args:
+        ordered: Pairs by falling score.
+        rates: Wanted false accept rates, in (0, 1).
+        metrics: True accept rates with their bounds, under the names that `tar_key` returns.
+
+    Returns:
+        One row per rate: ``wanted_far``, ``threshold``, ``far``, ``tar``, ``tar_low``,
+        ``tar_high`` and ``refused``, the reason why the numbers are NaN, or an empty text.
+    """
+    impostors = int((~ordered.same).sum())
+    false = np.append(0, (~ordered.same).cumsum()[ordered.ends])
+    columns = ["threshold", "far", "tar", "tar_low", "tar_high"]
+    rows = []
+    for rate in rates:
+        refused = too_few_impostors(rate, impostors)
+        numbers = [float("nan")] * len(columns)
+        if not refused:
+            cut = int((false <= rate * impostors + ROUNDING).sum()) - 1
+            numbers = [
+                ordered.thresholds[cut],
+                false[cut] / impostors,
+                *(metrics[f"{tar_key(rate)}{end}"] for end in ("", "_low", "_high")),
+            ]
+        rows.append([rate, *numbers, refused])
+    return pd.DataFrame(rows, columns=["wanted_far", *columns, "refused"])
+
+
+def tar_key(rate: float) -> str:
+    """Returns the name of the true accept rate at a false accept rate.
+
+    Args:
+        rate: False accept rate.
+
+    Example:
+        >>> tar_key(0.01)
+        'tar_at_far_0.01'
+    """
+    return f"tar_at_far_{rate:g}"
+
+
+def too_few_impostors(rate: float, impostors: int) -> str:
+    """Returns why a false accept rate cannot be measured, or an empty text if it can.
+
+    Args:
+        rate: False accept rate.
+        impostors: Number of impostor pairs.
+    """
+    expected = rate * impostors
+    if expected >= FEWEST_FALSE_ACCEPTS - ROUNDING:
+        return ""
+    return (
+        f"{rate:g} of {impostors:,} impostor pairs are {expected:.3g} expected false accepts, "
+        f"fewer than {FEWEST_FALSE_ACCEPTS}"
+    )
+
+
+def check_rates(rates: Sequence[float]) -> None:
+    """Raises a ValueError unless all false accept rates are in (0, 1).
+
+    Args:
+        rates: False accept rates.
+    """
+    for rate in rates:
+        if not 0 < rate < 1:
+            raise ValueError(f"A false accept rate must be in (0, 1). Received: {rate}.")
