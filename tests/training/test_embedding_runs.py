@@ -14,7 +14,8 @@ from kerasface.embedding.centers import ClassCenters
 from kerasface.embedding.options import EmbeddingOptions, embedding_options
 from kerasface.embedding.training import EmbeddingTraining
 from kerasface.runs.embedding_evaluation import evaluate_embeddings
-from kerasface.runs.recipe import Recipe, parse_changes
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.recipe_changes import parse_changes
 from kerasface.runs.recipes import named_recipe
 from kerasface.training.embedding_head import build_head
 
@@ -194,11 +195,11 @@ def test_options_by_name_and_as_json():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dimensions": 0}, "whole number at least 1. Received: dimensions=0"),
-        ({"dimensions": 2.5}, "whole number at least 1"),
+        ({"dimensions": 0}, "integer of at least 1. Received: embedding.dimensions=0"),
+        ({"dimensions": 2.5}, "`embedding.dimensions` must be an integer of at least 1"),
         ({"loss": "arcfaces"}, "Did you mean 'arcface'"),
-        ({"scale": 0}, "`embedding.scale` must be a number at least 0.001"),
-        ({"margin": 2}, r"`embedding.margin` must be a number in \[0, 1.571\]"),
+        ({"scale": 0}, "`embedding.scale` must be a number of at least 0.001"),
+        ({"margin": 2}, r"`embedding.margin` must be a number in \[0, 1.5708\]"),
         ({"loss": "normface", "margin": 0.1}, r"in \[0, 0\]"),
         ({"class_share": 0}, r"`embedding.class_share` must be a number in"),
         ({"class_share": True}, r"`embedding.class_share` must be a number in"),
