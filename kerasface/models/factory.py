@@ -23,7 +23,7 @@ def build(
     input_shape: tuple[int, int, int] | None = None,
     activation: str | None = "auto",
     dropout: float | None = None,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     freeze: bool = False,
     **architecture: Any,
 ) -> keras.Model:

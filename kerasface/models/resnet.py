@@ -10,19 +10,20 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+from keras import KerasTensor
 
 from kerasface.models import blocks, preprocess
 
 
 def resnet_features(
-    inputs,
+    inputs: KerasTensor,
     *,
     stem_stride: int = 4,
     channels: Sequence[int] = (64, 128, 256, 512),
     blocks_per_stage: Sequence[int] = (2, 2, 2, 2),
     drop_path: float = 0.0,
     zero_init_residual: bool = False,
-):
+) -> KerasTensor:
     """Images to the last feature map.
 
     Args:
