@@ -53,8 +53,7 @@ def resnet15_features(
 
     For each number of channels a convolution and a residual pair of them, each 3x3 with BatchNorm
     and ReLU. In all stages but the first, the first convolution is followed by 4x4 max
-    pooling. The sum
-    of a pair and its shortcut is not activated.
+    pooling. The sum of a pair and its shortcut has no activation.
 
     Args:
         inputs: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.

@@ -1,4 +1,4 @@
-"""ConvNeXt-like face networks: ``convnext_small`` (FaceClassifier's network) and its small relatives.
+"""ConvNeXt-like face networks: ``convnext_small`` (FaceClassifier's network) and smaller ones.
 
 A stage is a row of residual blocks and a BatchNorm; between stages an inverted bottleneck halves
 the sides and doubles the channels.

@@ -86,7 +86,7 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
 
 
 def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
-    """Copies layer by layer in their order: the names of some backbones' layers are numbered per process."""
+    """Copies the layers in order, because some backbones number their names per process."""
     source = keras.saving.load_model(path, compile=False)
     layers = [layer for layer in model.layers if layer.weights]
     given = [layer for layer in source.layers if layer.weights]
