@@ -26,7 +26,7 @@ class Application:
     Attributes:
         constructor: Its name there.
         preprocessing: What it expects: ``"caffe"`` (BGR less the means), ``"tf"`` ([-1, 1]),
-            ``"torch"`` (standardised), or ``"own"``: it begins with its preprocessing.
+            ``"torch"`` (standardized), or ``"own"``: its first layers preprocess.
         image_size: Side of the images that its ImageNet weights were trained with, in pixels.
         smallest: Smallest side that it takes, in pixels.
         parameters: Trainable ones with the head ``"pool"`` and 1,000 classes.

@@ -169,7 +169,7 @@ def layer_scale(x: KerasTensor, initial: float, name: str) -> KerasTensor:
 
     Args:
         x: Keras tensor ``[batch, height, width, channels]``.
-        initial: Factor to begin with; small ones let a deep network begin as the identity.
+        initial: Initial factor. With a small one, a deep network starts as the identity.
         name: Layer name.
 
     Returns:
@@ -310,7 +310,7 @@ def basic_block(
         filters: Output channels.
         strides: 1, or 2 to halve height and width.
         drop_path: Probability of dropping the branch, in ``[0, 1)``.
-        zero_init: Whether the branch begins as zero (Goyal et al. 2017, arXiv:1706.02677).
+        zero_init: If True, the branch is zero at the start (Goyal et al. 2017, arXiv:1706.02677).
 
     Returns:
         Keras tensor ``[batch, ceil(height / strides), ceil(width / strides), filters]``.
