@@ -124,7 +124,7 @@ class CannedFit:
 
     def stream(self, table, *, on_unreadable, **options):
         """The real one, which is made once for the same arguments: that takes most of the time."""
-        key = (len(table), json.dumps(options))
+        key = (len(table), json.dumps(options, default=str))
         if key not in self.streams:
             self.streams[key] = stream(table, **options)
         return self.streams[key]
