@@ -212,10 +212,10 @@ def test_readme(tables, faces, tmp_path, monkeypatch, unpainted):
     [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     train, dev = tables
-    interrupted = functools.partial(kerasface.train, callbacks=[Kill()])
-    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:
-        patch.setattr(kerasface, "train", interrupted)
-        exec(code, {"train": train, "dev": dev})
+    with unpainted(), monkeypatch.context() as patch:
+        patch.setattr(kerasface, "train", functools.partial(kerasface.train, callbacks=[Kill()]))
+        with pytest.raises(KeyboardInterrupt):
+            exec(code, {"train": train, "dev": dev})
     run = kerasface.Run("runs/own")
     assert run.recipe.model in list_models().index and len(run.history) == 2
     with unpainted():
