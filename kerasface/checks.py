@@ -79,7 +79,7 @@ def is_number(
     kind = numbers.Integral if whole else numbers.Real
     if not isinstance(value, kind) or isinstance(value, bool):
         return False
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     above_low = number > low if above else number >= low
     below_high = number < high if below else number <= high
     return above_low and below_high

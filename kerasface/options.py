@@ -107,7 +107,7 @@ def check_options(instance: Any, prefix: str = "") -> None:
     Raises:
         ValueError: If a value has another type, is out of range or is no choice.
     """
-    kinds = _kinds(type(instance))
+    kinds = _kinds(instance.__class__)
     for field in dataclasses.fields(instance):
         value, rules = getattr(instance, field.name), field.metadata[OPTION]
         if any(_fits(value, kind, rules) for kind in kinds[field.name]):
@@ -121,7 +121,7 @@ def check_options(instance: Any, prefix: str = "") -> None:
 
 def convert_numbers(instance: Any) -> None:
     """Makes the numbers of a frozen dataclass Python's own, and those of float fields floats."""
-    kinds = _kinds(type(instance))
+    kinds = _kinds(instance.__class__)
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if is_number(value):
@@ -184,8 +184,8 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 def _fits(value: Any, kind: Any, rules: Option) -> bool:
     if kind in (int, float):
-        limits = {"low": rules.low, "high": rules.high, "above": rules.above, "below": rules.below}
-        return is_number(value, **limits, whole=kind is int)
+        whole, above, below = kind is int, rules.above, rules.below
+        return is_number(value, rules.low, rules.high, whole=whole, above=above, below=below)
     if kind is str and rules.choices:
         return isinstance(value, str) and value in rules.choices
     if typing.get_origin(kind) is tuple:
@@ -202,9 +202,9 @@ def _rule(kinds: tuple[Any, ...], rules: Option) -> str:
     words: list[str] = []
     for kind in kinds:
         if kind in (int, float):
+            whole, above, below = kind is int, rules.above, rules.below
             limits = (rules.low, rules.high)
-            open_ends = {"above": rules.above, "below": rules.below}
-            words.append(number_rule(*limits, **open_ends, whole=kind is int))
+            words.append(number_rule(*limits, whole=whole, above=above, below=below))
         elif kind is str and rules.choices:
             words += map(repr, rules.choices)
         else:
