@@ -17,7 +17,8 @@ from .inference.identification import identify as identify
 from .inference.prediction import predict as predict
 from .inference.prediction import submit as submit
 from .inference.verification import verify as verify
-from .models.registry import build as build
+from .models.factory import build as build
+from .models.registration import register_model as register_model
 from .models.registry import list_models as list_models
 from .runs.recipe import Recipe as Recipe
 from .runs.run import Run as Run

@@ -60,16 +60,46 @@ def check_number(
     Example:
         >>> check_number("momentum", 0.9, 0, 1, below=True)
     """
+    if not is_number(value, low, high, whole=whole, below=below, above=above):
+        rule = number_rule(low, high, whole=whole, below=below, above=above)
+        text = f"`{name}` must be {rule}. Received: {name}={value!r}."
+        raise ValueError(f"{text} {remedy}".rstrip())
+
+
+def is_number(
+    value: object,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    whole: bool = False,
+    below: bool = False,
+    above: bool = False,
+) -> bool:
+    """Returns whether a value passes `check_number`, whose arguments these are."""
     kind = numbers.Integral if whole else numbers.Real
-    if isinstance(value, kind) and not isinstance(value, bool):
-        number = float(value)  # type: ignore[arg-type]
-        above_low = number > low if above else number >= low
-        below_high = number < high if below else number <= high
-        if above_low and below_high:
-            return
-    noun = "an integer" if whole else "a number"
-    text = f"`{name}` must be {noun}{_range(low, high, below, above)}. Received: {name}={value!r}."
-    raise ValueError(f"{text} {remedy}".rstrip())
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return False
+    number = float(value)
+    above_low = number > low if above else number >= low
+    below_high = number < high if below else number <= high
+    return above_low and below_high
+
+
+def number_rule(
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    whole: bool = False,
+    below: bool = False,
+    above: bool = False,
+) -> str:
+    """Returns the rule of `check_number`, whose arguments these are, in words.
+
+    Example:
+        >>> number_rule(0, 1, below=True)
+        'a number in [0, 1)'
+    """
+    return f"{'an integer' if whole else 'a number'}{_range(low, high, below, above)}"
 
 
 def check_flag(name: str, value: object) -> None:
@@ -93,7 +123,11 @@ def _range(low: float, high: float, below: bool, above: bool) -> str:
     if math.isinf(low) and math.isinf(high):
         return ""
     if math.isinf(high):
-        return f" {'above' if above else 'of at least'} {low:g}"
+        return f" {'above' if above else 'of at least'} {_digits(low)}"
     if math.isinf(low):
-        return f" {'below' if below else 'of at most'} {high:g}"
-    return f" in {'(' if above else '['}{low:g}, {high:g}{')' if below else ']'}"
+        return f" {'below' if below else 'of at most'} {_digits(high)}"
+    return f" in {'(' if above else '['}{_digits(low)}, {_digits(high)}{')' if below else ']'}"
+
+
+def _digits(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"

@@ -39,6 +39,13 @@ def unpainted():
     return context
 
 
+@pytest.fixture(scope="module")
+def empty_pictures(unpainted):
+    """Training runs without figures, of which every epoch draws one."""
+    with unpainted():
+        yield
+
+
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory):
     """Folder of 4 drawn people: 24 training, 12 validation and 8 test images of 32 px."""

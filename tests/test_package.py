@@ -19,7 +19,7 @@ SOURCES = {
 }
 # A module imports from earlier groups and its own.
 ORDER = (
-    ("images", "files", "names", "checks", "backend"),
+    ("images", "files", "names", "checks", "options", "backend"),
     ("data",),
     ("faces",),
     ("pipeline",),
@@ -43,6 +43,7 @@ FORBIDDEN = {
     "inference": {"training"},
     "names": set(RANK),
     "checks": set(RANK) - {"names", "checks"},
+    "options": set(RANK) - {"names", "checks", "options"},
     "files": set(RANK),
     "images": set(RANK) - {"names", "files"},
 }
@@ -58,6 +59,7 @@ PUBLIC = {
     "identify",
     "list_models",
     "predict",
+    "register_model",
     "submit",
     "train",
     "verify",

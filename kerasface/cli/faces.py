@@ -166,7 +166,7 @@ def split(
 def _detector_options(changes: list[str] | None) -> dict[str, Any]:
     if not changes:
         return {}
-    from kerasface.runs.recipe import parse_changes
+    from kerasface.runs.recipe_changes import parse_changes
 
     return parse_changes(changes)
 

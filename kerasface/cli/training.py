@@ -153,7 +153,7 @@ def train(
 def _train(options: _Training) -> Run:
     from kerasface.data.celeba.files import is_celeba
     from kerasface.runs import named_recipe
-    from kerasface.runs.recipe import parse_changes
+    from kerasface.runs.recipe_changes import parse_changes
     from kerasface.training import train as train_run
 
     data, out = options.data, options.out

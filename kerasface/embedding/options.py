@@ -1,113 +1,141 @@
-"""What a recipe says of an embedding and of the head that it is learnt with."""
+"""Options of an embedding and of the loss that trains it."""
 
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kerasface.checks import check_number
 from kerasface.embedding.margins import MARGINS
 from kerasface.names import suggest
+from kerasface.options import (
+    check_options,
+    convert_numbers,
+    describe_options,
+    document_options,
+    option,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRIPLETS = "triplets"
 # The papers' margins: Kim et al. 2022, Deng et al. 2019, Wang et al. 2018, Schroff et al. 2015.
 USUAL_MARGINS = {"adaface": 0.4, "arcface": 0.5, "cosface": 0.35, "normface": 0.0, TRIPLETS: 0.2}
-NEEDS_CENTERS = ("margin_warmup_epochs", "subcenters", "class_share")
+SMALLEST_TRIPLET_MARGIN = 1e-6
 LARGEST_TRIPLET_MARGIN = 4.0  # the largest squared distance
 
 
+@document_options
 @dataclasses.dataclass(frozen=True)
 class EmbeddingOptions:
-    """An embedding and its head.
+    """An embedding and the loss that trains it.
 
-    Attributes:
-        dimensions: Length of the embeddings.
-        loss: ``"arcface"``, ``"cosface"``, ``"adaface"``, ``"normface"`` (a softmax over scaled
-            cosines) or ``"triplets"`` (semi-hard).
-        scale: What cosines are multiplied by; triplets do not read it.
-        margin: None is that of the loss's paper.
-        margin_warmup_epochs: Epochs in which the margin rises from 0; not of triplets.
-        subcenters: Centers a class, of which the nearest counts; not of triplets.
-        class_share: Share of the classes that take part in a step besides those of its images;
-            below 1 they are sampled, and their centers learnt by AdaGrad with one number each.
-        center_learning_rate: Learning rate of sampled centers.
+    Raises:
+        ValueError: If a value is out of range or does not fit the loss.
+
+    Example:
+        >>> EmbeddingOptions(dimensions=128).loss
+        'arcface'
     """
 
-    dimensions: int = 512
-    loss: str = "arcface"
-    scale: float = 64.0
-    margin: float | None = None
-    margin_warmup_epochs: float = 0.0
-    subcenters: int = 1
-    class_share: float = 1.0
-    center_learning_rate: float = 0.1
+    dimensions: int = option(512, "Length of the embeddings.", low=1)
+    loss: str = option(
+        "arcface",
+        '``"arcface"``, ``"cosface"``, ``"adaface"``, ``"normface"`` (a softmax over scaled '
+        'cosines) or ``"triplets"`` (semi-hard).',
+        choices=tuple(sorted(USUAL_MARGINS)),
+    )
+    scale: float = option(64.0, "Factor applied to the cosines. Triplets ignore it.", low=1e-3)
+    margin: float | None = option(
+        None, "Margin of the loss. None uses that of the loss's paper.", low=0
+    )
+    margin_warmup_epochs: float = option(
+        0.0,
+        "Number of epochs in which the margin rises from 0. Not for triplets.",
+        low=0,
+        needs_centers=True,
+    )
+    subcenters: int = option(
+        1,
+        "Number of centers per class, of which the nearest counts. Not for triplets.",
+        low=1,
+        needs_centers=True,
+    )
+    class_share: float = option(
+        1.0,
+        "Share of the classes in each step, besides those of its images. Below 1 the classes are "
+        "sampled, and AdaGrad updates their centers. Not for triplets.",
+        low=1e-9,
+        high=1,
+        needs_centers=True,
+    )
+    center_learning_rate: float = option(0.1, "Learning rate of sampled centers.", low=0)
 
-    def __post_init__(self):
-        if self.loss not in USUAL_MARGINS:
-            raise ValueError(
-                f"`embedding.loss` must be one of {sorted(USUAL_MARGINS)}. "
-                f"Received: loss={self.loss!r}.{suggest(str(self.loss), USUAL_MARGINS)}"
-            )
+    def __post_init__(self) -> None:
+        check_options(self, prefix="embedding.")
+        convert_numbers(self)
         is_triplets = self.loss == TRIPLETS
-        largest = LARGEST_TRIPLET_MARGIN if is_triplets else MARGINS[self.loss].largest
-        ranges = {
-            "dimensions": (1, None, True),
-            "scale": (1e-3, None, False),
-            "margin": (1e-6 if is_triplets else 0, largest, False),
-            "margin_warmup_epochs": (0, None, False),
-            "subcenters": (1, None, True),
-            "class_share": (1e-9, 1, False),
-            "center_learning_rate": (0, None, False),
-        }
-        for key, (low, high, whole) in ranges.items():
-            value = getattr(self, key)
-            if key == "margin" and value is None:
-                continue
-            kind = numbers.Integral if whole else numbers.Real
-            fits = isinstance(value, kind) and not isinstance(value, bool)
-            if not fits or not value >= low or (high is not None and value > high):
-                rule = f"at least {low:g}" if high is None else f"in [{low:g}, {high:.4g}]"
-                word = "whole number" if whole else "number"
+        if self.margin is not None:
+            low = SMALLEST_TRIPLET_MARGIN if is_triplets else 0.0
+            high = LARGEST_TRIPLET_MARGIN if is_triplets else MARGINS[self.loss].largest
+            remedy = f"This is the range of {self.loss!r}."
+            check_number("embedding.margin", self.margin, low, high, remedy=remedy)
+        if is_triplets:
+            values = {field.name: getattr(self, field.name) for field in _center_fields()}
+            unfit = {
+                f.name: values[f.name] for f in _center_fields() if values[f.name] != f.default
+            }
+            if unfit:
                 raise ValueError(
-                    f"`embedding.{key}` must be a {word} {rule}. Received: {key}={value!r}."
+                    "Triplets have no centers and no margin warmup. "
+                    f"Received: {unfit}. Remove them, or set loss='arcface'."
                 )
-        if is_triplets and (self.margin_warmup_epochs, self.subcenters, self.class_share) != (
-            0,
-            1,
-            1,
-        ):
-            raise ValueError(
-                "Triplets have no centers, and their margin no warm-up. Received: "
-                f"margin_warmup_epochs={self.margin_warmup_epochs}, subcenters={self.subcenters}, "
-                f"class_share={self.class_share}. Leave them out, or take loss='arcface'."
-            )
+
+    @classmethod
+    def describe(cls) -> pd.DataFrame:
+        """Describes all options.
+
+        Returns:
+            One row per option, indexed by name: ``values`` (what is accepted, in words),
+            ``default`` and ``description``.
+        """
+        return describe_options(cls)
+
+
+def _center_fields() -> list[dataclasses.Field]:
+    fields = dataclasses.fields(EmbeddingOptions)
+    return [field for field in fields if field.metadata.get("needs_centers")]
 
 
 def kept_options(values: Mapping[str, Any], loss: str | None) -> dict[str, Any]:
-    """What of an embedding's options goes on where the loss is changed.
+    """Returns the options of an embedding that remain valid when its loss changes.
 
     Args:
         values: Options by name.
-        loss: The new loss; None, or the same, keeps all.
+        loss: The new loss. None, or the same loss, keeps all options.
 
     Returns:
-        Without the margin, which was another loss's; for triplets without what centers need.
+        The options without the margin, which belongs to the old loss, and for triplets without
+        the options of class centers.
     """
     if loss is None or loss == values.get("loss", EmbeddingOptions.loss):
         return dict(values)
-    dropped = {"margin", *(NEEDS_CENTERS if loss == TRIPLETS else ())}
+    dropped = {"margin"}
+    if loss == TRIPLETS:
+        dropped |= {field.name for field in _center_fields()}
     return {key: value for key, value in values.items() if key not in dropped}
 
 
 def embedding_options(values: Mapping[str, Any]) -> EmbeddingOptions:
-    """The options of a recipe's ``embedding``.
+    """Reads the options of a recipe's ``embedding``.
 
     Args:
-        values: Options by name; what is left out has its usual value.
+        values: Options by name. Missing ones have their default values.
 
     Raises:
-        ValueError: If one is unknown or out of range.
+        ValueError: If an option is unknown or out of range.
 
     Example:
         >>> embedding_options({"dimensions": 128}).loss

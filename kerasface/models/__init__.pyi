@@ -5,8 +5,9 @@ from . import heads as heads
 from . import preprocess as preprocess
 from . import resnet as resnet
 from . import weights as weights
-from .registry import build as build
-from .registry import freeze_backbone as freeze_backbone
+from .factory import build as build
+from .factory import freeze_backbone as freeze_backbone
+from .factory import unfreeze_backbone as unfreeze_backbone
+from .registration import register_model as register_model
 from .registry import list_models as list_models
 from .registry import model_names as model_names
-from .registry import unfreeze_backbone as unfreeze_backbone

@@ -1,11 +1,13 @@
-"""The backbones of `keras.applications`, each with its own preprocessing in front, exactly once."""
+"""The backbones of `keras.applications`, each with its own preprocessing as its first layers."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import keras
+from keras import KerasTensor
 
 from kerasface.models import preprocess
 from kerasface.models.blocks import BATCH_NORM_MOMENTUM
@@ -24,7 +26,7 @@ class Application:
     Attributes:
         constructor: Its name there.
         preprocessing: What it expects: ``"caffe"`` (BGR less the means), ``"tf"`` ([-1, 1]),
-            ``"torch"`` (standardised), or ``"own"``: it begins with its preprocessing.
+            ``"torch"`` (standardized), or ``"own"``: its first layers preprocess.
         image_size: Side of the images that its ImageNet weights were trained with, in pixels.
         smallest: Smallest side that it takes, in pixels.
         parameters: Trainable ones with the head ``"pool"`` and 1,000 classes.
@@ -81,7 +83,7 @@ APPLICATIONS: dict[str, Application] = {
 }
 
 
-def application_features(name: str) -> Callable:
+def application_features(name: str) -> Callable[[KerasTensor], KerasTensor]:
     """A function from images to the last feature map of a backbone.
 
     Args:
@@ -92,29 +94,29 @@ def application_features(name: str) -> Callable:
         ``[batch, height, width, 3]`` to ``[batch, h, w, channels]``.
     """
 
-    def features(inputs):
+    def features(inputs: KerasTensor) -> KerasTensor:
         x = PREPROCESSING[APPLICATIONS[name].preprocessing](inputs)
         backbone = construct(name, input_tensor=x)
         _set_imagenet_statistics(backbone)
-        _quicken_norms(backbone)
+        _set_norm_momentum(backbone)
         return backbone.output
 
     return features
 
 
-def _quicken_norms(backbone: keras.Model) -> None:
-    """Gives BatchNorms the momentum of all other networks here.
+def _set_norm_momentum(backbone: keras.Model) -> None:
+    """Sets the momentum of BatchNorms to that of the other networks here.
 
-    Keras's backbones have .99 and MobileNets .999, made for ImageNet's millions of steps: where
-    they train for some hundred, the averages that they are judged by would stay behind by most of
-    the way, and a network that has learnt everything would seem to know nothing.
+    Keras's backbones have 0.99 and its MobileNets 0.999, for ImageNet's millions of steps. In a
+    few hundred steps the moving averages would lag far behind, and a network that fits its training
+    images would fail on them in inference mode.
     """
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
 
 
-def _caffe(x):
+def _caffe(x: KerasTensor) -> KerasTensor:
     """BGR less the channel means of ImageNet, not scaled."""
     return preprocess.normalize(
         x[..., ::-1],
@@ -123,17 +125,17 @@ def _caffe(x):
     )
 
 
-def _tf(x):
+def _tf(x: KerasTensor) -> KerasTensor:
     """[0, 255] to [-1, 1]."""
     return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
 
 
-def _torch(x):
+def _torch(x: KerasTensor) -> KerasTensor:
     """Standardised with the statistics of ImageNet."""
     return preprocess.normalize(x, IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION)
 
 
-PREPROCESSING: dict[str, Callable] = {
+PREPROCESSING: dict[str, Callable[[KerasTensor], KerasTensor]] = {
     "caffe": _caffe,
     "tf": _tf,
     "torch": _torch,
@@ -141,7 +143,7 @@ PREPROCESSING: dict[str, Callable] = {
 }
 
 
-def construct(name: str, **options) -> keras.Model:
+def construct(name: str, **options: Any) -> keras.Model:
     """A backbone without its top, as `keras.applications` makes it.
 
     Args:

@@ -8,8 +8,10 @@ symmetric padding, as in the network that ``convnext_small`` reproduces.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+from keras import KerasTensor
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # PyTorch's 0.1: there the share of the new value, here of the old
@@ -31,14 +33,16 @@ def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomUniform(-limit, limit)
 
 
-def batch_norm(x, name: str, *, gamma: str = "ones"):
+def batch_norm(x: KerasTensor, name: str, *, gamma: str = "ones") -> KerasTensor:
     """Batch normalisation with PyTorch's epsilon and momentum; ``gamma`` is its initialiser."""
     return keras.layers.BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, gamma_initializer=gamma, name=name
     )(x)
 
 
-def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padding: int = 0):
+def conv(
+    x: KerasTensor, filters: int, kernel_size: int, name: str, *, strides: int = 1, padding: int = 0
+) -> KerasTensor:
     """A convolution with bias after symmetric zero padding, with PyTorch's initial values.
 
     Args:
@@ -67,7 +71,9 @@ def conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1, padd
     )(x)
 
 
-def plain_conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1):
+def plain_conv(
+    x: KerasTensor, filters: int, kernel_size: int, name: str, *, strides: int = 1
+) -> KerasTensor:
     """A convolution without bias, for a BatchNorm to follow; He's initial values by fan-out.
 
     Args:
@@ -94,7 +100,7 @@ def plain_conv(x, filters: int, kernel_size: int, name: str, *, strides: int = 1
     )(x)
 
 
-def pointwise(x, filters: int, name: str):
+def pointwise(x: KerasTensor, filters: int, name: str) -> KerasTensor:
     """A 1x1 convolution, as the dense layer on each pixel that it is.
 
     A dense layer runs as one matrix product; its backward pass is several times faster on CPUs
@@ -103,7 +109,7 @@ def pointwise(x, filters: int, name: str):
     return dense(x, filters, name)
 
 
-def dense(x, units: int, name: str, **options):
+def dense(x: KerasTensor, units: int, name: str, **options: Any) -> KerasTensor:
     """A dense layer with PyTorch's initial values; further options are those of Keras's."""
     fan_in = x.shape[-1]
     return keras.layers.Dense(
@@ -115,7 +121,7 @@ def dense(x, units: int, name: str, **options):
     )(x)
 
 
-def depthwise_conv(x, kernel_size: int, name: str, *, strides: int = 1):
+def depthwise_conv(x: KerasTensor, kernel_size: int, name: str, *, strides: int = 1) -> KerasTensor:
     """A depthwise convolution with bias and symmetric padding of half a kernel."""
     fan_in = kernel_size * kernel_size
     if strides > 1:
@@ -131,12 +137,12 @@ def depthwise_conv(x, kernel_size: int, name: str, *, strides: int = 1):
     )(x)
 
 
-def relu6(x, name: str):
+def relu6(x: KerasTensor, name: str) -> KerasTensor:
     """ReLU clipped at 6."""
     return keras.layers.ReLU(max_value=6.0, name=name)(x)
 
 
-def residual(x, branch, drop_path: float, name: str):
+def residual(x: KerasTensor, branch: KerasTensor, drop_path: float, name: str) -> KerasTensor:
     """Adds a branch to its input, dropping the whole branch of an example at random.
 
     Args:
@@ -156,14 +162,14 @@ def residual(x, branch, drop_path: float, name: str):
     return keras.layers.Add(name=f"{name}_add")([x, branch])
 
 
-def layer_scale(x, initial: float, name: str):
+def layer_scale(x: KerasTensor, initial: float, name: str) -> KerasTensor:
     """LayerScale: multiplies each channel by a trained factor.
 
     Source: Touvron et al. 2021, arXiv:2103.17239.
 
     Args:
         x: Keras tensor ``[batch, height, width, channels]``.
-        initial: Factor to begin with; small ones let a deep network begin as the identity.
+        initial: Initial factor. With a small one, a deep network starts as the identity.
         name: Layer name.
 
     Returns:
@@ -179,14 +185,14 @@ def layer_scale(x, initial: float, name: str):
 
 
 def convnext_block(
-    x,
+    x: KerasTensor,
     name: str,
     *,
     expansion: int = 4,
     kernel_size: int = 7,
     drop_path: float = 0.0,
     scale: float | None = None,
-):
+) -> KerasTensor:
     """The ConvNeXt block with batch normalisation (Liu et al. 2022, arXiv:2201.03545).
 
     Depthwise convolution, BatchNorm, 1x1 to ``expansion`` times the channels, exact GELU, 1x1
@@ -215,7 +221,7 @@ def convnext_block(
 
 
 def inverted_bottleneck(
-    x,
+    x: KerasTensor,
     name: str,
     *,
     filters: int | None = None,
@@ -223,12 +229,12 @@ def inverted_bottleneck(
     kernel_size: int = 3,
     strides: int = 1,
     drop_path: float = 0.0,
-):
+) -> KerasTensor:
     """The inverted bottleneck of MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381).
 
     1x1 to ``expansion`` times the channels, ReLU6, BatchNorm, depthwise convolution, ReLU6,
     BatchNorm, 1x1 to ``filters``, BatchNorm; plus the input where the shapes agree. The
-    activation stands before the normalisation, as in the network that this reproduces.
+    activation comes before the normalization, as in the network that this reproduces.
 
     Args:
         x: Keras tensor ``[batch, height, width, channels]``.
@@ -254,7 +260,9 @@ def inverted_bottleneck(
     return branch
 
 
-def bottleneck(x, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_path=0.0):
+def bottleneck(
+    x: KerasTensor, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_path: float = 0.0
+) -> KerasTensor:
     """The classic bottleneck of ResNet (He et al. 2016, arXiv:1512.03385).
 
     1x1 to the channels divided by ``reduction``, BatchNorm, ReLU, convolution, BatchNorm, ReLU,
@@ -282,8 +290,14 @@ def bottleneck(x, name: str, *, reduction: int = 4, kernel_size: int = 3, drop_p
 
 
 def basic_block(
-    x, name: str, *, filters: int, strides: int = 1, drop_path: float = 0.0, zero_init=False
-):
+    x: KerasTensor,
+    name: str,
+    *,
+    filters: int,
+    strides: int = 1,
+    drop_path: float = 0.0,
+    zero_init: bool = False,
+) -> KerasTensor:
     """The basic block of ResNet (He et al. 2016, arXiv:1512.03385).
 
     Convolution 3x3, BatchNorm, ReLU, convolution 3x3, BatchNorm, plus the input, ReLU. Where the
@@ -296,7 +310,7 @@ def basic_block(
         filters: Output channels.
         strides: 1, or 2 to halve height and width.
         drop_path: Probability of dropping the branch, in ``[0, 1)``.
-        zero_init: Whether the branch begins as zero (Goyal et al. 2017, arXiv:1706.02677).
+        zero_init: If True, the branch is zero at the start (Goyal et al. 2017, arXiv:1706.02677).
 
     Returns:
         Keras tensor ``[batch, ceil(height / strides), ceil(width / strides), filters]``.
@@ -314,7 +328,7 @@ def basic_block(
     return keras.layers.ReLU(name=f"{name}_relu2")(x)
 
 
-def classic_stem(x, filters: int, *, name: str = "stem"):
+def classic_stem(x: KerasTensor, filters: int, *, name: str = "stem") -> KerasTensor:
     """ResNet's stem: convolution 7x7/2, ReLU6, BatchNorm, max pooling 3x3/2.
 
     Args:
@@ -328,12 +342,14 @@ def classic_stem(x, filters: int, *, name: str = "stem"):
     x = conv(x, filters, 7, f"{name}_conv", strides=2, padding=3)
     x = batch_norm(relu6(x, f"{name}_relu"), f"{name}_norm")
     # PyTorch pads a max pooling with minus infinity. Repeating the border gives the same maxima
-    # and is a stock operation; zeros would win over the negative values behind a BatchNorm.
+    # and is a stock operation; zeros would win over the negative values that a BatchNorm outputs.
     x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
     return keras.layers.MaxPooling2D(3, 2, name=f"{name}_pool")(x)
 
 
-def patchify_stem(x, filters: int, *, patch_size: int = 4, name: str = "stem"):
+def patchify_stem(
+    x: KerasTensor, filters: int, *, patch_size: int = 4, name: str = "stem"
+) -> KerasTensor:
     """ConvNeXt's stem: one convolution per patch, ReLU6, BatchNorm.
 
     Args:
@@ -349,7 +365,9 @@ def patchify_stem(x, filters: int, *, patch_size: int = 4, name: str = "stem"):
     return batch_norm(relu6(x, f"{name}_relu"), f"{name}_norm")
 
 
-def check_stages(channels, blocks_per_stage, drop_path) -> None:
+def check_stages(
+    channels: Sequence[int], blocks_per_stage: Sequence[int], drop_path: float
+) -> None:
     """Refuses options that describe no row of stages, with a ValueError that says why."""
     for name, counts in (("channels", channels), ("blocks_per_stage", blocks_per_stage)):
         if not isinstance(counts, Sequence) or not all(isinstance(n, int) for n in counts):
@@ -358,7 +376,7 @@ def check_stages(channels, blocks_per_stage, drop_path) -> None:
             )
     if len(channels) != len(blocks_per_stage) or not channels:
         raise ValueError(
-            "`channels` and `blocks_per_stage` must have one number a stage, at least one. "
+            "`channels` and `blocks_per_stage` must have one number per stage, at least one. "
             f"Received: channels={channels}, blocks_per_stage={blocks_per_stage}."
         )
     if min(channels) < 1 or min(blocks_per_stage) < 0:

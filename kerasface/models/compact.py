@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+from keras import KerasTensor
 
 from kerasface.models import blocks, preprocess
 
 
 def smile_cnn_features(
-    inputs, *, channels: Sequence[int] = (32, 64, 128, 256), block_dropout: float = 0.5
-):
-    """System 3's network ("CelebA Facial Recognition Project") up to its last feature map.
+    inputs: KerasTensor, *, channels: Sequence[int] = (32, 64, 128, 256), block_dropout: float = 0.5
+) -> KerasTensor:
+    """The network of CelebA smiling up to its last feature map.
 
-    Convolutions of 3x3 with ReLU; behind all but the last a maximum over 2x2, and behind the
-    first two of these a dropout. The project's description leaves the third maximum out, but its
-    last average, over 8x8 of 64 pixels, needs it.
+    3x3 convolutions with ReLU. All but the last are followed by 2x2 max pooling, and the first two
+    of these by dropout. The project's description omits the third pooling, but its final average
+    over 8x8 of 64 pixels needs it.
 
     Args:
         inputs: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.
@@ -45,12 +46,14 @@ def smile_cnn_features(
     return x
 
 
-def resnet15_features(inputs, *, channels: Sequence[int] = (64, 256, 512, 1024)):
-    """System 5's network ("Detect Facial Features") up to its last feature map.
+def resnet15_features(
+    inputs: KerasTensor, *, channels: Sequence[int] = (64, 256, 512, 1024)
+) -> KerasTensor:
+    """The network of 15 attributes (Detect Facial Features) up to its last feature map.
 
     For each number of channels a convolution and a residual pair of them, each 3x3 with BatchNorm
-    and ReLU; behind the first convolution of all stages but the first a maximum over 4x4. The sum
-    of a pair and its shortcut is not activated.
+    and ReLU. In all stages but the first, the first convolution is followed by 4x4 max
+    pooling. The sum of a pair and its shortcut has no activation.
 
     Args:
         inputs: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.
@@ -77,7 +80,7 @@ def resnet15_features(inputs, *, channels: Sequence[int] = (64, 256, 512, 1024))
     return x
 
 
-def _conv_block(x, filters: int, name: str):
+def _conv_block(x: KerasTensor, filters: int, name: str) -> KerasTensor:
     x = blocks.conv(x, filters, 3, name, padding=1)
     x = blocks.batch_norm(x, f"{name}_norm")
     return keras.layers.ReLU(name=f"{name}_relu")(x)
@@ -87,6 +90,6 @@ def _check_channels(channels: Sequence[int]) -> None:
     listed = isinstance(channels, Sequence) and all(isinstance(n, int) for n in channels)
     if not listed or not channels or min(channels) < 1:
         raise ValueError(
-            "`channels` must be a list of whole numbers, one a stage, each at least 1. "
+            "`channels` must be a list of whole numbers, one per stage, each at least 1. "
             f"Received: channels={channels!r}."
         )

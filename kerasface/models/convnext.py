@@ -1,4 +1,4 @@
-"""ConvNeXt-like face networks: ``convnext_small`` (system 2's network) and its small relatives.
+"""ConvNeXt-like face networks: ``convnext_small`` (FaceClassifier's network) and smaller ones.
 
 A stage is a row of residual blocks and a BatchNorm; between stages an inverted bottleneck halves
 the sides and doubles the channels.
@@ -7,25 +7,25 @@ the sides and doubles the channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
+from keras import KerasTensor
 
 from kerasface.models import blocks, preprocess
 
-BLOCKS: dict[str, Callable[..., Any]] = {
+BLOCKS: dict[str, Callable[..., KerasTensor]] = {
     "convnext": blocks.convnext_block,
     "inverted_bottleneck": blocks.inverted_bottleneck,
     "bottleneck": blocks.bottleneck,
 }
-STEMS: dict[str, Callable[..., Any]] = {
+STEMS: dict[str, Callable[..., KerasTensor]] = {
     "classic": blocks.classic_stem,
     "patchify": blocks.patchify_stem,
 }
 
 
 def convnext_features(
-    inputs,
+    inputs: KerasTensor,
     *,
     stem: str = "classic",
     patch_size: int = 4,
@@ -34,7 +34,7 @@ def convnext_features(
     block: str = "convnext",
     drop_path: float = 0.0,
     layer_scale: float | None = None,
-):
+) -> KerasTensor:
     """Images to the last feature map.
 
     Args:
@@ -46,7 +46,7 @@ def convnext_features(
         block: ``"convnext"``, ``"inverted_bottleneck"`` or ``"bottleneck"``.
         drop_path: Largest probability of dropping a block's branch, in ``[0, 1)``; it ramps
             from 0 at the first block of the network to this at the last.
-        layer_scale: Initial value of a trained factor a channel on each block's branch, of
+        layer_scale: Initial value of a trained factor per channel on each block's branch, of
             ``"convnext"`` blocks alone; None has none.
 
     Returns:
@@ -72,7 +72,7 @@ def convnext_features(
     return x
 
 
-def _check_options(stem, patch_size, block) -> None:
+def _check_options(stem: str, patch_size: int, block: str) -> None:
     for name, value, known in (("stem", stem, STEMS), ("block", block, BLOCKS)):
         if not isinstance(value, str) or value not in known:
             raise ValueError(
@@ -87,7 +87,7 @@ def _check_options(stem, patch_size, block) -> None:
         raise ValueError(f"`patch_size` must be at least 1. Received: patch_size={patch_size!r}.")
 
 
-def _check_layer_scale(layer_scale, block) -> None:
+def _check_layer_scale(layer_scale: float | None, block: str) -> None:
     if layer_scale is None:
         return
     if block != "convnext":

@@ -1,4 +1,4 @@
-"""What stands behind a backbone: pooling, hidden layers, and the classes or the embedding.
+"""Heads: pooling, hidden layers, and the classes or the embedding.
 
 Every layer made here has a name that starts with ``head_``: that is how freezing and loading of
 weights tell a head from its backbone.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import keras
+from keras import KerasTensor
 
 from kerasface.models.blocks import batch_norm, dense
 from kerasface.names import suggest
@@ -20,15 +20,15 @@ HEAD_PREFIX = "head_"
 
 
 def is_head(layer: keras.layers.Layer) -> bool:
-    """Whether a layer stands behind the backbone."""
+    """Returns whether a layer belongs to the head."""
     return layer.name.startswith(HEAD_PREFIX)
 
 
 def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """A model as what is frozen and what learns; both share its layers.
+    """Splits a model into its backbone and its head, which share its layers.
 
-    A head that begins with global pooling begins behind it, since what is pooled is a small
-    part of the feature map.
+    Global pooling belongs to the first part, because its output is much smaller than the feature
+    map.
 
     Args:
         model: Made by `kerasface.build`.
@@ -43,11 +43,11 @@ def split_model(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return backbone, keras.Model(features, model.output, name=f"{model.name}_head")
 
 
-def _dropout(x, rate: float | None, name: str):
+def _dropout(x: KerasTensor, rate: float | None, name: str) -> KerasTensor:
     return keras.layers.Dropout(rate, name=f"{HEAD_PREFIX}{name}")(x) if rate else x
 
 
-def pool_head(x, dropout: float | None = None):
+def pool_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
     """Global average pooling, then dropout.
 
     Args:
@@ -61,7 +61,7 @@ def pool_head(x, dropout: float | None = None):
     return _dropout(x, dropout, "dropout")
 
 
-def double_head(x, dropout: float | None = None):
+def double_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
     """Global average pooling, a hidden layer as wide as the features, ReLU, then dropout.
 
     Args:
@@ -76,8 +76,8 @@ def double_head(x, dropout: float | None = None):
     return _dropout(x, dropout, "dropout")
 
 
-def vgg_head(x, dropout: float | None = None):
-    """VGG's head, as system 4 (31 celebrities) trains it on a frozen VGG19.
+def vgg_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
+    """VGG's head, as VGG19 celebrities trains it on a frozen VGG19.
 
     Every value of the feature map to 4,096, ReLU, dropout; again 4,096, ReLU, dropout.
 
@@ -96,8 +96,8 @@ def vgg_head(x, dropout: float | None = None):
     return x
 
 
-def mlp_head(x, dropout: float | None = None):
-    """System 1's head (CS405): two hidden layers with BatchNorm.
+def mlp_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
+    """The head of the CS405 competition: two hidden layers with BatchNorm.
 
     Global average pooling, 1,024, BatchNorm, ReLU, dropout, 512, BatchNorm, ReLU, dropout.
 
@@ -117,8 +117,8 @@ def mlp_head(x, dropout: float | None = None):
     return x
 
 
-def attributes_head(x, dropout: float | None = None):
-    """System 5's head (15 attributes): two hidden layers on every value of the feature map.
+def attributes_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
+    """The head of 15 attributes: two hidden layers on the flattened feature map.
 
     Flatten, 512, dropout, ReLU, 256, dropout, ReLU.
 
@@ -148,7 +148,7 @@ class Head:
             inverse of the softmax's temperature; None for plain linear logits.
     """
 
-    features: Callable[..., Any]
+    features: Callable[..., KerasTensor]
     scale: float | None = None
 
 
@@ -194,7 +194,9 @@ def parse_head(spec: str) -> Head:
     return dataclasses.replace(HEADS[name], scale=scale)
 
 
-def classes(x, num_classes: int, activation: str | None, scale: float | None = None):
+def classes(
+    x: KerasTensor, num_classes: int, activation: str | None, scale: float | None = None
+) -> KerasTensor:
     """The last layer of a classifier: logits and their activation in float32.
 
     Args:
@@ -215,7 +217,7 @@ def classes(x, num_classes: int, activation: str | None, scale: float | None = N
     )(x)
 
 
-def _cosines(x, num_classes: int, scale: float, name: str):
+def _cosines(x: KerasTensor, num_classes: int, scale: float, name: str) -> KerasTensor:
     # In float32 under every policy, as everything here that is divided by a length.
     x = keras.layers.UnitNormalization(dtype="float32", name=f"{HEAD_PREFIX}unit")(x)
     directions = keras.layers.Dense(
@@ -232,7 +234,7 @@ def _cosines(x, num_classes: int, scale: float, name: str):
     return keras.layers.Rescaling(scale, dtype="float32", name=f"{HEAD_PREFIX}scale")(cosines)
 
 
-def embedding(x, dimensions: int):
+def embedding(x: KerasTensor, dimensions: int) -> KerasTensor:
     """A linear projection onto the unit sphere.
 
     Args:

@@ -1,22 +1,23 @@
-"""What a model does to its input first: [0, 255] RGB to what its first layer expects."""
+"""Preprocessing inside a model: RGB in [0, 255] to what its first layer expects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import keras
+from keras import KerasTensor
 
-# Mean and standard deviation of the HW2P2 training crops, RGB in [0, 1] (system 2's own values).
+# Mean and standard deviation of the HW2P2 training crops, RGB in [0, 1] (FaceClassifier's values).
 FACE_MEAN = (0.5103, 0.4014, 0.3509)
 FACE_STANDARD_DEVIATION = (0.2708, 0.2363, 0.2226)
 
 
 def normalize(
-    x,
+    x: KerasTensor,
     mean: Sequence[float] = FACE_MEAN,
     standard_deviation: Sequence[float] = FACE_STANDARD_DEVIATION,
-):
-    """Standardises each colour channel.
+) -> KerasTensor:
+    """Standardizes each color channel.
 
     Args:
         x: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.
@@ -24,7 +25,7 @@ def normalize(
         standard_deviation: Channel standard deviations as a share of 255.
 
     Returns:
-        Keras tensor of the same shape, about zero mean and unit variance a channel.
+        Keras tensor of the same shape, about zero mean and unit variance per channel.
     """
     return keras.layers.Normalization(
         axis=-1,

@@ -10,19 +10,20 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+from keras import KerasTensor
 
 from kerasface.models import blocks, preprocess
 
 
 def resnet_features(
-    inputs,
+    inputs: KerasTensor,
     *,
     stem_stride: int = 4,
     channels: Sequence[int] = (64, 128, 256, 512),
     blocks_per_stage: Sequence[int] = (2, 2, 2, 2),
     drop_path: float = 0.0,
     zero_init_residual: bool = False,
-):
+) -> KerasTensor:
     """Images to the last feature map.
 
     Args:
@@ -34,7 +35,7 @@ def resnet_features(
             the first halves the sides.
         drop_path: Largest probability of dropping a block's branch, in ``[0, 1)``; it ramps
             from 0 at the first block of the network to this at the last.
-        zero_init_residual: Whether every block begins as its shortcut.
+        zero_init_residual: If True, every block equals its shortcut at the start.
 
     Returns:
         Keras tensor ``[batch, height / 32, width / 32, channels[-1]]`` (stride 4, 4 stages).

@@ -22,7 +22,7 @@ KEPT_AS = {
 
 
 def load_weights(
-    model: keras.Model, weights: str | os.PathLike, *, application: str | None = None
+    model: keras.Model, weights: str | os.PathLike[str], *, application: str | None = None
 ) -> None:
     """Fills a model with weights.
 
@@ -86,7 +86,7 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
 
 
 def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
-    """Copies layer by layer in their order: some backbones number their layers' names anew."""
+    """Copies the layers in order, because some backbones number their names per process."""
     source = keras.saving.load_model(path, compile=False)
     layers = [layer for layer in model.layers if layer.weights]
     given = [layer for layer in source.layers if layer.weights]
@@ -185,7 +185,7 @@ def _first_older_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
     return None
 
 
-def _older_order(layer: keras.layers.Layer) -> list:
+def _older_order(layer: keras.layers.Layer) -> list[keras.Variable]:
     return layer.trainable_weights + layer.non_trainable_weights
 
 
@@ -211,7 +211,7 @@ def _names(group: h5py.Group, key: str) -> list[str]:
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
-def _opened(path: str | os.PathLike) -> h5py.File:
+def _opened(path: str | os.PathLike[str]) -> h5py.File:
     try:
         return h5py.File(path)
     except OSError as error:
@@ -220,11 +220,11 @@ def _opened(path: str | os.PathLike) -> h5py.File:
         ) from error
 
 
-def _shapes(path: str | os.PathLike) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _shapes(path: str | os.PathLike[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Place in the file to name of the layer and shape of one of its weights."""
-    found = {}
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
 
-    def visit(key, item):
+    def visit(key: str, item: h5py.Dataset | h5py.Group) -> None:
         if isinstance(item, h5py.Dataset) and not key.startswith("optimizer"):
             found[key] = (item.parent.attrs.get("name", item.parent.name), item.shape)
 

@@ -1,84 +1,25 @@
-"""The named recipes, one a system; each docstring says where it is from and what it reached."""
+"""Named recipes. Each docstring says where the recipe comes from and what it reached."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from kerasface.names import suggest
+from kerasface.runs.attribute_names import FIFTEEN_ATTRIBUTES, FORTY_ATTRIBUTES
 from kerasface.runs.recipe import Recipe
 
-# Those of system 5.
-FIFTEEN_ATTRIBUTES = (
-    "Attractive",
-    "Bags_Under_Eyes",
-    "Bald",
-    "Black_Hair",
-    "Blond_Hair",
-    "Brown_Hair",
-    "Chubby",
-    "Goatee",
-    "Gray_Hair",
-    "Male",
-    "Mustache",
-    "No_Beard",
-    "Smiling",
-    "Wearing_Hat",
-    "Young",
-)
-
-# All of CelebA, in the order of its label file.
-FORTY_ATTRIBUTES = (
-    "5_o_Clock_Shadow",
-    "Arched_Eyebrows",
-    "Attractive",
-    "Bags_Under_Eyes",
-    "Bald",
-    "Bangs",
-    "Big_Lips",
-    "Big_Nose",
-    "Black_Hair",
-    "Blond_Hair",
-    "Blurry",
-    "Brown_Hair",
-    "Bushy_Eyebrows",
-    "Chubby",
-    "Double_Chin",
-    "Eyeglasses",
-    "Goatee",
-    "Gray_Hair",
-    "Heavy_Makeup",
-    "High_Cheekbones",
-    "Male",
-    "Mouth_Slightly_Open",
-    "Mustache",
-    "Narrow_Eyes",
-    "No_Beard",
-    "Oval_Face",
-    "Pale_Skin",
-    "Pointy_Nose",
-    "Receding_Hairline",
-    "Rosy_Cheeks",
-    "Sideburns",
-    "Smiling",
-    "Straight_Hair",
-    "Wavy_Hair",
-    "Wearing_Earrings",
-    "Wearing_Hat",
-    "Wearing_Lipstick",
-    "Wearing_Necklace",
-    "Wearing_Necktie",
-    "Young",
-)
+# Augmentation of most of this project's own recipes.
+MILD_AUGMENTATION = ("flip", "rotation:10", "color_jitter:0.2")
 
 
 def hw2p2() -> Recipe:
     """FaceClassifier on CMU 11-785 F23 HW2P2: 140,000 crops of 7,001 people, about 90%.
 
-    The published 90% was trained on train and dev together, so it has no clean validation. Four
-    deviations: the original steps its schedule once an epoch, this steps every batch; biases and
-    norms are not decayed; an epoch's last images make the batches smaller by one or two, where the
-    original drops them; the last sixth of the epochs is not mixed, for BatchNorm's statistics of
-    mixed images do not fit the whole ones that are judged.
+    The published 90% was reached by training on train and dev together, so it has no clean
+    validation. Four deviations: the schedule is updated every step, in the original once per
+    epoch; biases and norms are not decayed; the last images of an epoch make batches smaller by
+    one or two, in the original they are dropped; the last sixth of the epochs is not mixed, because
+    BatchNorm statistics of mixed images do not fit unmixed ones.
     """
     return Recipe(
         model="convnext_small",
@@ -98,10 +39,10 @@ def hw2p2() -> Recipe:
 
 
 def demo() -> Recipe:
-    """50 drawn people at 64 px, learnt within two minutes on two CPU cores.
+    """50 drawn people at 64 px, trained within two minutes on two CPU cores.
 
-    Its figure stands in the README's results. No published source: the smallest setting that
-    learns the drawn faces well in that time.
+    The README lists its accuracy. No published source: the smallest setting that learns the drawn
+    faces well in that time.
     """
     return Recipe(
         model="convnext_nano",
@@ -119,11 +60,11 @@ def demo() -> Recipe:
 
 
 def celebrities() -> Recipe:
-    """System 4: 31 celebrities on a frozen VGG19 with VGG's own head, 82.72% on its validation.
+    """VGG19 celebrities: 31 people on a frozen VGG19 with VGG's own head, 82.72% on validation.
 
-    Source: the project's documentation: features frozen, 4096 and 4096 with dropout .5, Adam 1e-4
-    on the head, 10 epochs; its batch size is not told. Needs the ImageNet weights of VGG19. The
-    features are cached, which changes nothing but the time.
+    Source: the project's documentation: frozen features, two hidden layers of 4,096 with dropout
+    0.5, Adam with 1e-4 on the head, 10 epochs; it does not give the batch size. Needs the ImageNet
+    weights of VGG19. The features are cached, which only saves time.
     """
     return Recipe(
         model="vgg19",
@@ -143,13 +84,14 @@ def celebrities() -> Recipe:
 
 
 def celebrities_mobile() -> Recipe:
-    """System 4's task on a frozen MobileNetV2, from the linear discriminant: minutes on a CPU.
+    """The VGG19 celebrities' task on a frozen MobileNetV2: minutes on a CPU.
 
-    Head and rate were chosen on a fifth of the training part of one split: there one dense layer
-    from random numbers had 53 to 64%, system 1's head without its dropouts 68 to 69%, and one
-    dense layer from the discriminant 72.5% and the largest area under the ROC curves. By five
-    folds of that part the discriminant has 74.7% on the middle 0.8 of the crops, 72.0% on all of
-    them.
+    The last layer starts as the linear discriminant. Head and learning rate were chosen on a fifth
+    of the training partition of one split: there one dense layer with random initialization had 53
+    to 64%, the head of the CS405 competition without its dropouts 68 to 69%, and one dense layer
+    that starts as the discriminant 72.5% and the largest area under the ROC curves. In five folds
+    of that partition the discriminant has 74.7% on the middle 0.8 of the crops and 72.0% on whole
+    crops.
     """
     return celebrities().replace(
         model="mobilenet_v2",
@@ -162,10 +104,10 @@ def celebrities_mobile() -> Recipe:
 
 
 def celebrities_tuned() -> Recipe:
-    """System 4's task with all of MobileNetV2 trained, at 112 px: half a minute an epoch on a CPU.
+    """The VGG19 celebrities' task, all of MobileNetV2 trained at 112 px: 30 s per epoch on a CPU.
 
-    Chosen on a fifth of the training part of one split, where it had 87.5% and frozen features at
-    224 px 70%.
+    Chosen on a fifth of the training partition of one split, where it had 87.5% and frozen
+    features at 224 px 70%.
     """
     return celebrities_mobile().replace(
         trainable="all",
@@ -181,17 +123,17 @@ def celebrities_tuned() -> Recipe:
         warmup_learning_rate=1e-5,
         final_learning_rate=1e-6,
         label_smoothing=0.1,
-        augment=("flip", "rotation:10", "color_jitter:0.2"),
+        augment=MILD_AUGMENTATION,
     )
 
 
 def cs405() -> Recipe:
-    """System 1 (CS405): ResNet-50 on 7,000 people, its head first and then all of it.
+    """CS405 competition: ResNet-50 on 7,000 people, first only its head, then all of it.
 
-    Source: the project's code: 1024 and 512 with BatchNorm and dropout, Adam 1e-4, batch 64, 10
-    epochs, 224 px, flip, rotation by 10 degrees, jitter .2. The two phases are this project's,
-    the second at a tenth of the rate.
-    EfficientNet-B0, its second backbone, is ``model="efficientnet_b0"``. Needs ImageNet weights.
+    Source: the project's code: hidden layers of 1,024 and 512 with BatchNorm and dropout, Adam with
+    1e-4, batch size 64, 10 epochs, 224 px, flip, rotation by 10 degrees, color jitter 0.2. The two
+    phases are this project's choice, the second at a tenth of the learning rate. Its second
+    backbone, EfficientNet-B0, is ``model="efficientnet_b0"``. Needs ImageNet weights.
     """
     return Recipe(
         model="resnet50",
@@ -208,18 +150,18 @@ def cs405() -> Recipe:
         learning_rate=1e-4,
         weight_decay=0.0,
         keep="last",
-        augment=("flip", "rotation:10", "color_jitter:0.2"),
+        augment=MILD_AUGMENTATION,
     )
 
 
 def identity_small() -> Recipe:
-    """A few thousand images of some hundred people, from scratch.
+    """A few thousand images of a few hundred people, from random initialization.
 
-    Chosen with `benchmarks/identity_trials.py`, whose runs the README lists: of a part of the
-    2,633 training images that was held out, and on smaller pictures. Plain 3x3 convolutions, the
-    normalised head (NormFace, Wang et al. 2017, arXiv:1704.06369) and Muon learn in far fewer
-    steps than recipe hw2p2; what is mixed or cut too much does not. The first stage keeps half
-    of the pictures' resolution, as face networks do (ArcFace's keep all of it).
+    Chosen with `benchmarks/identity_trials.py` on a held-out part of the 2,633 training images and
+    on smaller images; the README lists the runs. Plain 3x3 convolutions, the normalized head
+    (NormFace, Wang et al. 2017, arXiv:1704.06369) and Muon need far fewer steps than recipe hw2p2.
+    Stronger mixing or cropping does not help. The first stage keeps half of the resolution of the
+    images (ArcFace's networks keep all of it).
     """
     return Recipe(
         model="resnet_small",
@@ -239,7 +181,7 @@ def identity_small() -> Recipe:
         warmup_learning_rate=1e-4,
         final_learning_rate=1e-6,
         label_smoothing=0.1,
-        augment=("flip", "rotation:10", "color_jitter:0.2"),
+        augment=MILD_AUGMENTATION,
         cutmix=1.0,
         unmixed_epochs=10,
         ema=0.99,
@@ -248,11 +190,12 @@ def identity_small() -> Recipe:
 
 
 def smiling() -> Recipe:
-    """System 3 (CelebA Facial Recognition Project): smiling or not.
+    """CelebA smiling: smiling or not.
 
-    Source: the project's notebook: squares of 178 of CelebA's 178 x 218 pixels, from anywhere in
-    training, shrunk to 64, flip, Adam 1e-3, batch 32, 30 epochs, the first 16,000 training images
-    (``--first 16000``). Its 90.50% "validation" is on training images; its test has 88.76%.
+    Source: the project's notebook: squares of 178 of CelebA's 178 x 218 pixels, at random positions
+    in training, resized to 64, flip, Adam with 1e-3, batch size 32, 30 epochs, the first 16,000
+    training images (``--first 16000``). Its 90.50% "validation" accuracy is on training images; its
+    test accuracy is 88.76%.
     """
     return Recipe(
         model="smile_cnn",
@@ -271,38 +214,34 @@ def smiling() -> Recipe:
 
 
 def attributes15() -> Recipe:
-    """System 5 (Detect Facial Features): fifteen attributes of CelebA, 93.16% on its validation.
+    """15 attributes (Detect Facial Features): fifteen attributes of CelebA, 93.16% on validation.
 
-    Source: the project's notebook: squashed to 80 x 80, flip, binary cross-entropy, Adam 1e-3,
-    batch 16, 10 epochs. Its random split has people on both sides, and its images are flipped
-    once for all, those of the validation too.
+    Source: the project's notebook: resized to 80 x 80 without keeping the shape, flip, binary
+    cross-entropy, Adam with 1e-3, batch size 16, 10 epochs. Its random split has images of the same
+    people in both partitions, and flips each image once for the whole training, validation images
+    too.
     """
-    return Recipe(
+    return smiling().replace(
         model="resnet15",
         attributes=FIFTEEN_ATTRIBUTES,
         image_size=80,
+        square_crop=False,
         epochs=10,
         batch_size=16,
-        optimizer="adam",
-        schedule="constant",
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        augment=("flip",),
-        keep="last",
     )
 
 
 def attributes40() -> Recipe:
-    """System 5's network and recipe on all forty attributes of CelebA."""
+    """The network and settings of `attributes15` on all forty attributes of CelebA."""
     return attributes15().replace(attributes=FORTY_ATTRIBUTES)
 
 
 def attributes40_small() -> Recipe:
-    """All forty attributes, by a small residual network at the pictures' full resolution.
+    """All forty attributes of CelebA, with a small residual network at the images' resolution.
 
-    Plain 3x3 convolutions, Muon, and the moving average of the weights. Chosen on the validation
-    part of CelebA's photographs at half their size, 5,742 to learn: there the mean accuracy was
-    89.6% in 12 epochs (89.5% on squares of the whole width, 89.2% on whole pictures).
+    Plain 3x3 convolutions, Muon, and the moving average of the weights. Chosen on CelebA's
+    validation partition at half size, with 5,742 training images: there the mean accuracy was 89.6%
+    in 12 epochs (89.5% on squares of the whole width, 89.2% on whole images).
     """
     return Recipe(
         model="resnet_small",
@@ -330,26 +269,26 @@ def attributes40_small() -> Recipe:
 
 
 def attributes15_small() -> Recipe:
-    """The network of `attributes40_small` for system 5's fifteen."""
+    """The network of `attributes40_small` on the attributes of `attributes15`."""
     return attributes40_small().replace(attributes=FIFTEEN_ATTRIBUTES)
 
 
 def smiling_small() -> Recipe:
-    """Smiling or not: `attributes40_small` as it is, since the others say much of a mouth.
+    """Smiling or not: `attributes40_small` unchanged, because other attributes describe the mouth.
 
-    On the validation part smiles had an area under the ROC curve of .974 in 12 epochs; on squares
-    of the whole width .971, and these learnt alone .969. Ten take less than 13 minutes on two CPU
-    cores.
+    On the validation partition smiling had an area under the ROC curve of 0.974 in 12 epochs; on
+    squares of the whole width 0.971, and learned alone 0.969. Ten epochs take less than 13 minutes
+    on two CPU cores.
     """
     return attributes40_small()
 
 
 def embedding_arcface() -> Recipe:
-    """Embeddings of faces for verification, from ImageNet weights, with ArcFace's margin.
+    """Face embeddings for verification, from ImageNet weights, with ArcFace's margin.
 
-    Sources: ArcFace (Deng et al. 2019, arXiv:1801.07698) and, for the rising margin and the
-    smaller scale that few people need, this project's own choice. 112 px as there. The backbone
-    is MobileNetV2, whose ImageNet weights it needs; ``weights=none`` starts from scratch.
+    Source: ArcFace (Deng et al. 2019, arXiv:1801.07698), 112 px as there. The rising margin and the
+    smaller scale, which few people need, are this project's choice. The backbone is MobileNetV2 and
+    needs its ImageNet weights; ``weights=none`` trains from random initialization.
     """
     return Recipe(
         model="mobilenet_v2",
@@ -369,13 +308,13 @@ def embedding_arcface() -> Recipe:
         warmup_epochs=1,
         warmup_learning_rate=5e-5,
         final_learning_rate=1e-6,
-        augment=("flip", "rotation:10", "color_jitter:0.2"),
+        augment=MILD_AUGMENTATION,
         keep="last",
     )
 
 
 def embedding_softmax() -> Recipe:
-    """As `embedding_arcface`, without a margin: a softmax over scaled cosines.
+    """`embedding_arcface` without a margin: a softmax over scaled cosines.
 
     Source: NormFace (Wang et al. 2017, arXiv:1704.06369).
     """
@@ -404,13 +343,13 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def named_recipe(name: str) -> Recipe:
-    """A recipe by name.
+    """Returns a recipe by name.
 
     Args:
         name: One of ``RECIPES``.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is no recipe of that name, with near names.
 
     Example:
         >>> named_recipe("hw2p2").epochs
@@ -418,6 +357,7 @@ def named_recipe(name: str) -> Recipe:
     """
     if name not in RECIPES:
         raise ValueError(
-            f"The recipes are {sorted(RECIPES)}. Received: {name!r}.{suggest(name, RECIPES)}"
+            f"`recipe` must be one of {sorted(RECIPES)}. "
+            f"Received: {name!r}.{suggest(name, RECIPES)}"
         )
     return RECIPES[name]()

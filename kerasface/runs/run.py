@@ -1,10 +1,13 @@
-"""Run: a folder that holds all that a training left, complete by itself."""
+"""Run: a folder with everything that a training wrote, complete by itself."""
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import os
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,6 +29,7 @@ MODEL = "model.keras"
 METRICS = "metrics.json"
 UNREADABLE = "unreadable.csv"
 CHECKPOINT = "checkpoint/state.npz"
+WEIGHTS = "weights.json"
 FEATURES = "features"
 REPORT = "report.html"
 VALIDATION = "validation"
@@ -35,7 +39,7 @@ class Run:
     """A finished or unfinished training, opened from its folder.
 
     Args:
-        folder: What `kerasface.train` wrote.
+        folder: Folder that `kerasface.train` wrote.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
@@ -45,19 +49,43 @@ class Run:
         >>> run.metrics["best"]["val_accuracy"]  # doctest: +SKIP
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
         if not (self.folder / RECIPE).is_file():
             raise FileNotFoundError(
-                f"A run folder holds a {RECIPE}. Received: {os.fspath(folder)!r}, which "
+                f"A run folder must hold a {RECIPE}. Received: {os.fspath(folder)!r}, which "
                 f"{'has none' if self.folder.is_dir() else 'does not exist'}."
             )
 
     def __repr__(self) -> str:
-        return f"Run({os.fspath(self.folder)!r})"
+        facts = ", ".join([repr(os.fspath(self.folder)), *self._facts().values()])
+        return f"Run({facts})"
+
+    def _repr_html_(self) -> str:
+        facts = {"folder": os.fspath(self.folder), **self._facts()}
+        rows = "".join(
+            f'<tr><th>{key}</th><td style="text-align: left">{html.escape(value)}</td></tr>'
+            for key, value in facts.items()
+        )
+        curves = ""
+        if self.path(CURVES).is_file():
+            data = base64.b64encode(self.path(CURVES).read_bytes()).decode()
+            curves = f'<img src="data:image/png;base64,{data}" alt="Training curves">'
+        return f"<table>{rows}</table>{curves}"
+
+    def _facts(self) -> dict[str, str]:
+        """Model, progress and best accuracy, as far as the folder tells them."""
+        try:
+            recipe, history = self.recipe, self.history
+        except (OSError, ValueError) as error:  # the repr of a damaged run must not raise
+            return {"damaged": f"damaged: {error}"}
+        facts = {"model": recipe.model, "epochs": f"{len(history)} of {recipe.total_epochs} epochs"}
+        if "val_accuracy" in history and history["val_accuracy"].notna().any():
+            facts["best"] = f"best val_accuracy {history['val_accuracy'].max():.1%}"
+        return facts
 
     def path(self, name: str) -> pathlib.Path:
-        """The path of one of the run's files."""
+        """Returns the path of one of the run's files."""
         return self.folder / name
 
     @property
@@ -66,10 +94,24 @@ class Run:
         return Recipe.from_json(self.path(RECIPE).read_text(encoding="utf-8"))
 
     @property
+    def weights_path(self) -> pathlib.Path | None:
+        """Absolute path of the weights file that the training started from.
+
+        ``recipe.weights`` is the path as the user gave it. None for random initialization and
+        ImageNet weights.
+        """
+        weights = self.recipe.weights
+        if weights is None or weights == "imagenet":
+            return None
+        if not self.path(WEIGHTS).is_file():  # an older run, whose recipe has the absolute path
+            return pathlib.Path(weights)
+        return pathlib.Path(json.loads(self.path(WEIGHTS).read_text(encoding="utf-8"))["path"])
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Class or attribute names in the order of the model's outputs.
 
-        Of an embedding model they are the people that it was trained on.
+        For an embedding model these are the people that it was trained on.
         """
         file = self.path(ATTRIBUTES if self.multi_label else CLASSES)
         return tuple(json.loads(file.read_text(encoding="utf-8")))
@@ -81,21 +123,21 @@ class Run:
 
     @property
     def embeds(self) -> bool:
-        """Whether the model gives embeddings and knows no classes."""
+        """Whether the model outputs embeddings instead of classes."""
         return bool(self.recipe.embedding)
 
     @property
     def height_to_width(self) -> float:
-        """Shape of the pictures that it learnt from: 1 for squares, more for upright ones."""
+        """Height of the training images divided by their width: 1 for squares."""
         if self.recipe.square_crop or not self.path(METRICS).is_file():
             return 1.0
         return self.metrics.get("height_to_width", 1.0)
 
     @property
     def thresholds(self) -> np.ndarray:
-        """From which probability on each attribute is said, ``[attributes]``.
+        """Smallest probability at which each attribute is predicted, ``[attributes]``.
 
-        They were chosen on the validation images; 0.5 where there were none.
+        Chosen on the validation images; 0.5 without them.
         """
         if not self.path(THRESHOLDS).is_file():
             return np.full(len(self.names), THRESHOLD)
@@ -104,40 +146,40 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: ``epoch`` from 1, losses, metrics, learning rate, seconds."""
+        """One row per epoch: ``epoch`` from 1, losses, metrics, learning rate, seconds."""
         if not self.path(HISTORY).is_file():
             return pd.DataFrame()
         return pd.read_csv(self.path(HISTORY))
 
     @property
-    def metrics(self) -> dict:
-        """The figures of the finished run: ``best`` and ``last`` epoch, speed, counts."""
+    def metrics(self) -> dict[str, Any]:
+        """Metrics of the finished run: ``best`` and ``last`` epoch, speed, counts."""
         return json.loads(self._finished(METRICS).read_text(encoding="utf-8"))
 
     def load_model(self) -> keras.Model:
-        """The model with the weights that the recipe keeps (the best epoch's by default)."""
+        """Loads the model with the weights that the recipe keeps (by default the best epoch's)."""
         return keras.saving.load_model(self._finished(MODEL), compile=False)
 
     def predict(
         self, table: FaceTable, *, batch_size: int = 64, flip: bool = False, verbose: int = 0
     ) -> np.ndarray:
-        """Probabilities of classes or attributes of images.
+        """Predicts the probabilities of classes or attributes.
 
         Args:
-            table: Which images; labels are not looked at.
-            batch_size: Images a step.
-            flip: Whether the probabilities of the mirrored image are averaged in.
+            table: The images. Labels are ignored.
+            batch_size: Batch size.
+            flip: If True, average predictions over each image and its mirror image.
             verbose: 1 shows a progress bar.
 
         Returns:
             float32 ``[len(table), len(names)]``, rows in the table's order.
 
         Raises:
-            ValueError: If the run is of an embedding model.
+            ValueError: If the run trained an embedding model.
         """
         if self.embeds:
             raise ValueError(
-                "An embedding model knows no classes to predict. "
+                "An embedding model predicts no classes. "
                 f"Received: {os.fspath(self.folder)!r}. Use kerasface.embed, kerasface.verify or "
                 "kerasface.identify (`kerasface verify`, `kerasface identify`)."
             )
@@ -153,7 +195,19 @@ class Run:
     def _finished(self, name: str) -> pathlib.Path:
         if not self.path(name).is_file():
             raise FileNotFoundError(
-                f"A finished run holds a {name}. Received: {os.fspath(self.folder)!r}, whose "
-                "training has not come so far. Go on with it: resume=True, or --resume."
+                f"A finished run must hold a {name}. Received: {os.fspath(self.folder)!r}, whose "
+                "training has not finished. Resume it with resume=True (--resume)."
             )
         return self.path(name)
+
+
+def write_weights_path(folder: pathlib.Path, weights: str | None) -> None:
+    """Writes the absolute path of the weights file of a new run, for `Run.weights_path`.
+
+    Args:
+        folder: The run's folder.
+        weights: As in the recipe. Nothing is written for ImageNet weights and None.
+    """
+    if weights is not None and weights != "imagenet":
+        text = json.dumps({"path": os.path.abspath(weights)}, ensure_ascii=False, indent=2) + "\n"
+        (folder / WEIGHTS).write_text(text, encoding="utf-8")

@@ -62,8 +62,11 @@ def learnt_people(run: Run) -> set[str]:
     return {name for one in _with_earlier(run) if not one.multi_label for name in one.names}
 
 
-def run_behind(weights: str | None) -> Run | None:
-    """Returns the run that a recipe's ``weights`` come from, or None.
+def run_behind(weights: str | os.PathLike[str] | None) -> Run | None:
+    """Returns the run that weights come from, or None.
+
+    Args:
+        weights: Path of a file, ``"imagenet"`` or None.
 
     Warns:
         UserWarning: If the file is missing.
@@ -101,7 +104,7 @@ def _with_earlier(run: Run) -> list[Run]:
     one: Run | None = run
     while one is not None and one.folder.resolve() not in found:
         found[one.folder.resolve()] = one
-        one = run_behind(one.recipe.weights)
+        one = run_behind(one.weights_path)
     return list(found.values())
 
 

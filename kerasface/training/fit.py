@@ -106,7 +106,6 @@ def train(
         ...             image_size=112, batch_size=64, epochs=30)  # doctest: +SKIP
     """
     recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
-    recipe = _with_absolute_weights(recipe)
     if recipe.attributes:
         train = train.with_attributes(recipe.attributes)
         if validation is not None:
@@ -118,7 +117,13 @@ def train(
     with dtype_policy(recipe.precision):
         # A checkpoint holds all weights; those that it began with may be gone.
         empty = goes_on and (folder / run_files.CHECKPOINT).is_file()
-        model = build_model(recipe, len(train.names), multi_label=train.multi_label, empty=empty)
+        initial = recipe
+        if goes_on and not empty:
+            # The path in the recipe may be relative to another folder than the present one.
+            started_from = Run(folder).weights_path
+            if started_from is not None and started_from.is_file():
+                initial = recipe.replace(weights=started_from)
+        model = build_model(initial, len(train.names), multi_label=train.multi_label, empty=empty)
     if recipe.head_start == "lda":
         linear_layer(model, multi_label=train.multi_label)  # refuses other heads
     given = {"train": train} if validation is None else {"train": train, "validation": validation}
@@ -208,13 +213,6 @@ def _check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         )
 
 
-def _with_absolute_weights(recipe: Recipe) -> Recipe:
-    """For the run may be opened from elsewhere."""
-    if recipe.weights in (None, "imagenet"):
-        return recipe
-    return recipe.replace(weights=os.path.abspath(recipe.weights))
-
-
 def _check_weights(recipe: Recipe, validation: FaceTable | None) -> None:
     earlier = run_behind(recipe.weights)
     if earlier is None or validation is None or recipe.train_on_validation:
@@ -281,6 +279,7 @@ def _begin(folder, recipe, given, readable, unreadable, overwrite) -> None:
         _write_text(part / file, names)
         write_images(part, given, readable)
         _write_text(part / run_files.ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+        run_files.write_weights_path(part, recipe.weights)
         _write_text(part / run_files.RECIPE, recipe.to_json())
         if overwrite and folder.exists():
             shutil.rmtree(folder)

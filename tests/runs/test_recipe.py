@@ -13,7 +13,9 @@ from kerasface.data import FaceTable
 from kerasface.embedding.training import EmbeddingTraining
 from kerasface.pipeline import stream
 from kerasface.pipeline.augment import augmentation
-from kerasface.runs.recipe import Recipe, parse_changes
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.recipe_changes import parse_changes
+from kerasface.runs.recipe_keys import NOT_FOR_EMBEDDINGS, PHASE_KEYS
 from kerasface.training.assemble import build_model
 from kerasface.training.features import HeadTraining
 
@@ -100,7 +102,7 @@ def test_unmixed_epochs_keep_their_share_of_the_epochs():
 
 
 def test_every_key_has_another_value():
-    assert set(OTHER) == {field.name for field in dataclasses.fields(Recipe)}
+    assert list(OTHER) == [field.name for field in dataclasses.fields(Recipe)]
 
 
 def described(loss):
@@ -122,7 +124,7 @@ class CannedFit:
 
     def stream(self, table, *, on_unreadable, **options):
         """The real one, which is made once for the same arguments: that takes most of the time."""
-        key = (len(table), json.dumps(options))
+        key = (len(table), json.dumps(options, default=str))
         if key not in self.streams:
             self.streams[key] = stream(table, **options)
         return self.streams[key]
@@ -277,7 +279,7 @@ def test_phases_are_merged_by_number():
     assert changed.epochs == 6
     assert changed.phases[1] == {"epochs": 4, "learning_rate": 1e-5}
     assert changed.phases[0] == TWO_PHASES.phases[0]
-    with pytest.raises(ValueError, match="one of the 2 of the recipe, counted from 0"):
+    with pytest.raises(ValueError, match="a recipe with 2 phases"):
         TWO_PHASES.replace(phases={"2": {"epochs": 4}})
     with pytest.raises(ValueError, match=r"Change a phase, for instance phases\.0\.epochs"):
         TWO_PHASES.replace(epochs=9)
@@ -292,52 +294,101 @@ def test_architecture_is_merged():
     ("changes", "message"),
     [
         ({"batchsize": 3}, r"'batchsize'\. Did you mean 'batch_size'"),
-        ({"epochs": 0}, "`epochs` must be at least 1"),
-        ({"epochs": 2.5}, "`epochs` must be a whole number"),
-        ({"epochs": True}, "`epochs` must be a whole number"),
-        ({"epochs": "many"}, "`epochs` must be a whole number"),
+        ({"epochs": 0}, "`epochs` must be an integer of at least 1 or None. Received: epochs=0"),
+        ({"epochs": 2.5}, "`epochs` must be an integer"),
+        ({"epochs": True}, "`epochs` must be an integer"),
+        ({"epochs": "many"}, "`epochs` must be an integer"),
         ({"learning_rate": "fast"}, "`learning_rate` must be a number"),
-        ({"learning_rate": -1}, "`learning_rate` must be at least 0"),
-        ({"ema": 1.0}, r"`ema` must be in \[0, 1\)"),
-        ({"label_smoothing": 1.5}, r"`label_smoothing` must be in \[0, 1\)"),
+        ({"learning_rate": -1}, "`learning_rate` must be a number of at least 0"),
+        ({"ema": 1.0}, r"`ema` must be a number in \[0, 1\)"),
+        ({"label_smoothing": 1.5}, r"`label_smoothing` must be a number in \[0, 1\)"),
         ({"optimizer": "lion"}, "`optimizer` must be one of"),
         ({"unmixed_epochs": 5, "mixup": 1.0}, "`unmixed_epochs` must be at most `epochs`"),
-        ({"unmixed_epochs": 1}, "`unmixed_epochs` ends mixing, and there must be some"),
-        ({"warmup_epochs": 4}, "`warmup_epochs` must be fewer"),
+        ({"unmixed_epochs": 1}, "`unmixed_epochs` needs `mixup` or `cutmix`"),
+        ({"warmup_epochs": 4}, "`warmup_epochs` must be less than `epochs`"),
         ({"crop_share": 0.0}, r"in \(0, 1\]. Received: crop_share=0.0"),
         ({"crop_share": 1.5, "square_crop": True}, r"in \(0, 1\]. Received: crop_share=1.5"),
-        ({"train_on_validation": "perhaps"}, "`train_on_validation` must be true or false"),
-        ({"augment": [1]}, "`augment` must be a list of names"),
+        ({"train_on_validation": "perhaps"}, "`train_on_validation` must be True or False"),
+        ({"augment": [1]}, "`augment` must be a list of strings"),
         ({"augment": "fliip"}, "Did you mean 'flip'"),
-        ({"architecture": 5}, "`architecture` must be options by name"),
+        ({"architecture": 5}, "`architecture` must be a mapping of options"),
         ({"embedding": {"size": 5}}, "The options of `embedding` are"),
         ({"embedding": {"margins": 5}}, "Did you mean 'margin'"),
-        ({"embedding": {"dimensions": 8}}, "without `label_smoothing`: a margin moves the cosine"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be at least 0"),
-        ({"seed": -1}, r"`seed` must be in \[0, 4294967296\)"),
-        ({"trainable": "tail"}, "`trainable` must be 'all', 'head' or a number"),
-        ({"trainable": 0}, "trainable layers must be at least 1"),
-        ({"schedule": "step"}, "'cosine' and 'constant' have a warm-up"),
+        (
+            {"embedding": {"dimensions": 8}},
+            "`label_smoothing` must not be set for an embedding: a margin",
+        ),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be a number of at least 0"),
+        ({"seed": -1}, r"`seed` must be an integer in \[0, 4294967296\)"),
+        ({"trainable": "tail"}, "`trainable` must be 'all', 'head' or an integer of at least 1"),
+        ({"trainable": 0}, "'head' or an integer of at least 1. Received: trainable=0"),
+        ({"schedule": "step"}, "'cosine' and 'constant' have a warmup"),
         (
             {"cache_features": True, "trainable": "head", "mixup": 0.5},
             "Cached features cannot be mixed",
         ),
         (
             {"cache_features": True, "trainable": "head"},
-            "every epoch would show the same augmentation.*Say feature_variants=4",
+            "all epochs would use the same augmentation.*Set feature_variants=4",
         ),
-        ({"phases": 5}, "`phases` must be a list of phases"),
-        ({"phases": [{"learning_rate": 1}]}, "Every phase must say its `epochs`"),
+        ({"phases": 5}, "`phases` must be a list of mappings"),
+        ({"phases": [{"learning_rate": 1}]}, "Every phase must have `epochs`"),
         ({"phases": [{"epochs": 3, "batch_size": 2}]}, "'batch_size' in phase 0"),
         ({"phases": [{"epochs": 3, "trainabel": 2}]}, "Did you mean 'trainable'"),
-        ({"phases": [{"epochs": 3}, {"epochs": 3, "trainable": -1}]}, "In phase 1: A number"),
-        ({"phases": [{"epochs": 3}], "epochs": 4}, "`epochs` is the sum of theirs"),
-        ({"phases": {0: {"epochs": 3}}}, "one of the 0 of the recipe"),
+        (
+            {"phases": [{"epochs": 3}, {"epochs": 3, "trainable": -1}]},
+            "In phase 1: `trainable` must be",
+        ),
+        ({"phases": [{"epochs": 3}], "epochs": 4}, "`epochs` must be the sum of theirs"),
+        ({"phases": {0: {"epochs": 3}}}, "a recipe with 0 phases"),
     ],
 )
 def test_wrong_values(changes, message):
     with pytest.raises(ValueError, match=message):
         TINY.replace(**changes)
+
+
+@pytest.mark.parametrize("key", sorted(NOT_FOR_EMBEDDINGS))
+def test_keys_that_embeddings_exclude(key):
+    options = {"embedding": {"dimensions": 8}, "label_smoothing": 0.0, "augment": ()}
+    embeds = TINY.replace(**options, trainable="head")
+    with pytest.raises(ValueError, match=f"`{key}` must not be set for an embedding: "):
+        embeds.replace(**{key: OTHER[key]})
+
+
+def test_phases_override_what_the_optimizer_and_its_schedule_read():
+    values = {key: OTHER[key] for key in PHASE_KEYS if key not in ("warmup_epochs", "epochs")}
+    recipe = TINY.replace(phases=[{"epochs": 2, "warmup_epochs": 0, **values}, {"epochs": 2}])
+    [first, second] = recipe.parts()
+    assert {key: getattr(first, key) for key in values} == values
+    assert second == TINY.replace(epochs=2)
+    refused = set(OTHER) - set(PHASE_KEYS)
+    assert {"model", "weights", "batch_size", "seed", "ema"} < refused
+
+
+def test_describe():
+    table = Recipe.describe()
+    assert set(table.index) == set(OTHER)
+    assert table.loc["ema"].tolist()[:2] == ["a number in [0, 1)", 0.0]
+    assert table["description"].str.endswith(".").all()
+    assert "batch_size: Batch size." in Recipe.__doc__
+
+
+def test_repr_shows_what_differs():
+    assert repr(Recipe()) == repr(Recipe(epochs=60)) == "Recipe()"
+    assert repr(Recipe(model="vgg19", ema=0.5)) == "Recipe(model='vgg19', ema=0.5)"
+    phased = TINY.replace(phases=[{"epochs": 3}, {"epochs": 2}])
+    recipes = [runs.named_recipe(name) for name in runs.RECIPES]
+    for recipe in [*recipes, phased]:
+        assert eval(repr(recipe)) == recipe
+
+
+def test_html_table():
+    page = Recipe(head="<pool>", ema=0.5)._repr_html_()
+    assert "<b>&#x27;&lt;pool&gt;&#x27;</b>" in page and "<b>0.5</b>" in page
+    assert page.count("<b>") == 2
+    assert page.count("<tr>") == len(OTHER) + 1
+    assert "Batch size." in page
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,8 @@ def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_p
     with pytest.raises(KeyboardInterrupt):
         train(tables, "third", callbacks=[Stop(1)], **options)
     third = kerasface.Run("third")
-    assert third.recipe.weights == str(first.path("model.keras"))
+    assert third.recipe.weights == "first/model.keras"
+    assert third.weights_path == first.path("model.keras")
     monkeypatch.chdir("/")
     assert len(seen_images(kerasface.Run(tmp_path / "third"), tables[0])) == 24
     # The checkpoint is all that it goes on with.
