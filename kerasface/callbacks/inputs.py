@@ -108,6 +108,10 @@ class TableOptions:
             ValueError: If the model cannot predict tables, has no such output, has another output
                 than one row an image, or is given unscaled pixels.
         """
+        size = self.image_size
+        unbuilt = isinstance(model, keras.Sequential) and not model.built
+        if unbuilt and size is not None and not callable(self.preprocess):
+            model.build((None, size, size, 3))  # a batch of one would fix the batch size
         outputs = self.predict(model, table.take(np.arange(1)))
         check_rows(outputs)
         if self.preprocess == "auto":
