@@ -232,9 +232,11 @@ def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
 
 def _input_key(model: keras.Model) -> str | None:
     """The key of the image in a model's dictionary of one input."""
-    if _inputs(model) is None or not isinstance(model.input, dict) or len(model.input) != 1:
+    try:
+        inputs = model.input
+    except (AttributeError, ValueError):
         return None
-    return next(iter(model.input))
+    return next(iter(inputs)) if isinstance(inputs, dict) and len(inputs) == 1 else None
 
 
 def _output_names(model: keras.Model) -> Sequence[str]:
