@@ -72,7 +72,8 @@ class Curves(keras.callbacks.Callback):
         self.rows = []
         self._drawn = (0, time.monotonic() if self.interval else 0.0)
         if self.resume and self.history_path.exists():
-            self.rows = pd.read_csv(self.history_path).to_dict("records")  # type: ignore[assignment]
+            rows = pd.read_csv(self.history_path).to_dict("records")
+            self.rows = [{str(name): value for name, value in row.items()} for row in rows]
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Starts the clock."""
