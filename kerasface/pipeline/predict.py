@@ -1,10 +1,15 @@
-"""A table through a model."""
+"""Predictions of a model for a table or for a data set of batches."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import keras
 import numpy as np
+import tensorflow as tf
 
+from kerasface.checks import check_choice, check_number
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.streams import stream
@@ -17,35 +22,226 @@ def predict_table(
     batch_size: int = 64,
     crop: Crop | None = None,
     flip: bool = False,
+    image_size: int | None = None,
+    preprocess: Callable[[tf.Tensor], Any] | None = None,
+    output: str | int | None = None,
     verbose: int = 0,
 ) -> np.ndarray:
-    """The model's outputs for every image of a table.
+    """Predicts every image of a table.
 
     Args:
         model: Maps square RGB images in [0, 255] to one row each.
-        table: Which images; labels are not looked at.
-        batch_size: Images a step.
-        crop: Region of each image that the model is given, as in training; None is all of it.
-        flip: Whether the outputs for the mirrored images are averaged in.
+        table: Images to predict. Labels are ignored.
+        batch_size: Batch size.
+        crop: Region of each image that the model is given, as in training. None is the whole
+            image.
+        flip: If True, average the outputs for each image and its mirror image.
+        image_size: Side of the images in pixels. None takes the size of the model's input, which
+            a subclassed model or a `Sequential` model without an input layer does not have.
+        preprocess: Function from a batch, float32 ``[batch, size, size, 3]`` in [0, 255], to
+            the model's input. It becomes part of a ``tf.data`` graph. None changes nothing.
+        output: Which output to return, for a model with several: the key of a dictionary, the
+            name of an output layer, or a position.
         verbose: 1 shows a progress bar.
 
     Returns:
         float32 ``[len(table), outputs]``, rows in the table's order.
 
     Raises:
-        ValueError: If the model's input is not square, or has no size, or ``crop`` is unknown or
-            random.
+        ValueError: If the model does not take one square RGB image of a known size, ``output`` is
+            not one of its outputs, or ``crop`` is random.
     """
-    _, height, width, _ = model.input_shape
-    if height is None or height != width:
-        raise ValueError(
-            "Tables are read as square images of one size. "
-            f"Received: a model for images of {height} x {width} pixels."
-        )
+    size = square_size(model, image_size, preprocessed=preprocess is not None)
     unlabeled = FaceTable(table.root, table.paths, formats=table.formats)
-    images = stream(unlabeled, image_size=height, batch_size=batch_size, crop=crop)
-    outputs = model.predict(images, verbose=verbose)
+    images = stream(unlabeled, image_size=size, batch_size=batch_size, crop=crop)
+    key = _input_key(model)
+
+    def prepare(batch: tf.Tensor) -> Any:
+        if preprocess is not None:
+            return preprocess(batch)
+        return batch if key is None else {key: batch}
+
+    def predict(batches: tf.data.Dataset) -> np.ndarray:
+        if preprocess is not None or key is not None:
+            batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        outputs = model.predict(batches, verbose=verbose)
+        return _float32(select_output(outputs, output, _output_names(model)))
+
+    outputs = predict(images)
     if flip:
-        mirrored = images.map(lambda batch: batch[:, :, ::-1])
-        outputs = (outputs + model.predict(mirrored, verbose=verbose)) / 2
+        outputs = (outputs + predict(images.map(lambda batch: batch[:, :, ::-1]))) / 2
     return outputs
+
+
+def check_batches(dataset: Any) -> None:
+    """Refuses what is not a finite data set of labeled batches.
+
+    Args:
+        dataset: Expected to be a ``tf.data.Dataset`` of ``(images, labels)`` or
+            ``(images, labels, weights)``.
+
+    Raises:
+        ValueError: If it is something else, is not batched, or repeats without end.
+    """
+    rule = "Images must be a FaceTable or a tf.data.Dataset of (images, labels) batches."
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(f"{rule} Received: {type(dataset).__name__}.")
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise ValueError(f"{rule} Received: a data set of {spec}.")
+    if any(getattr(leaf.shape, "rank", None) == 0 for leaf in keras.tree.flatten(spec[:2])):
+        raise ValueError(f"{rule} Received: a data set without batches. Use dataset.batch(64).")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(f"{rule} Received: an infinite data set. Use dataset.take(steps).")
+
+
+def predict_batches(
+    model: keras.Model,
+    dataset: tf.data.Dataset,
+    *,
+    output: str | int | None = None,
+    limit: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicts a data set as it is and collects its labels in the same pass.
+
+    Args:
+        model: Takes the images of the data set.
+        dataset: Batches of ``(images, labels)`` or ``(images, labels, weights)``, as for
+            ``model.fit``. It may be shuffled. Rows of weight 0 are left out.
+        output: Which output to return, as in `predict_table`. It selects among the labels too if
+            they have a name or position for each output.
+        limit: Number of batches. None takes all.
+
+    Returns:
+        ``(labels [N, ...], outputs [N, ...])``, the outputs float32.
+
+    Raises:
+        ValueError: If ``output`` is not one of the outputs, or there is no row.
+    """
+    names = _output_names(model)
+    labels, rows = [], []
+    for images, target, *weights in dataset if limit is None else dataset.take(limit):
+        if model.distribute_strategy.num_replicas_in_sync > 1:
+            outputs = model.predict(images, verbose=0)  # of a single batch, each replica does all
+        else:
+            outputs = model.predict_on_batch(images)
+        outputs = _float32(select_output(outputs, output, names))
+        target = np.asarray(select_output(target, output, names))
+        if weights and weights[0] is not None:
+            weight = np.asarray(select_output(weights[0], output, names))
+            kept = weight.reshape(len(weight), -1).any(axis=1)
+            outputs, target = outputs[kept], target[kept]
+        labels.append(target)
+        rows.append(outputs)
+    if not sum(map(len, rows)):
+        raise ValueError("A data set must have at least one labeled image. Received: none.")
+    return np.concatenate(labels), np.concatenate(rows)
+
+
+def square_size(
+    model: keras.Model, image_size: int | None = None, *, preprocessed: bool = False
+) -> int:
+    """The side of the square images that a model takes.
+
+    Args:
+        model: The model.
+        image_size: What the user gave, or None.
+        preprocessed: Whether a function of the user makes the model's input from the images. Then
+            only ``image_size``, or one square input, has to be known.
+
+    Returns:
+        The side in pixels.
+
+    Raises:
+        ValueError: If the model has several inputs, its input is not square or not RGB, or it
+            has no size and ``image_size`` is None.
+    """
+    if image_size is not None:
+        check_number("image_size", image_size, 1, whole=True)
+        if preprocessed:
+            return image_size
+    inputs = _inputs(model)
+    if inputs is None:
+        if image_size is None:
+            raise ValueError(
+                "`image_size` must be given for a model without a fixed input size. Received: "
+                f"image_size=None for a {type(model).__name__} model. Pass it, or build the "
+                "model with keras.Input."
+            )
+        return image_size
+    if len(inputs) != 1:
+        raise ValueError(
+            f"The model must have one input, an image. Received: {len(inputs)} inputs. "
+            "Pass `image_size`, and `preprocess`, which makes all inputs from the images."
+        )
+    shape = tuple(inputs[0].shape)
+    height, width = shape[1:3] if len(shape) == 4 else (None, None)
+    channels = shape[-1] if len(shape) == 4 and not preprocessed else 3
+    fits = height == width and channels in (3, None) and len(shape) == 4
+    if fits and height is None and image_size is not None:
+        return image_size
+    if not fits or height is None or image_size not in (None, height):
+        wanted = "" if image_size is None else f" and image_size={image_size}"
+        raise ValueError(
+            "Tables are read as square RGB images of one size. Received: "
+            f"a model for images of {height} x {width} pixels, shape {shape}{wanted}."
+        )
+    return height
+
+
+def select_output(outputs: Any, output: str | int | None = None, names: Sequence[str] = ()) -> Any:
+    """One of a model's outputs.
+
+    Args:
+        outputs: An array, or a dictionary, list or tuple of arrays.
+        output: The key, name or position of the wanted one; None if there is only one.
+        names: Names of the outputs of a list, where the model has them.
+
+    Returns:
+        The selected array.
+
+    Raises:
+        ValueError: If there are several and ``output`` is not one of them.
+
+    Example:
+        >>> select_output({"identity": [0, 1], "smile": [2, 3]}, "smile")
+        [2, 3]
+    """
+    if isinstance(outputs, Mapping):
+        known, values = list(outputs), list(outputs.values())
+    elif isinstance(outputs, (list, tuple)):
+        values = list(outputs)
+        known = list(names) if len(names) == len(values) else list(range(len(values)))
+    else:
+        return outputs
+    if output is None and len(values) == 1:
+        return values[0]
+    if isinstance(output, int) and output not in known and 0 <= output < len(values):
+        return values[output]
+    check_choice("output", output, known)
+    return values[known.index(output)]
+
+
+def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
+    """The symbolic inputs; None for a subclassed model and a `Sequential` model without one."""
+    try:
+        return model.inputs
+    except (AttributeError, ValueError):
+        return None
+
+
+def _input_key(model: keras.Model) -> str | None:
+    """The key of the image in a model's dictionary of one input."""
+    try:
+        inputs = model.input
+    except (AttributeError, ValueError):
+        return None
+    return next(iter(inputs)) if isinstance(inputs, dict) and len(inputs) == 1 else None
+
+
+def _output_names(model: keras.Model) -> Sequence[str]:
+    return getattr(model, "output_names", None) or ()
+
+
+def _float32(outputs: Any) -> np.ndarray:
+    return np.asarray(outputs).astype(np.float32, copy=False)

@@ -1,13 +1,14 @@
-"""Tests of a table's way through a model."""
+"""Tests of predictions for tables and data sets."""
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerasface.data.table import FaceTable, check
 from kerasface.pipeline import Crop
-from kerasface.pipeline.predict import predict_table
+from kerasface.pipeline.predict import check_batches, predict_batches, predict_table
 
 COUNT, SIZE = 7, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
@@ -101,3 +102,66 @@ def test_model_that_is_not_square(table, shape, message):
     pooling = keras.Sequential([keras.Input(shape), keras.layers.GlobalAveragePooling2D()])
     with pytest.raises(ValueError, match=message):
         predict_table(pooling, table)
+
+
+def test_preprocess_size_and_output(table):
+    images = keras.Input([None, None, 3])
+    pooled = keras.layers.GlobalAveragePooling2D()(images)
+    model = keras.Model(images, {"mean": pooled, "twice": 2 * pooled})
+    outputs = predict_table(
+        model, table, image_size=SIZE, preprocess=lambda x: x / 255, output="twice", flip=True
+    )
+    np.testing.assert_allclose(outputs, 2 * PIXELS.mean(axis=(1, 2)) / 255, atol=1e-5)
+    with pytest.raises(ValueError, match=r"one of \['mean', 'twice'\]\. Received: output='mena'"):
+        predict_table(model, table, image_size=SIZE, output="mena")
+
+
+def test_image_size_must_be_that_of_the_model(model, table):
+    with pytest.raises(ValueError, match=r"8 x 8 pixels.* and image_size=9"):
+        predict_table(model, table, image_size=9)
+
+
+def test_gray_model_needs_preprocess(table):
+    gray = keras.Sequential([keras.Input([SIZE, SIZE, 1]), keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="RGB images"):
+        predict_table(gray, table)
+    outputs = predict_table(gray, table, preprocess=tf.image.rgb_to_grayscale)
+    assert outputs.shape == (COUNT, SIZE * SIZE)
+
+
+def test_model_of_two_inputs(table):
+    images, number = keras.Input([SIZE, SIZE, 3]), keras.Input([1])
+    pooled = keras.layers.GlobalAveragePooling2D()(images)
+    model = keras.Model([images, number], pooled * number)
+    with pytest.raises(ValueError, match="Received: 2 inputs"):
+        predict_table(model, table)
+
+    def inputs(batch):
+        return ((batch, tf.fill([tf.shape(batch)[0], 1], 3.0)),)
+
+    outputs = predict_table(model, table, image_size=SIZE, preprocess=inputs)
+    np.testing.assert_allclose(outputs, 3 * PIXELS.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_shuffled_batches_keep_their_labels(model):
+    weights = np.where(np.arange(COUNT) == 2, 0.0, 1.0)
+    dataset = tf.data.Dataset.from_tensor_slices((PIXELS, np.arange(COUNT), weights))
+    labels, outputs = predict_batches(model, dataset.shuffle(COUNT, seed=1).batch(3))
+    assert sorted(labels) == [0, 1, 3, 4, 5, 6]  # the image of weight 0 is left out
+    assert labels.tolist() != sorted(labels)
+    np.testing.assert_allclose(outputs, expected(model, PIXELS[labels]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (lambda d: "faces", "FaceTable or a tf.data.Dataset.*Received: str"),
+        (lambda d: d, r"without batches\. Use dataset\.batch"),
+        (lambda d: d.batch(2).repeat(), r"infinite data set\. Use dataset\.take"),
+        (lambda d: d.map(lambda x, y: x).batch(2), "Received: a data set of TensorSpec"),
+    ],
+)
+def test_data_sets_that_cannot_be_predicted(dataset, message):
+    labeled = tf.data.Dataset.from_tensor_slices((PIXELS, np.arange(COUNT)))
+    with pytest.raises(ValueError, match=message):
+        check_batches(dataset(labeled))

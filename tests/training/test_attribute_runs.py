@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,7 +153,7 @@ def test_evaluation_refuses_classes(attribute_run, run, tables, parts):
 
 def test_resume_gives_the_same_history(attribute_run, parts, tmp_path):
     # As if it had been stopped in the second epoch: the checkpoint of the first one's end.
-    class Stop(kerasface.callbacks.keras.callbacks.Callback):
+    class Stop(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
                 raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Callbacks under a user's own `model.fit`: curves and submissions."""
+"""Tests of the callbacks in a plain `model.fit`."""
 
 import json
 import types
@@ -7,12 +7,15 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerasface import reports
 from kerasface.callbacks import AttributeReport, ConfusionMatrix, Curves, RocCurves, Submission
+from kerasface.callbacks.inputs import check_scaling
 from kerasface.data import FaceTable, read_celeba
 from kerasface.metrics import attributes
+from kerasface.models import build
 from kerasface.pipeline import Crop, stream
 from kerasface.pipeline.predict import predict_table
 
@@ -118,7 +121,7 @@ def test_curves_of_a_resumed_fit(tmp_path, resume, epochs, losses):
     assert [item.name for item in path.parent.iterdir()] == ["old.csv"]
 
 
-def test_curves_start_anew_with_each_fit(tmp_path):
+def test_each_fit_starts_a_new_history(tmp_path):
     curves = Curves(tmp_path / "curves.svg", resume=True)
     model = classifier()
     fit(model, callbacks=[curves])
@@ -128,10 +131,10 @@ def test_curves_start_anew_with_each_fit(tmp_path):
     assert "<svg" in (tmp_path / "curves.svg").read_text()[:1000]
 
 
-def test_seconds_leave_the_validation_out(tmp_path, monkeypatch):
+def test_seconds_exclude_the_validation(tmp_path, monkeypatch):
     now = iter([10.0, 12.0, 20.0, 23.5])
     clock = types.SimpleNamespace(perf_counter=lambda: next(now))
-    monkeypatch.setattr("kerasface.callbacks.time", clock)
+    monkeypatch.setattr("kerasface.callbacks.curves.time", clock)
     curves = Curves(tmp_path / "curves.png")
     curves.set_model(classifier())
     curves.on_train_begin()
@@ -169,7 +172,7 @@ def predicting_bias(monkeypatch):
     def predict(model, table, **options):
         return np.tile(model.get_weights()[1], (len(table), 1))
 
-    monkeypatch.setattr("kerasface.callbacks.predict_table", predict)
+    monkeypatch.setattr("kerasface.callbacks.inputs.predict_table", predict)
 
 
 class Scripted(keras.callbacks.Callback):
@@ -209,7 +212,7 @@ def test_best_epoch_predicts_and_last_weights_stay(noise, tmp_path, best, values
 
 
 @pytest.mark.usefixtures("predicting_bias")
-def test_a_second_fit_forgets_the_best_of_the_first(noise, tmp_path):
+def test_second_fit_ignores_the_best_of_the_first(noise, tmp_path):
     model = classifier(learning_rate=0.0)
     out = tmp_path / "submission.csv"
     submission = Submission(noise[0], out, best="score")
@@ -223,8 +226,9 @@ def test_failed_prediction_keeps_the_last_weights(noise, tmp_path, monkeypatch):
     def fail(model, table, **options):
         if len(table) == 12:  # not the first one, before the training
             raise OSError("the disk is gone")
+        return np.zeros((1, 4))
 
-    monkeypatch.setattr("kerasface.callbacks.predict_table", fail)
+    monkeypatch.setattr("kerasface.callbacks.inputs.predict_table", fail)
     model = classifier(learning_rate=0.0)
     submission = Submission(noise[0], tmp_path / "submission.csv", best="score")
     with pytest.raises(OSError, match="the disk is gone"):
@@ -233,17 +237,21 @@ def test_failed_prediction_keeps_the_last_weights(noise, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_best_is_told_after_the_first_epoch(noise, tmp_path):
-    submission = Submission(noise[0], tmp_path / "submission.csv", best="val_accuracy")
+@pytest.mark.parametrize("best", ["score", "val_score"])
+def test_unknown_best_is_refused_after_the_first_epoch(noise, tmp_path, best):
+    submission = Submission(noise[0], tmp_path / "submission.csv", best=best)
+    options = {}
+    if best == "val_score":
+        options["validation_data"] = (noise[1].astype("float32"), np.arange(12) % 4)
     epochs = []
     count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
-    message = r"among the logs \['accuracy', 'loss'\]\. Received: best='val_accuracy'"
+    message = rf"among the logs \['accuracy', 'loss'.*\]\. Received: best='{best}'"
     with pytest.raises(ValueError, match=message):
-        fit(classifier(), epochs=3, callbacks=[count, submission])
+        fit(classifier(), epochs=3, callbacks=[count, submission], **options)
     assert epochs == [0]
 
 
-def test_a_single_output_is_told_before_the_first_step(noise, tmp_path):
+def test_single_output_is_refused_before_training(noise, tmp_path):
     submission = Submission(noise[0], tmp_path / "submission.csv")
     with pytest.raises(ValueError, match="a model with 1 output"):
         fit(classifier(classes=1), callbacks=[submission])
@@ -255,7 +263,7 @@ def test_curves_refuse_an_unknown_format(name):
         Curves(name)
 
 
-def test_wrong_number_of_names_is_told_before_the_first_step(noise, tmp_path):
+def test_wrong_number_of_names_is_refused_before_training(noise, tmp_path):
     submission = Submission(noise[0], tmp_path / "submission.csv", names=NAMES, label="name")
     model = classifier(classes=3)
     before = model.get_weights()
@@ -275,7 +283,7 @@ def test_wrong_number_of_names_is_told_before_the_first_step(noise, tmp_path):
         (None, {"label": "number"}, r"one of \('index', 'name'\)"),
     ],
 )
-def test_mistakes_are_told_when_the_callback_is_made(noise, tmp_path, text, options, message):
+def test_invalid_options_are_refused_by_the_constructor(noise, tmp_path, text, options, message):
     path = None
     if text is not None:
         path = tmp_path / "sample.csv"
@@ -286,7 +294,7 @@ def test_mistakes_are_told_when_the_callback_is_made(noise, tmp_path, text, opti
 
 
 @pytest.mark.parametrize("missing", ["test", "sample"])
-def test_missing_files_are_told_when_the_callback_is_made(noise, tmp_path, missing):
+def test_missing_files_are_refused_by_the_constructor(noise, tmp_path, missing):
     test = tmp_path / "none" if missing == "test" else noise[0]
     sample = tmp_path / "none.csv" if missing == "sample" else None
     with pytest.raises(FileNotFoundError, match="none"):
@@ -298,14 +306,15 @@ def test_submission_of_a_table_in_its_order(noise, tmp_path, monkeypatch):
 
     def predict(model, table, **options):
         calls.append((table.paths.tolist(), options))
-        return np.eye(4)[[3, 0, 2]]
+        return np.eye(4)[[3, 0, 2]][: len(table)]
 
-    monkeypatch.setattr("kerasface.callbacks.predict_table", predict)
+    monkeypatch.setattr("kerasface.callbacks.inputs.predict_table", predict)
     paths = ["0007.png", "0002.png", "0009.png"]
     submission = Submission(FaceTable(noise[0], paths), tmp_path / "submission.csv", batch_size=7)
     fit(classifier(), callbacks=[submission])
-    first = (paths[:1], {"batch_size": 1, "crop": None})  # before the training
-    assert calls == [first, (paths, {"batch_size": 7, "crop": None, "flip": False})]
+    options = {"batch_size": 7, "crop": None, "flip": False, "image_size": None}
+    options |= {"preprocess": None, "output": None}
+    assert calls == [(paths[:1], options), (paths, options)]  # the first before the training
     frame = pd.read_csv(tmp_path / "submission.csv")
     assert frame.to_dict("list") == {"id": paths, "label": [3, 0, 2]}
 
@@ -340,7 +349,7 @@ def test_pictures_of_a_table(noise, tmp_path, monkeypatch, kind, figure):
 
 def test_pictures_need_classes(noise):
     folder, _ = noise
-    with pytest.raises(ValueError, match="one class an image"):
+    with pytest.raises(ValueError, match="one class per image"):
         ConfusionMatrix(FaceTable(folder, ["0000.png"]))
 
 
@@ -355,7 +364,9 @@ def test_report_of_attributes(celeba_folder, tmp_path):
     )
     model.compile("sgd", "binary_crossentropy", jit_compile=False)
     folder = tmp_path / "attributes"
-    report = AttributeReport(table, folder, thresholds=[0.4, 0.6], every=2, crop=Crop())
+    report = AttributeReport(
+        table, folder, thresholds=[0.4, 0.6], every=2, crop=Crop(), preprocess=None
+    )
     titles = []
     report.report = lambda title, write=report.report: (titles.append(title), write(title))
     images = np.zeros((4, 8, 8, 3), "float32")
@@ -378,29 +389,30 @@ def test_report_of_attributes(celeba_folder, tmp_path):
 
 
 def test_report_of_attributes_needs_some(tables, celeba_folder):
-    with pytest.raises(ValueError, match="needs a table with some"):
+    with pytest.raises(ValueError, match="needs a table with attributes"):
         AttributeReport(tables[1])
     with pytest.raises(ValueError, match="`thresholds` must be"):
         AttributeReport(read_celeba(celeba_folder).test, thresholds=[0.5, 0.5])
 
 
 @pytest.mark.parametrize("callback", [AttributeReport, ConfusionMatrix, RocCurves])
-def test_a_model_with_other_outputs_is_refused_before_the_training(
+def test_wrong_number_of_outputs_is_refused_before_training(
     tables, celeba_folder, tmp_path, callback
 ):
     table = read_celeba(celeba_folder).test if callback is AttributeReport else tables[1]
     report = callback(table, tmp_path / "out.png")
-    report.set_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+    report.set_model(classifier(classes=2))
     with pytest.raises(ValueError, match=f"Received: 2 outputs for {len(table.names)}"):
         report.on_train_begin()
 
 
 @pytest.mark.parametrize("make", [ConfusionMatrix, RocCurves, Submission])
-def test_models_that_cannot_be_reported_are_refused_before_the_training(noise, tmp_path, make):
+def test_unfit_models_are_refused_before_training(noise, tmp_path, make):
     folder, _ = noise
     paths = sorted(path.name for path in folder.iterdir())
     images = folder if make is Submission else FaceTable(folder, paths, np.arange(12) % 4, NAMES)
-    callback = make(images, tmp_path / ("a.csv" if make is Submission else "a.png"))
+    path = tmp_path / ("a.csv" if make is Submission else "a.png")
+    callback = make(images, path, preprocess=None)
     inputs = keras.Input((None, None, 3) if make is not RocCurves else (8, 8, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)
     model = keras.Model(inputs, keras.layers.Dense(4)(pooled))  # logits
@@ -410,7 +422,7 @@ def test_models_that_cannot_be_reported_are_refused_before_the_training(noise, t
 
 
 @pytest.mark.parametrize("make", [ConfusionMatrix, Submission])
-def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch, make):
+def test_crop_is_passed_to_every_prediction(noise, tmp_path, monkeypatch, make):
     folder, _ = noise
     seen = []
 
@@ -418,7 +430,7 @@ def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch
         seen.append(crop)
         return predict_table(model, table, crop=crop, **options)
 
-    monkeypatch.setattr("kerasface.callbacks.predict_table", note)
+    monkeypatch.setattr("kerasface.callbacks.inputs.predict_table", note)
     images = folder
     if make is ConfusionMatrix:
         paths = sorted(path.name for path in folder.iterdir())
@@ -426,3 +438,89 @@ def test_squares_are_cut_out_where_they_were_learnt(noise, tmp_path, monkeypatch
     path = tmp_path / ("a.csv" if make is Submission else "a.png")
     fit(classifier(), callbacks=[make(images, path, crop=Crop()), make(images, path)])
     assert seen == [Crop(), None] * 2  # the first image, and all
+
+
+def test_missing_validation_is_warned_of_and_the_last_weights_predict(noise, tmp_path):
+    out = tmp_path / "submission.csv"
+    model = classifier()
+    submission = Submission(noise[0], out, best="val_accuracy")
+    with pytest.warns(UserWarning, match="in epoch 1, which has no validation") as caught:
+        fit(model, epochs=2, callbacks=[submission])
+    assert len([w for w in caught if "no validation" in str(w.message)]) == 1
+    expected = model.predict_on_batch(noise[1].astype("float32")).argmax(axis=1)
+    assert pd.read_csv(out)["label"].tolist() == expected.tolist()
+
+
+def test_metric_of_several_values_is_written_and_not_drawn(tmp_path):
+    curves = Curves(tmp_path / "curves.png")
+    curves.set_model(classifier())
+    curves.on_train_begin()
+    curves.on_epoch_begin(0)
+    curves.on_epoch_end(0, {"loss": 1.0, "f1": np.array([0.5, 0.25])})
+    assert read(tmp_path / "history.csv")["f1"].tolist() == ["[0.5, 0.25]"]
+    assert (tmp_path / "curves.png").is_file()
+
+
+def test_model_without_an_optimizer_has_no_learning_rate(tmp_path):
+    model = classifier()
+    model.optimizer = None
+    curves = Curves(tmp_path / "curves.png")
+    curves.set_model(model)
+    curves.on_train_begin()
+    curves.on_epoch_begin(0)
+    curves.on_epoch_end(0, {"loss": 1.0})
+    assert list(read(tmp_path / "history.csv")) == ["epoch", "loss", "seconds"]
+
+
+L = keras.layers
+
+
+@pytest.mark.parametrize(
+    ("layers", "refused"),
+    [
+        ([L.Rescaling(1 / 255)], None),
+        ([L.RandomFlip(), L.Rescaling(1 / 127.5, offset=-1)], None),
+        ([L.Normalization(mean=[130.0] * 3, variance=[70.0**2] * 3)], None),
+        ([L.Lambda(lambda x: x / 255)], None),
+        ([keras.Sequential([L.Rescaling(1 / 255)])], None),
+        ([], 255),
+        ([L.RandomFlip()], 255),
+        ([L.BatchNormalization()], 255),
+        # As adapted to images in [0, 1].
+        ([L.Normalization(mean=[0.5] * 3, variance=[0.01] * 3)], 2545),
+    ],
+)
+def test_unscaled_pixels_are_refused(layers, refused):
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers, L.Conv2D(2, 3)])
+    if refused is None:
+        check_scaling(model, SIZE)
+        return
+    with pytest.raises(ValueError, match=f"gets values up to {refused}"):
+        check_scaling(model, SIZE)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "mobilenet_v2", "convnext_nano", "resnet_small"])
+def test_models_of_the_registry_scale_their_input(name):
+    check_scaling(build(name, num_classes=3, input_shape=(32, 32, 3)), 32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preprocess": "scale"}, "must be a function, None or 'auto'"),
+        ({"every": -1}, "`every` must be an integer"),
+        ({"batch_size": 0}, "`batch_size` must be an integer"),
+        ({"image_size": 9}, "8 x 8 pixels.* and image_size=9"),
+        ({"names": NAMES}, "`names` is for a tf.data.Dataset"),
+    ],
+)
+def test_invalid_report_options(noise, tmp_path, options, message):
+    table = FaceTable(noise[0], ["0000.png"], [1], NAMES)
+    with pytest.raises(ValueError, match=message):
+        fit(classifier(), callbacks=[ConfusionMatrix(table, tmp_path / "a.png", **options)])
+
+
+def test_table_options_are_refused_with_a_dataset():
+    dataset = tf.data.Dataset.from_tensors((np.zeros((4, SIZE, SIZE, 3)), np.zeros(4)))
+    with pytest.raises(ValueError, match="`crop` is for tables"):
+        ConfusionMatrix(dataset, crop=Crop())

@@ -1,0 +1,257 @@
+"""What a callback predicts with a model, and the checks of it before the first epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import keras
+import numpy as np
+
+from kerasface.checks import check_number
+from kerasface.data.table import FaceTable
+from kerasface.pipeline.crop import Crop
+from kerasface.pipeline.predict import (
+    check_batches,
+    predict_batches,
+    predict_table,
+    square_size,
+)
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Preprocess = Callable[["tf.Tensor"], Any] | Literal["auto"] | None
+BATCH_SIZE = 64
+LARGEST_PIXEL = 255.0
+# Layers that leave the range of their input as it is, or nearly so.
+RANGE_KEPT = (
+    keras.layers.InputLayer,
+    keras.layers.Identity,
+    keras.layers.Reshape,
+    keras.layers.Flatten,
+    keras.layers.Permute,
+    keras.layers.Resizing,
+    keras.layers.CenterCrop,
+    keras.layers.Cropping2D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.RandomBrightness,
+    keras.layers.RandomContrast,
+    keras.layers.RandomCrop,
+    keras.layers.RandomFlip,
+    keras.layers.RandomRotation,
+    keras.layers.RandomTranslation,
+    keras.layers.RandomZoom,
+)
+SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
+
+
+@dataclasses.dataclass(frozen=True)
+class TableOptions:
+    """How the images of a table become the input of a model.
+
+    Attributes:
+        batch_size: Batch size; None is 64.
+        crop: Region of each image, as in training.
+        image_size: Side of the images in pixels; None is the size of the model's input.
+        preprocess: ``"auto"`` if the model scales [0, 255] itself, which is checked; a function
+            of a batch; or None, for pixels as they are without a check.
+        output: Which output of several.
+    """
+
+    batch_size: int | None = None
+    crop: Crop | None = None
+    image_size: int | None = None
+    preprocess: Preprocess = "auto"
+    output: str | int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            check_number("batch_size", self.batch_size, 1, whole=True)
+        if not (self.preprocess in ("auto", None) or callable(self.preprocess)):
+            raise ValueError(
+                "`preprocess` must be a function, None or 'auto'. "
+                f"Received: preprocess={self.preprocess!r}."
+            )
+
+    def predict(self, model: keras.Model, table: FaceTable, *, flip: bool = False) -> np.ndarray:
+        """The selected output for a table, float32 ``[len(table), outputs]``."""
+        return predict_table(
+            model,
+            table,
+            batch_size=self.batch_size or BATCH_SIZE,
+            crop=self.crop,
+            flip=flip,
+            image_size=self.image_size,
+            preprocess=self.preprocess if callable(self.preprocess) else None,
+            output=self.output,
+        )
+
+    def first(self, model: keras.Model, table: FaceTable) -> np.ndarray:
+        """The selected output for the first image of a table, once the model is known to fit.
+
+        Args:
+            model: The model before the training. If it is not built yet, this builds it.
+            table: Images with or without labels.
+
+        Returns:
+            float32 ``[1, outputs]``.
+
+        Raises:
+            ValueError: If the model cannot predict tables, has no such output, has another output
+                than one row an image, or is given unscaled pixels.
+        """
+        size = self.image_size
+        unbuilt = isinstance(model, keras.Sequential) and not model.built
+        if unbuilt and size is not None and not callable(self.preprocess):
+            model.build((None, size, size, 3))  # a batch of one would fix the batch size
+        outputs = self.predict(model, table.take(np.arange(1)))
+        check_rows(outputs)
+        if self.preprocess == "auto":
+            check_scaling(model, square_size(model, self.image_size))
+        return outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledTable:
+    """Labeled images of a table."""
+
+    table: FaceTable
+    options: TableOptions
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class or attribute names."""
+        return self.table.names
+
+    def first(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and outputs of the first image, once the model is known to fit."""
+        return np.asarray(self.table.labels)[:1], self.options.first(model, self.table)
+
+    def predict(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and outputs of all images."""
+        return np.asarray(self.table.labels), self.options.predict(model, self.table)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledBatches:
+    """A user's own data set, which is predicted as it is."""
+
+    dataset: tf.data.Dataset
+    options: TableOptions
+    given_names: tuple[str, ...] | None
+
+    def __post_init__(self) -> None:
+        check_batches(self.dataset)
+        defaults = TableOptions(output=self.options.output)
+        for field in dataclasses.fields(TableOptions):
+            value = getattr(self.options, field.name)
+            if value != getattr(defaults, field.name):
+                raise ValueError(
+                    f"`{field.name}` is for tables; a tf.data.Dataset is predicted as it is. "
+                    f"Received: {field.name}={value!r}."
+                )
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Class or attribute names; None if they are not known."""
+        names = self.given_names or getattr(self.dataset, "class_names", None)
+        return None if names is None else tuple(names)
+
+    def first(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and outputs of the first batch."""
+        labels, outputs = predict_batches(model, self.dataset, output=self.options.output, limit=1)
+        check_rows(outputs)
+        return labels, outputs
+
+    def predict(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and outputs of all images."""
+        return predict_batches(model, self.dataset, output=self.options.output)
+
+
+def labeled_images(
+    images: FaceTable | tf.data.Dataset, options: TableOptions, names: Sequence[str] | None
+) -> LabeledTable | LabeledBatches:
+    """Labeled images for a report.
+
+    Args:
+        images: A table, or batches of ``(images, labels)``.
+        options: How a table becomes the input of a model.
+        names: Names for a data set, which has none.
+
+    Raises:
+        ValueError: If the options do not fit the images.
+    """
+    if not isinstance(images, FaceTable):
+        return LabeledBatches(images, options, None if names is None else tuple(names))
+    if names is not None:
+        raise ValueError(
+            "`names` is for a tf.data.Dataset; a table has its own. "
+            f"Received: names={list(names)!r}."
+        )
+    return LabeledTable(images, options)
+
+
+def check_rows(outputs: np.ndarray) -> None:
+    """Refuses outputs that are not one row an image.
+
+    Raises:
+        ValueError: If the outputs are not of rank 2.
+    """
+    if outputs.ndim != 2:
+        raise ValueError(
+            "The model must have one row of outputs per image, [batch, outputs]. "
+            f"Received: outputs of shape {outputs.shape}."
+        )
+
+
+def check_scaling(model: keras.Model, image_size: int) -> None:
+    """Refuses a model whose weights would be given the pixels of a table unscaled.
+
+    A callback does not see the images that a model is trained on. But a model that does not scale
+    its input is usually trained on images that the data set has scaled, and pixels in [0, 255]
+    would then give wrong predictions.
+
+    Args:
+        model: A built model. Of a subclassed model the layers are checked in the order of its
+            attributes, since what its ``call`` does is not known.
+        image_size: Side of its images in pixels.
+
+    Raises:
+        ValueError: If values up to 255 reach the first layer with weights.
+    """
+    values = np.zeros((2, image_size, image_size, 3), np.float32)
+    values[1] = LARGEST_PIXEL
+    for step in _steps(model):
+        if isinstance(step, RANGE_KEPT):
+            continue
+        if isinstance(step, SCALING):
+            values = np.asarray(step(values), np.float32)
+        elif not getattr(step, "weights", None):
+            return  # unknown: it may scale
+        elif np.abs(values).max() < LARGEST_PIXEL:
+            return
+        else:
+            raise ValueError(
+                "A model that is given the images of a table must scale pixels in [0, 255] "
+                f"itself. Received: a model whose first layer with weights, {step.name!r}, gets "
+                f"values up to {np.abs(values).max():.0f}. Pass preprocess=, the function that "
+                "scales your training images, or preprocess=None if the model is trained on "
+                "[0, 255]."
+            )
+
+
+def _steps(model: keras.Model) -> Iterator[Any]:
+    """Layers and operations in the order of the graph, those of nested models too."""
+    for step in getattr(model, "operations", model.layers):
+        if isinstance(step, keras.Model):
+            yield from _steps(step)
+        else:
+            yield step
