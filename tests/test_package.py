@@ -268,7 +268,7 @@ def test_help_does_not_import_tensorflow(words):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_listed_name_is_there(package):
+def test_listed_names_exist(package):
     module = importlib.import_module(package)
     assert module.__all__
     assert dir(module) == sorted(module.__all__)
@@ -279,8 +279,8 @@ def test_every_listed_name_is_there(package):
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_public_name_is_no_module(name):
-    # Whatever has been imported before, and in whatever order.
+def test_public_names_are_not_modules(name):
+    # Independent of earlier imports and their order.
     assert callable(getattr(kerasface, name))
     assert getattr(kerasface, name).__doc__
 
@@ -295,7 +295,7 @@ def test_package_itself_imports_only_its_backend():
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_no_module_uses_anothers_private_names(name):
+def test_no_private_names_of_other_modules(name):
     assert private_uses(parse(name)) == []
 
 
@@ -418,7 +418,7 @@ def test_version_needs_no_backend():
         "from kerasface.models import build",
     ],
 )
-def test_another_backend_is_told(use):
+def test_another_backend_is_refused(use):
     status, _, err = fresh_python(use, KERAS_BACKEND="jax")
     assert status == 1
     last = err.strip().splitlines()[-1]
@@ -426,7 +426,7 @@ def test_another_backend_is_told(use):
     assert "KERAS_BACKEND='jax'" in last
 
 
-def test_another_backend_on_the_command_line():
+def test_another_backend_is_refused_on_the_command_line():
     code = "from kerasface.cli import main; main(['models'])"
     status, out, err = fresh_python(code, KERAS_BACKEND="jax")
     assert (status, out) == (2, "")
@@ -446,13 +446,13 @@ def test_named_tensorflow_backend_is_accepted(monkeypatch):
         backend.require_tensorflow()
 
 
-def test_backend_of_the_settings_file(monkeypatch, tmp_path):
+def test_backend_of_the_configuration_file(monkeypatch, tmp_path):
     from kerasface import backend
 
     monkeypatch.setitem(sys.modules, "keras", None)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    backend.require_tensorflow()  # there is no file
+    backend.require_tensorflow()  # no file
     for text in ('{"backend": "tensorflow"}', "{}", "no json", "[]"):
         (tmp_path / "keras.json").write_text(text)
         backend.require_tensorflow()
