@@ -1,9 +1,9 @@
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
-.PHONY: demo test test-all lint types clean
+.PHONY: demo test test-all lint types dist clean
 
-# Installed anew whenever the dependencies change.
+# Reinstalled when the dependencies change.
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -25,6 +25,10 @@ lint: .venv/installed
 
 types: .venv/installed
 	$(BIN)/mypy
+
+dist: .venv/installed  ## Wheel and source distribution in dist/
+	rm -rf build dist
+	$(BIN)/python -m build
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

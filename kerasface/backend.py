@@ -1,4 +1,4 @@
-"""TensorFlow or nothing: the data streams and the streams' models run on it alone."""
+"""Check of the Keras backend: kerasface runs on TensorFlow only."""
 
 from __future__ import annotations
 
@@ -13,49 +13,55 @@ import lazy_loader
 
 
 def require_tensorflow() -> None:
-    """Says that TensorFlow is needed where Keras runs, or would run, on another backend.
+    """Raises an error if Keras runs, or would run, on another backend than TensorFlow.
 
     Raises:
-        RuntimeError: If the running Keras, ``KERAS_BACKEND`` or Keras's own file of settings
-            names another backend.
+        RuntimeError: If Keras is imported with another backend, or if ``KERAS_BACKEND`` or
+            Keras's configuration file names another one.
+
+    Example:
+        >>> require_tensorflow()
     """
-    # Asking Keras would import it, and with it the other backend, which may not be installed.
+    # Keras is not imported here: it would import the other backend, which may be missing.
     keras = sys.modules.get("keras")
     running = keras.config.backend() if keras and hasattr(keras, "config") else None
-    told = running or os.environ.get("KERAS_BACKEND")
-    backend = told or _configured() or "tensorflow"
+    chosen = running or os.environ.get("KERAS_BACKEND")
+    backend = chosen or _configured_backend() or "tensorflow"
     if backend != "tensorflow":
-        source = f"KERAS_BACKEND={backend!r}" if told else f"{backend!r} in {_settings()}"
+        source = f"KERAS_BACKEND={backend!r}" if chosen else f"{backend!r} in {_configuration()}"
         raise RuntimeError(
             f"kerasface runs on Keras's TensorFlow backend. Received: {source}. "
             "Set KERAS_BACKEND=tensorflow before Python starts."
         )
 
 
-def _settings() -> pathlib.Path:
+def _configuration() -> pathlib.Path:
     home = os.environ.get("KERAS_HOME")
     return (pathlib.Path(home) if home else pathlib.Path.home() / ".keras") / "keras.json"
 
 
-def _configured() -> str | None:
-    """The backend of Keras's file of settings, where it has one."""
+def _configured_backend() -> str | None:
+    """The backend in Keras's configuration file, if any."""
     try:
-        return json.loads(_settings().read_text(encoding="utf-8")).get("backend")
-    except (OSError, ValueError, AttributeError, RuntimeError):  # none, or none that Keras reads
+        return json.loads(_configuration().read_text(encoding="utf-8")).get("backend")
+    except (OSError, ValueError, AttributeError, RuntimeError):  # no file, or not a valid one
         return None
 
 
 def attach(
     package: str, file: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """`lazy_loader.attach_stub` for a package that needs TensorFlow.
+    """Loads the names of a package lazily, as `lazy_loader.attach_stub`, and checks the backend.
 
     Args:
         package: ``__name__`` of the package.
-        file: ``__file__`` of the package, beside which its ``__init__.pyi`` lies.
+        file: ``__file__`` of the package, whose ``__init__.pyi`` lists the names.
 
     Returns:
-        ``(__getattr__, __dir__, __all__)``; the first access checks the backend.
+        ``(__getattr__, __dir__, __all__)`` of the package. Access to a name checks the backend.
+
+    Example:
+        >>> __getattr__, __dir__, __all__ = attach(__name__, __file__)  # doctest: +SKIP
     """
     load, listing, names = lazy_loader.attach_stub(package, file)
 

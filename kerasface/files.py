@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Atomic writes of files and folders, and locks on folders."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+import filelock
 
-# What network drives answer that know no locks.
+# The file in a locked folder that carries the lock. It exists while the lock is held; a process
+# that is killed leaves it behind without the lock.
+LOCK = ".kerasface.lock"
+# Errors of network drives without file locks.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
@@ -25,16 +25,17 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 def replacing(
     path: str | os.PathLike, *, folder: str | os.PathLike | None = None
 ) -> Iterator[pathlib.Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well.
+    """Writes a file atomically: a temporary file replaces ``path`` when the block succeeds.
 
     Args:
-        path: The file to be written; its folder is made where it is missing.
-        folder: Where the temporary file lies instead, on the same file system: a kill leaves it,
-            and in a folder of their own such files are found again.
+        path: File to write. Its folder is created if it does not exist.
+        folder: Folder for the temporary file, on the same file system. Default: the folder of
+            ``path``. A process that is killed leaves its temporary file behind, and files in a
+            folder of their own are easy to remove.
 
     Yields:
-        The path to write to, with the same suffix. After an error it is removed and the old file
-        stays.
+        The temporary path, with the suffix of ``path``. If the block raises an error, the
+        temporary file is removed and the old file is kept.
 
     Example:
         >>> with replacing("table.csv") as part:  # doctest: +SKIP
@@ -44,7 +45,7 @@ def replacing(
     path.parent.mkdir(parents=True, exist_ok=True)
     if folder is None:
         part = path.parent / f".{path.stem}.{os.getpid()}.part{path.suffix}"
-    else:  # short, as the longest names that are allowed leave no room for more
+    else:  # a short name, since ``path`` may have the longest name that the system allows
         part = pathlib.Path(folder) / f".{os.getpid()}.part{path.suffix}"
     try:
         yield part
@@ -55,15 +56,14 @@ def replacing(
 
 @contextlib.contextmanager
 def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """A temporary folder beside ``path`` that takes its name when the block ends well.
+    """Creates a folder atomically: a temporary folder is renamed when the block succeeds.
 
     Args:
-        path: The folder to be made, which does not exist; the folder above it is made where it is
-            missing.
+        path: Folder to create, which must not exist. Its parent is created if it does not exist.
 
     Yields:
-        The folder to write into. After an error it is removed. Where another process has made
-        ``path`` in the meantime, that folder stays and this one is removed.
+        The temporary folder. It is removed if the block raises an error, or if another process
+        has created ``path`` in the meantime, whose folder is then kept.
 
     Example:
         >>> with new_folder("faces") as part:  # doctest: +SKIP
@@ -72,7 +72,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a process of the same number that was killed
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed process with the same id
     part.mkdir()
     try:
         yield part
@@ -87,44 +87,46 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[None]:
-    """Keeps other processes from entering the same block with the same folder.
+    """Holds a lock on a folder, so that one process at a time can enter the block.
 
-    The system lets go of it when the process ends, however it ends. Where there are no such locks
-    (Windows, some network drives) nothing is kept out.
+    The operating system releases the lock when the process ends, also when it is killed. On a
+    network drive without file locks, other processes are not kept out.
 
     Args:
-        folder: An existing folder.
+        folder: An existing folder that can be written to.
 
     Raises:
-        ValueError: If another process is in the block.
+        ValueError: If another process holds the lock.
 
     Example:
         >>> with locked("crops"):  # doctest: +SKIP
         ...     ...
     """
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    file = pathlib.Path(folder, LOCK)
+    lock = filelock.FileLock(file)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                "Only one process at a time may write to a folder. "
-                f"Received: {os.fspath(folder)!r}, which another one is writing to. "
-                "Wait for it, or name another folder."
-            ) from error
-        except OSError as error:
-            if error.errno not in WITHOUT_LOCKS:
-                raise
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise ValueError(
+            "Only one process at a time can write to a folder. "
+            f"Received: {os.fspath(folder)!r}, which another process is writing to. "
+            "Wait until it ends, or use another folder."
+        ) from error
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+    try:
         yield
     finally:
-        os.close(handle)
+        # Removed while the lock is held, so that nobody else's lock file is removed. Windows does
+        # not remove open files; there, filelock removes the file.
+        with contextlib.suppress(OSError):
+            file.unlink()
+        lock.release()
 
 
 def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
-    """Writes numbers by name; what is no number becomes null, which JSON has."""
+    """Writes a dictionary as JSON, with null for NaN and infinity, which JSON does not have."""
     plain = {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in values.items()

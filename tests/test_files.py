@@ -1,8 +1,14 @@
-"""Tests of files and folders that appear whole or not at all."""
+"""Tests of atomic writes and of locks."""
 
+import errno
+import os
+import subprocess
+import sys
+
+import filelock
 import pytest
 
-from kerasface.files import new_folder, replacing
+from kerasface.files import LOCK, WITHOUT_LOCKS, locked, new_folder, replacing
 
 
 def names(folder):
@@ -18,7 +24,7 @@ def write_half(target, error):
 def test_new_file(tmp_path):
     with replacing(tmp_path / "table.csv") as part:
         part.write_text("new")
-        assert names(tmp_path) == [part.name]  # nothing by the final name yet
+        assert names(tmp_path) == [part.name]  # the final name does not exist yet
     assert names(tmp_path) == ["table.csv"]
     assert (tmp_path / "table.csv").read_text() == "new"
 
@@ -34,7 +40,7 @@ def test_old_file_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_old_file_stays_after_an_error(tmp_path, error):
+def test_old_file_is_kept_after_error(tmp_path, error):
     target = tmp_path / "table.csv"
     target.write_text("old")
     with pytest.raises(error):
@@ -43,13 +49,13 @@ def test_old_file_stays_after_an_error(tmp_path, error):
     assert names(tmp_path) == ["table.csv"]
 
 
-def test_nothing_appears_after_an_error(tmp_path):
+def test_no_file_after_error(tmp_path):
     with pytest.raises(ValueError, match="disk full"):
         write_half(tmp_path / "table.csv", ValueError)
     assert names(tmp_path) == []
 
 
-def test_nothing_written_is_an_error(tmp_path):
+def test_block_that_writes_nothing_raises_error(tmp_path):
     target = tmp_path / "table.csv"
     target.write_text("old")
     with pytest.raises(FileNotFoundError), replacing(target):
@@ -58,7 +64,7 @@ def test_nothing_written_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.weights.h5", "curves.png"])
-def test_part_is_hidden_beside_the_file_with_its_suffix(tmp_path, name):
+def test_temporary_file_is_hidden_and_has_the_suffix(tmp_path, name):
     target = tmp_path / name
     with replacing(str(target)) as part:
         assert part.parent == tmp_path
@@ -68,13 +74,13 @@ def test_part_is_hidden_beside_the_file_with_its_suffix(tmp_path, name):
     assert names(tmp_path) == [name]
 
 
-def test_missing_folders_are_made(tmp_path):
+def test_missing_folders_are_created(tmp_path):
     with replacing(tmp_path / "a" / "b" / "table.csv") as part:
         part.write_text("new")
     assert (tmp_path / "a" / "b" / "table.csv").read_text() == "new"
 
 
-def test_part_may_lie_in_a_folder_of_its_own(tmp_path):
+def test_temporary_file_in_another_folder(tmp_path):
     (tmp_path / "parts").mkdir()
     with replacing(tmp_path / "a" / "table.csv", folder=tmp_path / "parts") as part:
         part.write_text("new")
@@ -91,7 +97,7 @@ def test_new_folder(tmp_path):
     target = tmp_path / "data" / "faces"
     with new_folder(target) as part:
         (part / "a.jpg").write_text("a")
-        assert names(target.parent) == [part.name]  # nothing by the final name yet
+        assert names(target.parent) == [part.name]  # the final name does not exist yet
     assert names(target.parent) == ["faces"]
     assert (target / "a.jpg").read_text() == "a"
 
@@ -103,13 +109,13 @@ def write_half_a_folder(target, error):
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_no_folder_after_an_error(tmp_path, error):
+def test_no_folder_after_error(tmp_path, error):
     with pytest.raises(error):
         write_half_a_folder(tmp_path / "faces", error)
     assert names(tmp_path) == []
 
 
-def test_what_a_killed_process_left_is_no_part_of_it(tmp_path):
+def test_leftovers_of_killed_process_are_removed(tmp_path):
     with new_folder(tmp_path / "first") as part:
         left = part.with_name(part.name.replace("first", "second"))
     left.mkdir()
@@ -119,7 +125,7 @@ def test_what_a_killed_process_left_is_no_part_of_it(tmp_path):
         assert names(part) == []
 
 
-def test_folder_that_another_process_made_first_stays(tmp_path):
+def test_folder_of_another_process_is_kept(tmp_path):
     target = tmp_path / "faces"
     with new_folder(target) as part:
         (part / "mine.jpg").write_text("mine")
@@ -129,9 +135,88 @@ def test_folder_that_another_process_made_first_stays(tmp_path):
     assert names(target) == ["theirs.jpg"]
 
 
-def test_folder_in_the_place_of_a_file(tmp_path):
+def test_new_folder_does_not_replace_a_file(tmp_path):
     (tmp_path / "faces").write_text("a file")
     with pytest.raises(OSError, match="faces"), new_folder(tmp_path / "faces"):
         pass
     assert names(tmp_path) == ["faces"]
     assert (tmp_path / "faces").read_text() == "a file"
+
+
+# Locks
+
+HOLD = """
+import sys, time
+from kerasface.files import locked
+
+try:
+    with locked(sys.argv[1]):
+        print("locked", flush=True)
+        time.sleep(float(sys.argv[2]))
+except ValueError as error:
+    print(error)
+"""
+
+
+def start_holder(folder, seconds):
+    """Starts a process that holds the lock of a folder, and returns it and its first line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, os.fspath(folder), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, process.stdout.readline()
+
+
+def test_lock_keeps_another_process_out(tmp_path):
+    with locked(tmp_path):
+        process, line = start_holder(tmp_path, 0)
+        assert process.wait(timeout=60) == 0
+    assert line.startswith("Only one process at a time can write to a folder. Received: ")
+    assert names(tmp_path) == []
+    process, line = start_holder(tmp_path, 0)
+    assert (process.wait(timeout=60), line) == (0, "locked\n")
+    assert names(tmp_path) == []
+
+
+def test_lock_is_released_when_the_process_is_killed(tmp_path):
+    process, line = start_holder(tmp_path, 600)
+    try:
+        assert line == "locked\n"
+        with pytest.raises(ValueError, match="another process is writing to"), locked(tmp_path):
+            pass
+    finally:
+        process.kill()
+        process.wait(timeout=60)
+    with locked(tmp_path):
+        assert names(tmp_path) == [LOCK]
+    assert names(tmp_path) == []
+
+
+def test_lock_is_released_after_error(tmp_path):
+    with pytest.raises(KeyError), locked(tmp_path):
+        raise KeyError
+    with locked(tmp_path):
+        pass
+
+
+def fail_to_lock(monkeypatch, number):
+    def acquire(self, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+
+
+@pytest.mark.parametrize("number", sorted(set(WITHOUT_LOCKS)))
+def test_folder_on_a_drive_without_locks(tmp_path, monkeypatch, number):
+    fail_to_lock(monkeypatch, number)
+    entered = False
+    with locked(tmp_path):
+        entered = True
+    assert entered
+
+
+def test_other_errors_of_locks_are_raised(tmp_path, monkeypatch):
+    fail_to_lock(monkeypatch, errno.EACCES)
+    with pytest.raises(PermissionError), locked(tmp_path):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -69,6 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     # processors, where these networks train a fifth faster with them.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files and people that the terminal cannot show are escaped.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(_repeat_set([word for word in words if word != "--debug"]))
     except (ValueError, OSError, RuntimeError) as error:

@@ -30,7 +30,7 @@ from kerasface.faces import alignment
 from kerasface.faces.detectors.registry import Detector, detect, list_detectors, load_detector
 from kerasface.faces.face import LANDMARKS, Face
 from kerasface.faces.workers import spawned
-from kerasface.files import locked, replacing
+from kerasface.files import LOCK, locked, replacing
 from kerasface.names import suggest
 
 RULES = ("largest", "central", "best", "all")
@@ -473,7 +473,9 @@ def _claim(plan: _Plan, detector: str | Detector, options: Mapping) -> None:
     settings["source"] = os.fspath(plan.source.resolve())
     text = json.dumps(settings, indent=1, default=str)
     path, work_folder = plan.target / SETTINGS, plan.target / WORK_FOLDER
-    begun = any(entry.name not in (SETTINGS, WORK_FOLDER) for entry in os.scandir(plan.target))
+    begun = any(
+        entry.name not in (SETTINGS, WORK_FOLDER, LOCK) for entry in os.scandir(plan.target)
+    )
     if path.is_file():
         found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
         changed = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]

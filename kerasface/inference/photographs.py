@@ -69,7 +69,7 @@ def photographs(paths: Sequence[str | os.PathLike], *, once: bool = True) -> Fac
 
     Returns:
         Table without labels, in the order of ``paths``. Its paths are relative to the deepest
-        folder that contains all of them.
+        folder that contains all of them, or absolute if they are on several drives.
 
     Raises:
         FileNotFoundError: If a path does not exist.
@@ -94,9 +94,13 @@ def photographs(paths: Sequence[str | os.PathLike], *, once: bool = True) -> Fac
     files = [os.path.abspath(file) for file in files]
     if once:
         files = list(dict.fromkeys(files))
-    root = pathlib.Path(os.path.commonpath([os.path.dirname(file) for file in files]))
-    relative = [pathlib.Path(file).relative_to(root).as_posix() for file in files]
-    return FaceTable(root, np.array(relative, dtype=object))
+    try:
+        root = pathlib.Path(os.path.commonpath([os.path.dirname(file) for file in files]))
+        names = [pathlib.Path(file).relative_to(root).as_posix() for file in files]
+    except ValueError:  # on several drives of Windows
+        root = pathlib.Path(files[0]).parent
+        names = [pathlib.Path(file).as_posix() for file in files]
+    return FaceTable(root, np.array(names, dtype=object))
 
 
 def cut_faces(
@@ -187,7 +191,8 @@ def draw_predictions(
             caption=caption,
         )
         # An absolute path becomes one inside the folder.
-        with replacing(folder / f"{title.lstrip(os.sep)}.png") as part:
+        name = pathlib.PurePath(title).relative_to(pathlib.PurePath(title).anchor)
+        with replacing(folder / f"{name}.png") as part:
             figure.savefig(part)
 
 

@@ -1,5 +1,6 @@
 """Tests of the application: help, version, mistakes and exit codes."""
 
+import io
 import re
 
 import pytest
@@ -83,6 +84,15 @@ def test_out_of_memory_error_suggests_smaller_batches(monkeypatch, capsys, name)
     assert "--set batch_size=16" in capsys.readouterr().err
     with pytest.raises(kind):
         cli.main(["train", "--debug"])
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr(application, "app", lambda words: print("Яна \udce9"))
+    cli.main(["models"])
+    terminal.flush()
+    assert terminal.buffer.getvalue().split() == [rb"\u042f\u043d\u0430", rb"\udce9"]
 
 
 @pytest.mark.parametrize(

@@ -468,6 +468,7 @@ def test_a_detector_of_no_module_is_for_this_process(crops, monkeypatch):
         crops(target=crops.target.with_name("b"), processes=2)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
 def test_names_may_be_long_or_no_text(crops, photographs):
     names = [b"\xe9.png".decode(errors="surrogateescape"), "я" * 120 + ".png"]
     for name in names:
@@ -592,6 +593,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills a group of processes")
 def test_killed_run_of_several_processes_leaves_the_same(tmp_path):
     source, script = tmp_path / "photographs", tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -128,8 +128,9 @@ def test_script_without_its_guard_is_told(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_processes_end_with_the_first_one(tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_processes_end_with_the_first_one(tmp_path, name):
+    number = getattr(signal, name)
     # Where the tests run in a shell's background, they have been told to ignore the first.
     body = (
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"

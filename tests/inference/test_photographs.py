@@ -1,6 +1,7 @@
 """Predictions of a user's own photographs."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -53,6 +54,19 @@ def test_files_and_folders_are_one_table(photos):
     assert table.labels is None
     single = photographs([folder / "me.jpg"])
     assert (single.root, single.paths.tolist()) == (folder, ["me.jpg"])
+
+
+def test_files_on_several_drives(photos, monkeypatch):
+    folder, _ = photos
+
+    def no_common_path(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("os.path.commonpath", no_common_path)
+    files = [folder / "me.jpg", folder / "holiday" / "c.png"]
+    table = photographs(files)
+    assert table.paths.tolist() == [file.as_posix() for file in files]
+    assert all(map(os.path.samefile, table.full_paths(), files))
 
 
 def test_refused_paths(photos):

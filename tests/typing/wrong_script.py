@@ -1,0 +1,15 @@
+"""A user's script with mistakes; each comment names the error code that mypy reports."""
+
+import kerasface
+
+kerasface.train("x", trian=2)  # error: call-arg
+kerasface.trian("x")  # error: attr-defined
+run = kerasface.train("demo", train="data", out="runs/mine")  # error: arg-type
+kerasface.build(3)  # error: arg-type
+kerasface.build("convnext_nano", classes="50", freeze="no")  # error: arg-type
+kerasface.predict(run, "photographs", batch_size="64")  # error: arg-type
+kerasface.predict(run, "photographs", batchsize=64)  # error: call-arg
+decision = kerasface.verify(run, "a.jpg")  # error: call-arg
+similarity = kerasface.verify(run, "a.jpg", "b.jpg").simliar  # error: attr-defined
+kerasface.Recipe(epoch=3)  # error: call-arg
+names: int = run.names  # error: assignment
