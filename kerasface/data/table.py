@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kerasface import images
+from kerasface.checks import check_number
 from kerasface.data.reading import read_files
-from kerasface.data.split import stratified_split
+from kerasface.data.partition import choose_partitions
 from kerasface.names import suggest
 
 UNKNOWN_FORMAT = -1
@@ -128,22 +130,24 @@ class FaceTable:
         chosen = tuple(self.names[column] for column in columns)
         return dataclasses.replace(self, labels=self.labels[:, columns], names=chosen)
 
-    def split(self, validation: float = 0.1, seed: int = 0) -> tuple[FaceTable, FaceTable]:
-        """Splits at random, each class by the same share.
-
-        Files are not read: where one photograph may be there twice, `kerasface.data.split_folder`
-        keeps both on one side.
+    def split(
+        self, validation: float = 0.1, seed: int = 0, *, groups: ArrayLike | None = None
+    ) -> tuple[FaceTable, FaceTable]:
+        """Splits at random, with the same share of every class.
 
         Args:
-            validation: Share of the images for the second table, in ``(0, 1)``. Every class
-                gives at least one image to either side.
+            validation: Share of the images for the second table, in ``(0, 1)``. Both tables get
+                at least one image of every class.
             seed: Seed of the choice; the same table and seed give the same split.
+            groups: int or str ``[N]``, the group of each image; images of one group stay
+                together. For near-duplicates use `kerasface.data.duplicate_groups`. None splits
+                image by image.
 
         Returns:
             ``(train, validation)``, each in this table's order, with the same names.
 
         Raises:
-            ValueError: If the table has no class labels or a class has a single image.
+            ValueError: If the table has no class labels, or a class has a single image or group.
 
         Example:
             >>> table = FaceTable("faces", ["a/1.jpg", "a/2.jpg"], [0, 0], ["a"])
@@ -155,8 +159,13 @@ class FaceTable:
                 "A stratified split needs one class an image. "
                 f"Received: a table {'with attributes' if self.multi_label else 'unlabeled'}."
             )
-        chosen = stratified_split(self.labels, validation, seed, names=self.names)
-        return self.take(~chosen), self.take(chosen)
+        check_number("validation", validation, 0, 1, above=True, below=True)
+        # The validation partition comes first: its size is rounded, the rest is for training.
+        shares = {"validation": validation, "train": 1 - validation}
+        chosen = choose_partitions(
+            shares, labels=self.labels, groups=groups, seed=seed, names=self.names
+        )
+        return self.take(chosen.mask("train")), self.take(chosen.mask("validation"))
 
     def counts(self) -> pd.Series:
         """Images of each class (or with each attribute), indexed by name."""

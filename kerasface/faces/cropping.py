@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from kerasface import images
 from kerasface.data.folders import unlabeled_folder
-from kerasface.data.partition import CROPS, PHOTOGRAPH
+from kerasface.data.duplicates import CROPS, PHOTOGRAPH
 from kerasface.data.reading import read_text_table
 from kerasface.faces import alignment
 from kerasface.faces.detectors.registry import Detector, detect, list_detectors, load_detector

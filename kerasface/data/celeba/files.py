@@ -16,7 +16,7 @@ import pandas as pd
 
 from kerasface import images
 from kerasface.data.celeba.download import LABELS, PARTITION, PEOPLE, downloaded_celeba
-from kerasface.data.split import group_split
+from kerasface.data.partition import choose_partitions
 from kerasface.data.table import FaceTable, attribute_columns
 from kerasface.names import suggest
 
@@ -135,7 +135,8 @@ def read_celeba(
         _warn_of_shared_people(root, table.names[kept], part)
     else:
         shares = [0.1 if share is None else share for share in (validation, test)]
-        part = group_split(values, (1 - sum(shares), *shares), seed)
+        amounts = dict(zip(CelebA._fields, (1 - sum(shares), *shares), strict=True))
+        part = choose_partitions(amounts, groups=values, seed=seed).index
 
     labels = (table.values[:, columns] > 0).astype(np.int64)
     names = tuple(table.columns[column] for column in columns)
