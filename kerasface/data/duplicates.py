@@ -38,10 +38,9 @@ class DuplicateGroups:
     readable: np.ndarray
 
     def __repr__(self) -> str:
-        return (
-            f"DuplicateGroups({len(self.groups):,} files in {len(np.unique(self.groups)):,} groups, "
-            f"{int((~self.readable).sum()):,} unreadable)"
-        )
+        files, groups = len(self.groups), len(np.unique(self.groups))
+        unreadable = int((~self.readable).sum())
+        return f"DuplicateGroups({files:,} files, {groups:,} groups, {unreadable:,} unreadable)"
 
 
 def near_duplicates(hashes: np.ndarray, distance: int = NEAR_DUPLICATE) -> np.ndarray:
@@ -171,10 +170,9 @@ def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     places = one.max() + 1
     edges = (np.ones(len(one), bool), (one, places + other))
     size = places + other.max() + 1
-    joined: np.ndarray = connected_components(coo_array(edges, shape=(size, size)), directed=False)[
-        1
-    ]
-    return joined[one]
+    graph = coo_array(edges, shape=(size, size))
+    joined: np.ndarray = connected_components(graph, directed=False)[1][one]
+    return joined
 
 
 def _near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:

@@ -127,7 +127,7 @@ def check_shares(shares: Mapping[str, float], *, zeros: bool = False) -> None:
         >>> check_shares({"train": 0.8, "validation": 0.2})
     """
     values = list(shares.values())
-    within = all((0 <= share if zeros else 0 < share) and share <= 1 for share in values)
+    within = all(0 < share <= 1 or (zeros and share == 0) for share in values)
     if not within or abs(sum(values) - 1) > 1e-6:
         given = ", ".join(f"{name}={share}" for name, share in shares.items())
         raise ValueError(

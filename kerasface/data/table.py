@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from kerasface import images
 from kerasface.checks import check_number
-from kerasface.data.reading import read_files
 from kerasface.data.partition import choose_partitions
+from kerasface.data.reading import read_files
 from kerasface.names import suggest
 
 UNKNOWN_FORMAT = -1

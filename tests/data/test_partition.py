@@ -134,12 +134,12 @@ THREE = {"train": 0.7, "validation": 0.2, "test": 0.1}
 def test_groups_of_several_classes_stay_whole(seed):
     found = choose_partitions(THREE, labels=CLASSES, groups=SHARED, seed=seed, small="skip")
     for group in np.unique(SHARED):
-        assert len(set(found.index[SHARED == group].tolist()) - {-1}) <= 1
+        assert len(set(found.index[group == SHARED].tolist()) - {-1}) <= 1
     left_out = found.index == -1
     assert left_out.any()
     assert np.isin(CLASSES[left_out], found.small).all()
     for label in set(range(7)) - set(found.small.tolist()):
-        assert set(found.index[CLASSES == label].tolist()) == {0, 1, 2}
+        assert set(found.index[label == CLASSES].tolist()) == {0, 1, 2}
 
 
 def test_table_is_split_with_groups():
