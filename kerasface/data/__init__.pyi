@@ -1,5 +1,6 @@
-from .celeba.files import CelebA as CelebA
-from .celeba.files import read_celeba as read_celeba
+from .celeba.tables import CelebA as CelebA
+from .celeba.tables import is_celeba as is_celeba
+from .celeba.tables import read_celeba as read_celeba
 from .drawn.celeba import drawn_celeba as drawn_celeba
 from .drawn.faces import draw_face as draw_face
 from .drawn.faces import draw_scene as draw_scene

@@ -23,8 +23,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from kerasface import images
-from kerasface.data.folders import unlabeled_folder
 from kerasface.data.duplicates import CROPS, PHOTOGRAPH
+from kerasface.data.folders import unlabeled_folder
 from kerasface.data.reading import read_text_table
 from kerasface.faces import alignment
 from kerasface.faces.detectors.registry import Detector, detect, list_detectors, load_detector

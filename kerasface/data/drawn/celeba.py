@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from kerasface.data.celeba.download import write_label_files
+from kerasface.data.celeba.labels import write_label_files
 from kerasface.data.drawn.faces import draw_face
 from kerasface.data.drawn.people import ATTRIBUTES
 from kerasface.files import new_folder
