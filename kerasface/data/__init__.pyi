@@ -2,9 +2,9 @@ from .celeba.tables import CelebA as CelebA
 from .celeba.tables import is_celeba as is_celeba
 from .celeba.tables import read_celeba as read_celeba
 from .drawn.celeba import drawn_celeba as drawn_celeba
-from .drawn.faces import draw_face as draw_face
-from .drawn.faces import draw_scene as draw_scene
-from .drawn.faces import drawn_faces as drawn_faces
+from .drawn.face import draw_face as draw_face
+from .drawn.folder import drawn_faces as drawn_faces
+from .drawn.scene import draw_scene as draw_scene
 from .duplicates import DuplicateGroups as DuplicateGroups
 from .duplicates import duplicate_groups as duplicate_groups
 from .duplicates import near_duplicates as near_duplicates

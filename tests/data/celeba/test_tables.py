@@ -241,7 +241,9 @@ def test_people_in_two_partitions_are_warned_of(make):
     rows = IDENTITIES.split("\n")
     rows[4] = f"{NAMES[4]} 7"  # in the test partition, and three in the training partition
     (folder / "identity_CelebA.txt").write_text("\n".join(rows))
-    with pytest.warns(UserWarning, match="1 of the 7 people of identity_CelebA.txt are in more than one"):
+    with pytest.warns(
+        UserWarning, match="1 of the 7 people of identity_CelebA.txt are in more than one"
+    ):
         assert_whole(read_celeba(folder))
     read_celeba(folder, split="identity", validation=0.3, test=0.3)  # draws its own
 
