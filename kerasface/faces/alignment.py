@@ -171,7 +171,7 @@ def cut(image: np.ndarray, box, size: int = 224, *, margin: float = 0.2) -> np.n
     return np.array(part)
 
 
-def centre_square(image: np.ndarray, size: int) -> np.ndarray:
+def center_square(image: np.ndarray, size: int) -> np.ndarray:
     """The largest square in the middle of an image.
 
     Args:
