@@ -33,7 +33,7 @@ class ImageInfo:
         width: Columns in pixels, before the EXIF orientation is applied.
         height: Rows in pixels, before the EXIF orientation is applied.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
-        plain: True for an 8-bit RGB or grey JPEG or PNG, which TensorFlow decodes to the same
+        plain: True for an 8-bit RGB or gray JPEG or PNG, which TensorFlow decodes to the same
             pixels; the others go through Pillow.
     """
 
@@ -46,7 +46,7 @@ class ImageInfo:
 def decode(data: bytes) -> np.ndarray:
     """Decodes an image file to upright RGB.
 
-    Greyscale, palette, CMYK and 16-bit images are converted (16 bits are scaled to 8, not cut);
+    Grayscale, palette, CMYK and 16-bit images are converted (16 bits are scaled to 8, not cut);
     transparency is laid over black; of an animation the first frame is taken; the EXIF
     orientation is applied.
 
@@ -110,7 +110,7 @@ def inspect(data: bytes) -> ImageInfo:
 def perceptual_hash(image: np.ndarray) -> np.ndarray:
     """A fingerprint that stays nearly the same when a picture is stored anew.
 
-    The signs of the 16 x 16 lowest frequencies, without the constant ones, of the grey picture at
+    The signs of the 16 x 16 lowest frequencies, without the constant ones, of the gray picture at
     64 x 64 pixels, against their median: pHash (Zauner 2010, "Implementation and Benchmarking of
     Perceptual Image Hash Functions") with 256 bits instead of 64, for faces are much alike. See
     ``NEAR_DUPLICATE`` in `kerasface.data.duplicates` for what distances mean.

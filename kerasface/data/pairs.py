@@ -1,4 +1,4 @@
-"""Pairs of pictures, of one person or of two: LFW's form, a CSV form, and pairs of a folder."""
+"""Pairs of images of one or two people: from LFW's lists, from CSV files, or from a folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.names import suggest
 
@@ -23,14 +24,14 @@ SHOWN_ERRORS = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PairTable:
-    """Pairs of image files; every file is listed once, however many pairs it is in.
+    """Pairs of image files. Each file is listed once, even if it is in several pairs.
 
     Attributes:
         images: The files, unlabeled.
-        rows: int64 ``[N, 2]``, the two pictures of a pair as rows of ``images``.
+        rows: int64 ``[N, 2]``, the two images of a pair as rows of ``images``.
         same: bool ``[N]``, whether they show the same person.
-        folds: int64 ``[N]``, or None where the source has none.
-        people: str object ``[N, 2]``, who is shown, or None where that is not known.
+        folds: int64 ``[N]``, or None if the source has none.
+        people: str object ``[N, 2]``, the people shown, or None if they are not known.
     """
 
     images: FaceTable
@@ -42,16 +43,31 @@ class PairTable:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return f"PairTable({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        part = slice(notebook.SHOWN_ROWS)
+        first = dataclasses.replace(
+            self,
+            rows=self.rows[part],
+            same=self.same[part],
+            folds=None if self.folds is None else self.folds[part],
+            people=None if self.people is None else self.people[part],
+        )
+        text = notebook.facts_html("PairTable", {"pairs": self.summary()})
+        return text + notebook.frame_html(first.to_frame())
+
     def summary(self) -> str:
-        """One line: how many pairs of each kind, pictures and folds."""
+        """One line: the number of genuine and impostor pairs, images and folds."""
         folds = "" if self.folds is None else f" in {len(np.unique(self.folds))} folds"
         return (
             f"{int(self.same.sum()):,} genuine and {int((~self.same).sum()):,} impostor pairs"
-            f"{folds}, of {len(self.images):,} pictures in {self.images.root}"
+            f"{folds}, of {len(self.images):,} images in {self.images.root}"
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a pair, with the columns of the CSV form that are known."""
+        """One row for each pair, with the known columns of the CSV form."""
         first, second = self.images.paths[self.rows].T
         frame = pd.DataFrame({"file_a": first, "file_b": second, "same": self.same.astype(int)})
         if self.folds is not None:
@@ -154,7 +170,7 @@ def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 
     )
 
 
-def _draw_impostors(labels: np.ndarray, wanted: int, generator) -> np.ndarray:
+def _draw_impostors(labels: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
     """Different pairs of different people, each set of so many equally likely."""
     count = len(labels)
     found = np.empty(0, np.int64)
