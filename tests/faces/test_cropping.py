@@ -1,4 +1,4 @@
-"""Tests of cropping whole folders, mostly with a detector that finds coloured blocks."""
+"""Tests of cropping whole folders, mostly with a detector that finds colored blocks."""
 
 import functools
 import json
