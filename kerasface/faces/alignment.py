@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from kerasface.checks import check_number
+
 # Where ArcFace has the five landmarks in its 112 x 112 crops: ``arcface_dst`` in insightface's
 # python-package/insightface/utils/face_align.py.
 TEMPLATE = (
@@ -191,12 +193,8 @@ def center_square(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _check_crop(size: int, margin: float) -> None:
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"`size` must be a positive integer, in pixels. Received: size={size!r}.")
-    if not 0 <= margin < math.inf:
-        raise ValueError(
-            f"`margin` must be 0 or more, a share of the face's size. Received: margin={margin}."
-        )
+    check_number("size", size, 1, whole=True, remedy="It is in pixels.")
+    check_number("margin", margin, 0, math.inf, below=True, remedy="It is a share of the face.")
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
