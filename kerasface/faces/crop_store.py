@@ -20,7 +20,7 @@ import pandas as pd
 from kerasface.data.duplicates import CROPS
 from kerasface.data.reading import read_text_table
 from kerasface.faces.crop_image import COLUMNS, NUMBERS, STAMP, CropPlan, Row
-from kerasface.files import replacing
+from kerasface.files import LOCK, replacing
 
 SETTINGS = "crops.json"
 JOURNAL = "journal.jsonl"
@@ -62,7 +62,7 @@ class CropStore:
         settings["source"] = os.fspath(plan.source.resolve())
         text = json.dumps(settings, indent=1, default=str)
         path = plan.target / SETTINGS
-        own = (SETTINGS, plan.work_folder.name)
+        own = (SETTINGS, plan.work_folder.name, LOCK)
         begun = any(entry.name not in own for entry in os.scandir(plan.target))
         if path.is_file():
             found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
