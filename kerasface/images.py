@@ -1,4 +1,4 @@
-"""Bytes of an image file to a safe RGB array, and fingerprints of such arrays."""
+"""Decodes image files safely, and computes perceptual hashes of images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 100_000_000  # a decompression bomb otherwise fills the memory
 
-# What makes an image with an EXIF orientation upright.
+# Turns an image with an EXIF orientation upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -27,14 +27,14 @@ _UPRIGHT = {
 
 @dataclasses.dataclass(frozen=True)
 class ImageInfo:
-    """What a readable file holds.
+    """Size and format of a readable image file.
 
     Attributes:
         width: Columns in pixels, before the EXIF orientation is applied.
         height: Rows in pixels, before the EXIF orientation is applied.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
-        plain: True for an 8-bit RGB or grey JPEG or PNG, which TensorFlow decodes to the same
-            pixels; the others go through Pillow.
+        plain: True for an 8-bit RGB or gray JPEG or PNG, which TensorFlow decodes to the same
+            pixels; other files are decoded by Pillow.
     """
 
     width: int
@@ -46,8 +46,8 @@ class ImageInfo:
 def decode(data: bytes) -> np.ndarray:
     """Decodes an image file to upright RGB.
 
-    Greyscale, palette, CMYK and 16-bit images are converted (16 bits are scaled to 8, not cut);
-    transparency is laid over black; of an animation the first frame is taken; the EXIF
+    Grayscale, palette, CMYK and 16-bit images are converted (16 bits are scaled to 8, not cut);
+    transparent pixels are blended with black; of an animation the first frame is used; the EXIF
     orientation is applied.
 
     Args:
@@ -57,7 +57,7 @@ def decode(data: bytes) -> np.ndarray:
         uint8 array ``[height, width, 3]`` in ``[0, 255]``.
 
     Raises:
-        ValueError: If the bytes are no image, are cut off, or hold more than ``MAX_PIXELS``.
+        ValueError: If the bytes are not an image, are cut off, or have more than ``MAX_PIXELS``.
 
     Example:
         >>> buffer = io.BytesIO()
@@ -92,7 +92,7 @@ def thumbnail(path: str | os.PathLike, side: int) -> np.ndarray:
 
 
 def inspect(data: bytes) -> ImageInfo:
-    """Reads an image file to its end and tells what it holds.
+    """Reads an image file completely and returns its size and format.
 
     Args:
         data: The bytes of the file.
@@ -108,12 +108,12 @@ def inspect(data: bytes) -> ImageInfo:
 
 
 def perceptual_hash(image: np.ndarray) -> np.ndarray:
-    """A fingerprint that stays nearly the same when a picture is stored anew.
+    """Computes a hash that changes little when an image is saved again.
 
-    The signs of the 16 x 16 lowest frequencies, without the constant ones, of the grey picture at
-    64 x 64 pixels, against their median: pHash (Zauner 2010, "Implementation and Benchmarking of
-    Perceptual Image Hash Functions") with 256 bits instead of 64, for faces are much alike. See
-    ``NEAR_DUPLICATE`` in `kerasface.data.duplicates` for what distances mean.
+    Compares the 16 x 16 lowest frequencies, without the constant ones, of the gray image at
+    64 x 64 pixels with their median: pHash (Zauner 2010, "Implementation and Benchmarking of
+    Perceptual Image Hash Functions") with 256 bits instead of 64, because faces are similar. See
+    ``NEAR_DUPLICATE`` in `kerasface.data.duplicates` for the meaning of distances.
 
     Args:
         image: uint8 RGB ``[H, W, 3]``.
@@ -131,7 +131,7 @@ def perceptual_hash(image: np.ndarray) -> np.ndarray:
     small = Image.fromarray(image).convert("L").resize((64, 64), Image.Resampling.BILINEAR)
     waves = np.cos(np.pi * np.outer(np.arange(1, 17), np.arange(64) + 0.5) / 64)
     frequencies = waves @ np.asarray(small, np.float64) @ waves.T
-    # Rounded, so that a blank picture's are zeros and not the last bits of sums.
+    # Rounding makes those of a blank image zero; otherwise they are rounding errors of the sums.
     frequencies = frequencies.round(6)
     return np.packbits(frequencies > np.median(frequencies))
 
@@ -157,13 +157,13 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
 
 
 def exif_orientation(image: Image.Image) -> int:
-    """How an image is turned, by its EXIF block.
+    """Reads the EXIF orientation of an image.
 
     Args:
-        image: As Pillow opened it.
+        image: Image opened with Pillow.
 
     Returns:
-        1 to 8; 1 is upright, and what an image without a block, or with a broken one, has.
+        1 to 8; 1 is upright, also for an image without an EXIF block or with a broken one.
 
     Example:
         >>> exif_orientation(Image.new("RGB", (2, 3)))

@@ -1,4 +1,4 @@
-"""Names that were mistyped."""
+"""Suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name.
+    """Suggests known names that are similar to an unknown one.
 
     Args:
-        name: What was received.
-        known: The names that exist.
+        name: The unknown name.
+        known: The known names.
 
     Returns:
         ``" Did you mean 'a' or 'b'?"`` with up to three near names, or an empty string.

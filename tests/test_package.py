@@ -21,7 +21,7 @@ SOURCES = {
 }
 # A module imports from earlier groups and its own.
 ORDER = (
-    ("images", "files", "names", "checks", "options", "backend"),
+    ("images", "files", "names", "packages", "checks", "options", "backend"),
     ("data",),
     ("faces",),
     ("pipeline",),
@@ -44,6 +44,7 @@ FORBIDDEN = {
     "metrics": set(RANK) - {"metrics"},
     "inference": {"training"},
     "names": set(RANK),
+    "packages": set(RANK),
     "checks": set(RANK) - {"names", "checks"},
     "options": set(RANK) - {"names", "checks", "options"},
     "files": set(RANK),

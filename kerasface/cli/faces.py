@@ -155,7 +155,7 @@ def split(
             distance=None if distance == -1 else distance,
             progress=True,
         )
-    counts = table["side"].value_counts()
+    counts = table["partition"].value_counts()
     by_partition = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     duplicates = len(table) - table["group"].nunique()
     print(f"{len(table):,} images of {table['person'].nunique():,} people: {by_partition}")

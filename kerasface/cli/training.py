@@ -151,7 +151,7 @@ def train(
 
 
 def _train(options: _Training) -> Run:
-    from kerasface.data.celeba.files import is_celeba
+    from kerasface.data import is_celeba
     from kerasface.runs import named_recipe
     from kerasface.runs.recipe_changes import parse_changes
     from kerasface.training import train as train_run
@@ -205,8 +205,7 @@ def _people_root(data: pathlib.Path) -> pathlib.Path:
 
 def _tables(options: _Training) -> tuple[FaceTable, FaceTable | None]:
     """Training and validation table."""
-    from kerasface.data import identity_folder, read_celeba
-    from kerasface.data.celeba.files import is_celeba
+    from kerasface.data import identity_folder, is_celeba, read_celeba
 
     data, split = options.data, options.split
     if is_celeba(data):

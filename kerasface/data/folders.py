@@ -5,40 +5,40 @@ from __future__ import annotations
 import os
 import pathlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from kerasface import images
 from kerasface.data.table import FaceTable
 
-# Pictures of telephones, cameras and browsers that neither TensorFlow nor Pillow opens by itself,
-# or whose name hides what they are.
+# Formats of phones, cameras and browsers that neither TensorFlow nor Pillow opens by itself, or
+# whose extension does not say which format it is.
 UNREAD = (".avif", ".cr2", ".dng", ".heic", ".heif", ".jfif", ".jp2", ".nef")
 
 
-def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
-    """A folder with one subfolder a person, at any depth below it the person's images.
+def identity_folder(folder: str | os.PathLike, *, names: Sequence[str] | None = None) -> FaceTable:
+    """Reads a folder with one subfolder for each person, with images at any depth below it.
 
-    The classes are the subfolders' names, sorted, and stay strings (``0042``, ``NA``). Files
-    with no image extension and hidden ones are left out. Links to folders are followed.
+    The classes are the names of the subfolders, sorted, as strings (``0042``, ``NA``). Hidden
+    files and files without an image extension are left out. Links to folders are followed.
 
     Args:
         folder: The folder, for instance ``data/train``.
-        names: Class names in a fixed order, for instance those of the training table, so that a
-            validation folder is numbered alike; None takes the subfolders of ``folder``.
+        names: Class names in a fixed order, for instance those of the training table, which gives
+            a validation folder the same numbers. None takes the subfolders of ``folder``.
 
     Returns:
         Table with class indices ``[N]``, sorted by class and path.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds no subfolder with images, fewer than two people (unless ``names``
-            says which), a person who is not among ``names``, or a name that is not UTF-8.
+        ValueError: If it has no subfolder with images, fewer than two people (unless ``names`` is
+            given), a person who is not among ``names``, or a name that is not UTF-8.
 
     Warns:
-        UserWarning: If subfolders hold no image, which are no class then, or pictures of kinds that
-            cannot be read (``.heic``).
+        UserWarning: If subfolders have no image, which makes them no class, or images in formats
+            that cannot be read (``.heic``).
 
     Example:
         >>> table = identity_folder("data/train")  # doctest: +SKIP
@@ -84,7 +84,7 @@ def identity_folder(folder: str | os.PathLike, *, names=None) -> FaceTable:
 
 
 def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
-    """All images at or below a folder, sorted by path, without labels.
+    """Reads all images in and below a folder, sorted by path, without labels.
 
     Links to folders are followed.
 
@@ -96,10 +96,10 @@ def unlabeled_folder(folder: str | os.PathLike) -> FaceTable:
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds no image.
+        ValueError: If it has no image.
 
     Warns:
-        UserWarning: If it holds pictures of kinds that cannot be read (``.heic``).
+        UserWarning: If it has images in formats that cannot be read (``.heic``).
     """
     root = _existing_folder(folder)
     paths, unread = _image_files(root, "")
@@ -116,7 +116,7 @@ def check_encoding(root: pathlib.Path, paths: Iterable[str]) -> None:
     """Refuses names that are not UTF-8, with a ValueError; only `kerasface.faces.crop` takes such.
 
     Args:
-        root: The folder that the error tells.
+        root: The folder, for the error message.
         paths: Names of images in it.
     """
     for path in paths:
@@ -130,11 +130,11 @@ def check_encoding(root: pathlib.Path, paths: Iterable[str]) -> None:
 
 
 def _warn_of_unread(root: pathlib.Path, paths: list[str]) -> None:
-    """Warns of pictures that are left out for their kind, which nothing else would tell."""
+    """Warns of images that are left out because of their format."""
     if paths:
         warnings.warn(
-            f"{len(paths)} pictures in {root} are of kinds that cannot be read and are left out, "
-            f"for instance {paths[:3]}: store them as JPEG or PNG",
+            f"{len(paths)} images in {root} have formats that cannot be read and are left out, "
+            f"for instance {paths[:3]}: convert them to JPEG or PNG",
             stacklevel=3,
         )
 
@@ -161,10 +161,10 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _image_files(root: pathlib.Path, below: str) -> tuple[list[str], list[str]]:
-    """Images below a folder, and pictures of kinds that cannot be read.
+    """Images below a folder, and images in formats that cannot be read.
 
-    Unlike `os.walk`'s, the errors of folders that cannot be read are raised: their images would
-    be missing without a word.
+    Unlike `os.walk`, this raises the errors of folders that cannot be read; otherwise their
+    images would be missing silently.
     """
     found: list[str] = []
     unread: list[str] = []

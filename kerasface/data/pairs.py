@@ -1,4 +1,4 @@
-"""Pairs of pictures, of one person or of two: LFW's form, a CSV form, and pairs of a folder."""
+"""Pairs of images of one or two people: from LFW's lists, from CSV files, or from a folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.names import suggest
 
@@ -23,14 +24,14 @@ SHOWN_ERRORS = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PairTable:
-    """Pairs of image files; every file is listed once, however many pairs it is in.
+    """Pairs of image files. Each file is listed once, even if it is in several pairs.
 
     Attributes:
         images: The files, unlabeled.
-        rows: int64 ``[N, 2]``, the two pictures of a pair as rows of ``images``.
+        rows: int64 ``[N, 2]``, the two images of a pair as rows of ``images``.
         same: bool ``[N]``, whether they show the same person.
-        folds: int64 ``[N]``, or None where the source has none.
-        people: str object ``[N, 2]``, who is shown, or None where that is not known.
+        folds: int64 ``[N]``, or None if the source has none.
+        people: str object ``[N, 2]``, the people shown, or None if they are not known.
     """
 
     images: FaceTable
@@ -42,16 +43,31 @@ class PairTable:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return f"PairTable({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        part = slice(notebook.SHOWN_ROWS)
+        first = dataclasses.replace(
+            self,
+            rows=self.rows[part],
+            same=self.same[part],
+            folds=None if self.folds is None else self.folds[part],
+            people=None if self.people is None else self.people[part],
+        )
+        text = notebook.facts_html("PairTable", {"pairs": self.summary()})
+        return text + notebook.frame_html(first.to_frame())
+
     def summary(self) -> str:
-        """One line: how many pairs of each kind, pictures and folds."""
+        """One line: the number of genuine and impostor pairs, images and folds."""
         folds = "" if self.folds is None else f" in {len(np.unique(self.folds))} folds"
         return (
             f"{int(self.same.sum()):,} genuine and {int((~self.same).sum()):,} impostor pairs"
-            f"{folds}, of {len(self.images):,} pictures in {self.images.root}"
+            f"{folds}, of {len(self.images):,} images in {self.images.root}"
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a pair, with the columns of the CSV form that are known."""
+        """One row for each pair, with the known columns of the CSV form."""
         first, second = self.images.paths[self.rows].T
         frame = pd.DataFrame({"file_a": first, "file_b": second, "same": self.same.astype(int)})
         if self.folds is not None:
@@ -64,27 +80,27 @@ class PairTable:
 def read_pairs(path: str | os.PathLike, images: str | os.PathLike) -> PairTable:
     """Reads a list of pairs: LFW's ``pairs.txt`` or a CSV file.
 
-    LFW's form (Huang et al. 2007): the first line has the number of folds and of genuine pairs a
-    fold, and there are as many impostor pairs; or the number of pairs alone, for a list without
-    folds. A genuine pair is ``name number number``, an impostor pair ``name number name number``,
-    with the genuine pairs of a fold first. Picture 7 of ``Ann_Lee`` is
+    LFW's form (Huang et al. 2007): the first line has the number of folds and the number of
+    genuine pairs in each fold, which is also the number of impostor pairs; a list without folds
+    has only the second number. A genuine pair is ``name number number``, an impostor pair is
+    ``name number name number``; the genuine pairs of a fold come first. Image 7 of ``Ann_Lee`` is
     ``Ann_Lee/Ann_Lee_0007.jpg`` (or ``.jpeg``, ``.png``).
 
     The CSV form has the columns ``file_a``, ``file_b`` and ``same`` (0 or 1) and, if known,
     ``fold`` (a whole number), ``person_a`` and ``person_b``.
 
     Args:
-        path: The list; ``.csv`` is the CSV form, everything else LFW's.
-        images: The folder that the files are relative to; in LFW's form it holds one subfolder a
-            person.
+        path: The list; ``.csv`` is the CSV form, other files have LFW's form.
+        images: The folder that the files are relative to; in LFW's form it has one subfolder for
+            each person.
 
     Returns:
         The pairs, in the order of the list.
 
     Raises:
         FileNotFoundError: If the list or the folder does not exist.
-        ValueError: If lines are wrong or pictures are missing; the first five are named with
-            their numbers.
+        ValueError: If lines are invalid or images are missing; the message has the first five with
+            their line numbers.
 
     Example:
         >>> pairs = read_pairs("lfw/pairs.txt", "lfw/lfw-deepfunneled")  # doctest: +SKIP
@@ -103,19 +119,20 @@ def read_pairs(path: str | os.PathLike, images: str | os.PathLike) -> PairTable:
 
 
 def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 0) -> PairTable:
-    """All genuine pairs of a table of people, and some impostor pairs, drawn at random.
+    """Makes all genuine pairs of a table of people, and random impostor pairs.
 
     Args:
-        table: One class an image.
-        impostors: How many; None as many as there are genuine ones, or all if there are fewer.
+        table: Images with one class each.
+        impostors: Number of impostor pairs. None makes as many as there are genuine pairs, or all
+            if there are fewer.
         seed: Seed of the choice.
 
     Returns:
         The pairs, the genuine ones first, without folds.
 
     Raises:
-        ValueError: If the table has no single class an image, no person has two images, all are
-            of one person, or there are not so many impostor pairs.
+        ValueError: If the images have no single class, no person has two images, all images show
+            one person, or there are fewer impostor pairs.
 
     Example:
         >>> table = FaceTable("faces", ["a/1.jpg", "a/2.jpg", "b/1.jpg"], [0, 0, 1], ["a", "b"])
@@ -154,8 +171,8 @@ def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 
     )
 
 
-def _draw_impostors(labels: np.ndarray, wanted: int, generator) -> np.ndarray:
-    """Different pairs of different people, each set of so many equally likely."""
+def _draw_impostors(labels: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
+    """Distinct pairs of different people; every set of this size is equally likely."""
     count = len(labels)
     found = np.empty(0, np.int64)
     while len(found) < wanted:
@@ -163,7 +180,7 @@ def _draw_impostors(labels: np.ndarray, wanted: int, generator) -> np.ndarray:
         low, high = np.minimum(first, second), np.maximum(first, second)
         codes = (low * count + high)[labels[low] != labels[high]]
         both = np.concatenate([found, codes])
-        # In the order of drawing, or the pairs of the first pictures would win.
+        # Keep the order of drawing; sorted, pairs of the first images would be preferred.
         found = both[np.sort(np.unique(both, return_index=True)[1])]
     return np.stack(np.divmod(found[:wanted], count), axis=1)
 

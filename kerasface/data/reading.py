@@ -1,4 +1,4 @@
-"""Many files read at once, the headers of some, and tables of text."""
+"""Reads many files in threads, the headers of some, and tables of text."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def read_files(
     """Calls a function on every file, in threads.
 
     Args:
-        read: Takes a path; called from several threads.
+        read: Function of a path; called from several threads.
         paths: The files.
-        description: What the progress bar is headed with.
-        workers: Threads; None for twice the processors.
-        progress: Whether a progress bar is shown, if standard error is a terminal.
+        description: Title of the progress bar.
+        workers: Number of threads; None for twice the processors.
+        progress: If True, show a progress bar, if standard error is a terminal.
 
     Returns:
         The results, in the order of the paths.
@@ -46,48 +46,49 @@ def read_files(
     """
     workers = workers or 2 * (os.cpu_count() or 1)
     with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
+        warnings.simplefilter("ignore")  # Pillow's warnings about odd EXIF blocks
         return list(
             tqdm(
                 pool.map(read, paths),
                 total=len(paths),
                 desc=description,
                 unit=" files",
-                disable=None if progress else True,  # None: where nobody looks
+                disable=None if progress else True,  # None: if standard error is not a terminal
                 leave=False,
             )
         )
 
 
 def sampled_sizes(paths: Sequence[str], count: int = SAMPLED_FILES) -> np.ndarray:
-    """Width and height of some images, as they are shown; their headers alone are read.
+    """Width and height of some images, after the EXIF orientation; reads only their headers.
 
     Args:
         paths: The files.
-        count: Of how many, spread evenly over the paths.
+        count: Number of images, spread evenly over the paths.
 
     Returns:
-        int ``[n, 2]``, n of at most ``count``; files that are no images are left out.
+        int ``[n, 2]``, n at most ``count``; files that are not images are left out.
     """
     rows = np.linspace(0, len(paths) - 1, min(len(paths), count)).astype(int)
     sizes = []
     for row in rows:
         try:
             with warnings.catch_warnings(), Image.open(paths[row]) as image:
-                warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF blocks
-                # Of a TIFF, Pillow tells the sides as they are shown.
+                warnings.simplefilter("ignore")  # Pillow's warnings about odd EXIF blocks
+                # Pillow applies the orientation to the size of a TIFF.
                 turned = image.format != "TIFF" and exif_orientation(image) in TURNED
                 sizes.append(image.size[::-1] if turned else image.size)
-        except Exception:  # Pillow's plugins raise whatever their format provokes
+        except Exception:  # Pillow's plugins raise many kinds of errors
             continue
     return np.array(sizes, int).reshape(-1, 2)
 
 
 def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
-    """A CSV file whose every value is a string, an empty one where there is none.
+    """Reads a CSV file with all values as strings; missing values are empty strings.
 
     Args:
-        path: The file; names in it need not be UTF-8, which pandas's own strings cannot hold.
+        path: The file. It may have names that are not UTF-8, which pandas's own strings cannot
+            represent.
 
     Returns:
         Object columns.

@@ -1,95 +1,205 @@
-"""Splits of labelled rows."""
+"""Splits a folder of people into folders for training, validation and test."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import pathlib
+import shutil
+import warnings
+from collections.abc import Callable, Iterable
 
 import numpy as np
+import pandas as pd
+
+from kerasface.checks import check_choice
+from kerasface.data.duplicates import NEAR_DUPLICATE, duplicate_groups
+from kerasface.data.folders import identity_folder
+from kerasface.data.partition import SKIP, Partitions, check_shares, choose_partitions
+from kerasface.data.table import FaceTable
+
+UNREADABLE = "unreadable"
+TABLE = "split.csv"
+TEMPORARY = ".part"
+SHOWN_PEOPLE = 5
 
 
-def stratified_split(
-    labels, share: float, seed: int = 0, *, names: Sequence[str] | None = None
-) -> np.ndarray:
-    """Chooses the same share of every class at random.
+def split_folder(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    train: float = 0.7,
+    validation: float = 0.2,
+    test: float = 0.1,
+    seed: int = 0,
+    how: str = "copy",
+    small: str = "train",
+    distance: int | None = NEAR_DUPLICATE,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Splits every person's images into ``train/``, ``validation/`` and ``test/``.
+
+    Near-duplicates (an image that was saved again, made smaller or a little brighter) go to the
+    same partition; otherwise the test would contain training images. Crops are also compared by
+    their photographs, see `duplicate_groups`. `choose_partitions` makes the choice.
+
+    A new ``target`` appears complete or not at all. An existing one is filled at the end, with
+    ``split.csv`` last, which lists the partition of every file.
 
     Args:
-        labels: int class indices ``[N]``.
-        share: Share of each class that is chosen, in ``(0, 1)``, rounded; at least one image of
-            a class is chosen and at least one is not.
+        source: Folder with one subfolder of images for each person, as for `identity_folder`.
+        target: Folder to write; must be new or empty.
+        train: Share of each person's images for training, in ``[0, 1]``.
+        validation: Share for validation.
+        test: Share for the test. The three shares sum to 1. A partition with share 0 is not
+            written; every other one gets at least one image of every person.
         seed: Seed of the choice.
-        names: Class names for the error message; None shows the indices.
+        how: ``"copy"``, ``"link"`` (hard links, which need no space but the same disk) or
+            ``"symlink"`` (to the absolute path).
+        small: Partition for a person with too few different images for all partitions:
+            ``"train"``, ``"validation"`` or ``"test"``, if it has a share, or ``"skip"`` for
+            none; a warning names these people. Near-duplicates that they share with people in
+            another partition are left out.
+        distance: Largest number of the 256 bits in which the hashes of near-duplicates differ
+            (`near_duplicates`), 0 or more. None keeps no images together.
+        progress: If True, show a progress bar while images are read, if standard error is a
+            terminal.
 
     Returns:
-        bool ``[N]``, True for the chosen rows.
+        The content of ``split.csv``: ``file`` (as in ``source``), ``person``, ``partition``
+        (``skip`` and ``unreadable``: in none) and ``group``, the same number for
+        near-duplicates.
 
     Raises:
-        ValueError: If ``share`` is out of range or a class has a single image.
+        FileNotFoundError: If ``source`` is not a folder.
+        ValueError: If an option is out of range, ``source`` has no people, or ``target`` is not
+            empty or is inside ``source``.
+        OSError: If links cannot be made there.
+
+    Warns:
+        UserWarning: If people have too few different images, or files cannot be read.
 
     Example:
-        >>> int(stratified_split([0, 0, 0, 0, 1, 1], 0.25).sum())
-        2
+        >>> table = split_folder("crops", "data", how="link")  # doctest: +SKIP
+        >>> table["partition"].value_counts()  # doctest: +SKIP
     """
-    labels = np.asarray(labels)
-    if not 0 < share < 1:
-        raise ValueError(f"The share of a split must be in (0, 1). Received: {share}.")
-    classes, counts = np.unique(labels, return_counts=True)
-    if (counts < 2).any():
-        lonely = [names[i] if names is not None else int(i) for i in classes[counts < 2]]
-        raise ValueError(
-            "Every class needs at least two images to be split. Received: a single image of "
-            f"{lonely[:5]}{' and others' if len(lonely) > 5 else ''}. Add images, leave these "
-            "classes out, or give a validation folder instead of a split."
+    shares = {"train": train, "validation": validation, "test": test}
+    check_shares(shares, zeros=True)
+    shares = {name: share for name, share in shares.items() if share}
+    check_choice("how", how, _WAYS)
+    check_choice("small", small, (*shares, SKIP))
+    # A link to a folder is written to where it leads.
+    source, target = pathlib.Path(source), pathlib.Path(target).resolve()
+    _check_target(source, target)
+    table = identity_folder(source)
+    found = duplicate_groups(table, distance, progress=progress)
+    readable = np.flatnonzero(found.readable)
+    labels = np.asarray(table.labels)
+    chosen = choose_partitions(
+        shares, labels=labels[readable], groups=found.groups[readable], seed=seed, small=small
+    )
+    partition = np.full(len(table), UNREADABLE, dtype=object)
+    partition[readable] = np.array([*chosen.names, SKIP], dtype=object)[chosen.index]
+    frame = pd.DataFrame(
+        {
+            # An object column: pandas's own strings cannot hold names that are not UTF-8.
+            "file": pd.Series(table.paths, dtype=object),
+            "person": np.asarray(table.names, dtype=object)[labels],
+            "partition": partition,
+            "group": found.groups,
+        }
+    )
+    _warn(table, found.readable, chosen, small)
+    _write(frame, source, target, how, chosen.names)
+    return frame
+
+
+def _warn(table: FaceTable, readable: np.ndarray, chosen: Partitions, small: str) -> None:
+    few = [table.names[label] for label in chosen.small]
+    if few:
+        warnings.warn(
+            f"{len(few)} of {len(table.names)} people have fewer different images than there are "
+            f"partitions ({', '.join(chosen.names)}). All their images go to {small!r}: "
+            f"{', '.join(few[:SHOWN_PEOPLE])}{', ...' if len(few) > SHOWN_PEOPLE else ''}.",
+            stacklevel=3,
         )
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(labels))
-    grouped = order[np.argsort(labels[order], kind="stable")]
-    chosen = np.zeros(len(labels), dtype=bool)
-    start = 0
-    for count in counts:
-        size = min(max(1, round(share * count)), count - 1)
-        chosen[grouped[start : start + size]] = True
-        start += count
-    return chosen
-
-
-def group_split(groups, shares: Sequence[float], seed: int = 0) -> np.ndarray:
-    """Deals whole groups, such as people, out to parts at random.
-
-    The groups are put in random order and laid end to end; each goes to the part that its middle
-    lies in. So a part's share is missed by half a group at most.
-
-    Args:
-        groups: int or str ``[N]``, the group of each row.
-        shares: Share of the rows for each part, each in ``(0, 1)``, summing to 1.
-        seed: Seed of the order.
-
-    Returns:
-        int64 ``[N]``, the index of each row's part.
-
-    Raises:
-        ValueError: If the shares are no such shares or a part would stay empty.
-
-    Example:
-        >>> parts = group_split([7, 7, 3, 3, 9, 9], (2 / 3, 1 / 3))
-        >>> sorted(parts.tolist())
-        [0, 0, 0, 0, 1, 1]
-    """
-    if not all(0 < share < 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
-        raise ValueError(
-            f"The shares of a split must be in (0, 1) and sum to 1. Received: {tuple(shares)}."
+    if not readable.all():
+        warnings.warn(
+            f"{(~readable).sum()} of {len(table)} files cannot be read and are left out, for "
+            f"instance {table.paths[~readable][0]}.",
+            stacklevel=3,
         )
-    names, members = np.unique(np.asarray(groups), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    sizes = np.bincount(members, minlength=len(names))[order]
-    middles = np.cumsum(sizes) - sizes / 2
-    part_of_group = np.empty(len(names), np.int64)
-    edges = np.cumsum(shares[:-1]) * len(members)
-    part_of_group[order] = np.searchsorted(edges, middles, side="right")
-    empty = sorted(set(range(len(shares))) - set(part_of_group.tolist()))
-    if empty:
+
+
+def _check_target(source: pathlib.Path, target: pathlib.Path) -> None:
+    outer = source.resolve()
+    if target == outer or outer in target.parents:
         raise ValueError(
-            "Every part of a split must get at least one group. Received: "
-            f"{len(names)} groups and {len(members)} rows for the shares {tuple(shares)}, which "
-            f"leave the parts {empty} empty. Give larger shares."
+            "`target` must be outside the folder that is split. "
+            f"Received: source={str(source)!r}, target={str(target)!r}."
         )
-    return part_of_group[members]
+    if target.exists() and (not target.is_dir() or any(map(_is_foreign, target.iterdir()))):
+        raise ValueError(
+            "`target` must be a new or empty folder. "
+            f"Received: {target}, which is not empty. Choose a new folder."
+        )
+
+
+def _is_foreign(path: pathlib.Path) -> bool:
+    # A split that was killed leaves such folders.
+    return not (path.name.startswith(".") and path.suffix == TEMPORARY)
+
+
+def _write(
+    frame: pd.DataFrame,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    how: str,
+    partitions: Iterable[str],
+) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # An existing folder may be a mounted disk or somebody's working folder: it is kept, and filled
+    # at the end.
+    inside = target.exists()
+    part = (target if inside else target.parent) / f".{target.name}.{os.getpid()}{TEMPORARY}"
+    shutil.rmtree(part, ignore_errors=True)  # of a killed process with the same number
+    part.mkdir()
+    try:
+        for name in partitions:
+            for file in frame.loc[frame["partition"] == name, "file"]:
+                place = part / name / file
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _WAYS[how](source.resolve() / file, place)
+        frame.to_csv(part / TABLE, index=False, lineterminator="\n", errors="surrogateescape")
+        if inside:
+            for name in sorted(os.listdir(part), key=lambda name: (name == TABLE, name)):
+                os.replace(part / name, target / name)
+        else:
+            os.replace(part, target)
+    except OSError as error:
+        raise OSError(
+            f"The files of a split must be writable with how={how!r}. Received: {error}. "
+            "Hard links need a single disk, and symbolic links a system that supports them; 'copy' "
+            "only needs space."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy(source: pathlib.Path, place: pathlib.Path) -> None:
+    shutil.copy2(source, place)
+
+
+def _link(source: pathlib.Path, place: pathlib.Path) -> None:
+    # Follows a symbolic link: the new file stays valid if that link is removed.
+    os.link(source.resolve(), place)
+
+
+def _symlink(source: pathlib.Path, place: pathlib.Path) -> None:
+    place.symlink_to(source)
+
+
+_WAYS: dict[str, Callable[[pathlib.Path, pathlib.Path], None]] = {
+    "copy": _copy,
+    "link": _link,
+    "symlink": _symlink,
+}

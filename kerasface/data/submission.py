@@ -1,4 +1,4 @@
-"""Submission files: ids, columns and order as the sample has them."""
+"""Submission files, with the ids, columns and order of the sample."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kerasface.checks import check_choice
 from kerasface.files import replacing
 
 LABEL_KINDS = ("index", "name")
 
 
 def read_sample(path: str | os.PathLike) -> pd.DataFrame:
-    """Reads a sample submission; every value stays the string that it is in the file.
+    """Reads a sample submission, with all values as the strings in the file.
 
     Args:
-        path: A CSV file whose first column holds ids and whose second holds labels.
+        path: A CSV file with ids in the first column and labels in the second.
 
     Returns:
-        Frame of strings; a person called ``NA`` and an id ``0042`` survive.
+        Frame of strings; a person called ``NA`` and an id ``0042`` stay the same.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no CSV file, has fewer than two columns, no row, or an id twice.
+        ValueError: If it is not a CSV file, has fewer than two columns, no rows, or an id twice.
     """
     if not pathlib.Path(path).is_file():
         raise FileNotFoundError(
@@ -61,28 +62,28 @@ def submission_frame(
     sample: pd.DataFrame | None = None,
     label: str | None = None,
 ) -> pd.DataFrame:
-    """The rows of a submission.
+    """Makes the rows of a submission.
 
     Args:
         paths: The predicted files, relative to their folder, ``[N]``. An id is such a path, its
             file name, or either without the suffix.
         predictions: int class indices ``[N]``.
-        names: Class names; None where the labels are indices.
-        sample: What `read_sample` gives: its ids, order and columns are taken over. Further
+        names: Class names; None if the labels are indices.
+        sample: Sample from `read_sample`, which gives the ids, their order and the columns. Further
             columns keep the sample's values. None makes the columns ``id,label`` in the order of
             ``paths``.
-        label: ``"index"`` (the class index) or ``"name"``; None takes what the sample's own
-            labels are, and without a sample the index.
+        label: ``"index"`` (the class index) or ``"name"``; None uses the kind
+            of the sample's own labels, and without a sample the index.
 
     Returns:
-        Frame of strings, to be written without its index.
+        Frame of strings; write it without its index.
 
     Raises:
-        ValueError: If ids and files do not match one to one, naming the first few, or it cannot
-            be told whether the sample's labels are names or indices.
+        ValueError: If ids and files do not match one to one (the message has the first few), or
+            the sample's labels may be names or indices.
     """
-    if label not in (None, *LABEL_KINDS):
-        raise ValueError(f"`label` must be one of {LABEL_KINDS}. Received: label={label!r}.")
+    if label is not None:
+        check_choice("label", label, LABEL_KINDS)
     if label == "name" and names is None:
         raise ValueError("Labels by name need the class names. Received: names=None.")
     if sample is None:
@@ -103,7 +104,7 @@ def submission_frame(
 
 
 def write_submission(path: str | os.PathLike, frame: pd.DataFrame) -> pathlib.Path:
-    """Writes a submission; the file appears whole or not at all."""
+    """Writes a submission; the file appears complete or not at all."""
     with replacing(path) as part:
         frame.to_csv(part, index=False)
     return pathlib.Path(path)
@@ -122,7 +123,7 @@ def _label_kind(labels: pd.Series, names: Sequence[str] | None) -> str:
         problem = "which are neither"
     raise ValueError(
         "The labels of a sample submission must be class names or indices. Received: "
-        f"{sorted(values)[:3]}, {problem}. Say label='index' or label='name'"
+        f"{sorted(values)[:3]}, {problem}. Use label='index' or label='name'"
         f"{', and the class names' if names is None else ''}."
     )
 

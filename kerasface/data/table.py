@@ -1,4 +1,4 @@
-"""FaceTable: which images, which labels. No pixels, so ten million rows fit in memory."""
+"""FaceTable: image files and their labels, without pixels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kerasface import images
+from kerasface.checks import check_number
+from kerasface.data import notebook
+from kerasface.data.partition import choose_partitions
 from kerasface.data.reading import read_files
-from kerasface.data.split import stratified_split
 from kerasface.names import suggest
 
 UNKNOWN_FORMAT = -1
@@ -29,9 +32,9 @@ class FaceTable:
         labels: int64 class indices ``[N]`` in ``[0, len(names))``, or 0/1 attributes
             ``[N, len(names)]``, or None for unlabeled images.
         names: Class or attribute names, in the order of the labels; strings, never numbers.
-        formats: int8 ``[N]``, what `check` found out about each file: 1 to 8 is the EXIF
-            orientation of a plain JPEG or PNG, 0 is a file for Pillow; None: not checked, the
-            pipeline finds out as it reads.
+        formats: int8 ``[N]``, the format of each file as `check` found it: 1 to 8 is the EXIF
+            orientation of a plain JPEG or PNG, 0 is a file for Pillow. None if the files were not
+            checked; the pipeline then finds out when it reads them.
     """
 
     root: pathlib.Path
@@ -40,7 +43,7 @@ class FaceTable:
     names: tuple[str, ...] = ()
     formats: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "root", pathlib.Path(self.root))
         object.__setattr__(self, "paths", np.asarray(self.paths, dtype=object))
         object.__setattr__(self, "names", tuple(self.names))
@@ -82,6 +85,21 @@ class FaceTable:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def __repr__(self) -> str:
+        kind = ""
+        if self.labels is not None:
+            noun = "attributes" if self.multi_label else "classes"
+            kind = f", {len(self.names):,} {noun} ({notebook.shorten(self.names)})"
+        return f"FaceTable({len(self):,} images{kind}, root={os.fspath(self.root)!r})"
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, object] = {"root": self.root, "images": f"{len(self):,}"}
+        if self.labels is not None:
+            noun = "attributes" if self.multi_label else "classes"
+            facts[noun] = f"{len(self.names):,} ({notebook.shorten(self.names)})"
+        first = self.take(np.arange(min(len(self), notebook.SHOWN_ROWS))).to_frame()
+        return notebook.facts_html("FaceTable", facts) + notebook.frame_html(first)
+
     @property
     def multi_label(self) -> bool:
         """Whether the labels are attributes, several of which may hold for one image."""
@@ -92,16 +110,16 @@ class FaceTable:
         root = os.fspath(self.root)
         return [os.path.join(root, path) for path in self.paths]
 
-    def take(self, rows) -> FaceTable:
+    def take(self, rows: ArrayLike) -> FaceTable:
         """The rows at the given integer positions or under a boolean mask, in that order."""
-        rows = np.asarray(rows)
-        if rows.dtype != bool:
-            rows = rows.astype(np.int64)
+        chosen = np.asarray(rows)
+        if chosen.dtype != bool:
+            chosen = chosen.astype(np.int64)
         return dataclasses.replace(
             self,
-            paths=self.paths[rows],
-            labels=None if self.labels is None else self.labels[rows],
-            formats=None if self.formats is None else self.formats[rows],
+            paths=self.paths[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            formats=None if self.formats is None else self.formats[chosen],
         )
 
     def with_attributes(self, names: str | Sequence[str]) -> FaceTable:
@@ -120,7 +138,7 @@ class FaceTable:
         """
         if not self.multi_label:
             raise ValueError(
-                "Only a table with attributes has some to choose. "
+                "Attributes can only be chosen from a table that has them. "
                 f"Received: names={names!r} for {self.summary()}."
             )
         assert self.labels is not None
@@ -128,22 +146,24 @@ class FaceTable:
         chosen = tuple(self.names[column] for column in columns)
         return dataclasses.replace(self, labels=self.labels[:, columns], names=chosen)
 
-    def split(self, validation: float = 0.1, seed: int = 0) -> tuple[FaceTable, FaceTable]:
-        """Splits at random, each class by the same share.
-
-        Files are not read: where one photograph may be there twice, `kerasface.data.split_folder`
-        keeps both on one side.
+    def split(
+        self, validation: float = 0.1, seed: int = 0, *, groups: ArrayLike | None = None
+    ) -> tuple[FaceTable, FaceTable]:
+        """Splits at random, with the same share of every class.
 
         Args:
-            validation: Share of the images for the second table, in ``(0, 1)``. Every class
-                gives at least one image to either side.
+            validation: Share of the images for the second table, in ``(0, 1)``. Both tables get
+                at least one image of every class.
             seed: Seed of the choice; the same table and seed give the same split.
+            groups: int or str ``[N]``, the group of each image; images of one group stay
+                together. For near-duplicates use `kerasface.data.duplicate_groups`. None splits
+                image by image.
 
         Returns:
             ``(train, validation)``, each in this table's order, with the same names.
 
         Raises:
-            ValueError: If the table has no class labels or a class has a single image.
+            ValueError: If the table has no class labels, or a class has a single image or group.
 
         Example:
             >>> table = FaceTable("faces", ["a/1.jpg", "a/2.jpg"], [0, 0], ["a"])
@@ -155,8 +175,13 @@ class FaceTable:
                 "A stratified split needs one class an image. "
                 f"Received: a table {'with attributes' if self.multi_label else 'unlabeled'}."
             )
-        chosen = stratified_split(self.labels, validation, seed, names=self.names)
-        return self.take(~chosen), self.take(chosen)
+        check_number("validation", validation, 0, 1, above=True, below=True)
+        # The validation partition comes first: its size is rounded, the rest is for training.
+        shares = {"validation": validation, "train": 1 - validation}
+        chosen = choose_partitions(
+            shares, labels=self.labels, groups=groups, seed=seed, names=self.names
+        )
+        return self.take(chosen.mask("train")), self.take(chosen.mask("validation"))
 
     def counts(self) -> pd.Series:
         """Images of each class (or with each attribute), indexed by name."""
@@ -192,14 +217,18 @@ class FaceTable:
 
 
 def attribute_columns(attributes: str | Sequence[str], known: Sequence[str]) -> list[int]:
-    """Where the attributes wanted stand among those known.
+    """Positions of attributes among the known ones.
 
     Args:
         attributes: Names, each once, or one name.
         known: All names.
 
+    Returns:
+        Their positions, in the order of ``attributes``.
+
     Raises:
-        ValueError: If a name is unknown (with near names) or comes twice, or there is none.
+        ValueError: If a name is unknown (the message suggests near names) or given twice, or
+            there is none.
     """
     wanted = [attributes] if isinstance(attributes, str) else list(attributes)
     for name in wanted:
@@ -217,15 +246,31 @@ def attribute_columns(attributes: str | Sequence[str], known: Sequence[str]) -> 
 
 @dataclasses.dataclass(frozen=True)
 class CheckReport:
-    """What `check` found.
+    """The readable and the unreadable files of a table, as `check` returns them.
 
     Attributes:
         table: The readable rows, in order, with their formats.
-        unreadable: One row a broken file: ``path`` (relative) and ``reason``.
+        unreadable: One row for each broken file: ``path`` (relative) and ``reason``.
     """
 
     table: FaceTable
     unreadable: pd.DataFrame
+
+    def __repr__(self) -> str:
+        few = notebook.shorten(self.unreadable["path"])
+        return (
+            f"CheckReport({len(self.table):,} readable, {len(self.unreadable):,} unreadable"
+            f"{f' ({few})' if few else ''}, root={os.fspath(self.table.root)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "root": self.table.root,
+            "readable": f"{len(self.table):,}",
+            "unreadable": f"{len(self.unreadable):,}",
+        }
+        text = notebook.facts_html("CheckReport", facts)
+        return text + (notebook.frame_html(self.unreadable) if len(self.unreadable) else "")
 
 
 def check(
@@ -235,13 +280,13 @@ def check(
     workers: int | None = None,
     progress: bool = False,
 ) -> CheckReport:
-    """Reads every file to its end, before a training trips over one.
+    """Reads every file completely, to find unreadable files before a training starts.
 
     Args:
-        table: What is to be read.
-        max_unreadable: Largest share of unreadable files that is put up with, in ``[0, 1]``.
-        workers: Threads that read; None for twice the processors.
-        progress: Whether a progress bar is shown, if standard error is a terminal.
+        table: The files to read.
+        max_unreadable: Largest share of unreadable files to accept, in ``[0, 1]``.
+        workers: Number of threads; None for twice the processors.
+        progress: If True, show a progress bar, if standard error is a terminal.
 
     Returns:
         The readable rows and the list of the others with reasons.
@@ -250,11 +295,7 @@ def check(
         ValueError: If more than ``max_unreadable`` of the files cannot be read; the message
             names the first few.
     """
-    if not 0 <= max_unreadable <= 1:
-        raise ValueError(
-            "`max_unreadable` must be in [0, 1], a share of the files. "
-            f"Received: max_unreadable={max_unreadable}."
-        )
+    check_number("max_unreadable", max_unreadable, 0, 1, remedy="It is a share of the files.")
     outcomes = read_files(
         _check_file,
         table.full_paths(),
@@ -274,7 +315,7 @@ def check(
         raise ValueError(
             f"At most {max_unreadable:.0%} of the images may be unreadable. Received: "
             f"{len(unreadable)} of {len(table)} in {table.root}: {_first_few(unreadable)}. "
-            "Mend or remove them, or allow a larger share with `max_unreadable`."
+            "Repair or remove them, or allow a larger share with `max_unreadable`."
         )
     checked = dataclasses.replace(table, formats=formats)
     return CheckReport(checked.take(readable), unreadable)

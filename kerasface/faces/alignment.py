@@ -1,11 +1,15 @@
-"""Crops of faces: turned upright by their landmarks, or around their box as they are."""
+"""Crops of faces: aligned by their landmarks, or cut out around their box."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
+
+from kerasface.checks import check_number
 
 # Where ArcFace has the five landmarks in its 112 x 112 crops: ``arcface_dst`` in insightface's
 # python-package/insightface/utils/face_align.py.
@@ -20,11 +24,11 @@ TEMPLATE_SIZE = 112
 
 
 def template(size: int = TEMPLATE_SIZE, margin: float = 0.0) -> np.ndarray:
-    """Where the landmarks of an aligned face lie.
+    """Places of the landmarks of an aligned face.
 
     Args:
         size: Side of the crop in pixels.
-        margin: What is added at each side, as a share of the standard crop; 0 is the standard
+        margin: Added at each side, as a share of the standard crop; 0 is the standard
             template of ArcFace (Deng et al. 2019, arXiv:1801.07698), as insightface has it.
 
     Returns:
@@ -39,8 +43,8 @@ def template(size: int = TEMPLATE_SIZE, margin: float = 0.0) -> np.ndarray:
     return points * (size / (TEMPLATE_SIZE * (1 + 2 * margin)))
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The rotation, scaling and shift that brings points nearest to others.
+def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
+    """The rotation, scaling and shift that moves points closest to others.
 
     Least squares in closed form: Umeyama 1991, "Least-squares estimation of transformation
     parameters between two point patterns" (IEEE TPAMI 13). Nothing is ever mirrored.
@@ -80,9 +84,9 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def align(
     image: np.ndarray, landmarks: np.ndarray, size: int = TEMPLATE_SIZE, *, margin: float = 0.0
 ) -> np.ndarray:
-    """Cuts a face out, turned, scaled and shifted so that its landmarks meet the template.
+    """Cuts out a face, turned, scaled and shifted so that its landmarks match the template.
 
-    Whatever the face's angle, it stands upright afterwards. The geometry is that of
+    The face is upright afterwards. The geometry is that of
     insightface's ``norm_crop``; a face larger than the crop is shrunk without aliasing.
 
     Args:
@@ -92,7 +96,7 @@ def align(
         margin: As for `template`.
 
     Returns:
-        uint8 ``[size, size, 3]``; black where the crop reaches over the image's border.
+        uint8 ``[size, size, 3]``; black where the crop extends beyond the image.
 
     Raises:
         ValueError: If shapes or numbers are out of range, or all landmarks are one point.
@@ -113,15 +117,15 @@ def align(
     return _warp(image, matrix, size)
 
 
-def square_box(box, margin: float = 0.0) -> tuple[float, float, float, float]:
+def square_box(box: Sequence[float], margin: float = 0.0) -> tuple[float, float, float, float]:
     """The square around a face's box.
 
     Args:
         box: ``(left, top, width, height)`` in pixels.
-        margin: What is added at each side, as a share of the box's longer side.
+        margin: Added at each side, as a share of the box's longer side.
 
     Returns:
-        ``(left, top, side, side)`` with the same centre.
+        ``(left, top, side, side)`` with the same center.
 
     Example:
         >>> square_box((10, 20, 30, 40), margin=0.25)
@@ -132,18 +136,20 @@ def square_box(box, margin: float = 0.0) -> tuple[float, float, float, float]:
     return (left + (width - side) / 2, top + (height - side) / 2, side, side)
 
 
-def cut(image: np.ndarray, box, size: int = 224, *, margin: float = 0.2) -> np.ndarray:
-    """Cuts the square around a face's box out, without turning it.
+def cut(
+    image: np.ndarray, box: Sequence[float], size: int = 224, *, margin: float = 0.2
+) -> np.ndarray:
+    """Cuts out the square around a face's box, without turning it.
 
     Args:
         image: uint8 RGB ``[H, W, 3]``.
-        box: ``(left, top, width, height)`` in pixels; may reach over the image's border.
+        box: ``(left, top, width, height)`` in pixels; may extend beyond the image.
         size: Side of the crop in pixels.
         margin: As for `square_box`.
 
     Returns:
-        uint8 ``[size, size, 3]``; black where the square reaches over the image's border, so
-        that the face stays in the middle.
+        uint8 ``[size, size, 3]``; black where the square extends beyond the image, so that the
+        face stays in the middle.
 
     Raises:
         ValueError: If a number is out of range.
@@ -171,7 +177,7 @@ def cut(image: np.ndarray, box, size: int = 224, *, margin: float = 0.2) -> np.n
     return np.array(part)
 
 
-def centre_square(image: np.ndarray, size: int) -> np.ndarray:
+def center_square(image: np.ndarray, size: int) -> np.ndarray:
     """The largest square in the middle of an image.
 
     Args:
@@ -187,12 +193,8 @@ def centre_square(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _check_crop(size: int, margin: float) -> None:
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"`size` must be a whole number of pixels. Received: size={size!r}.")
-    if not 0 <= margin < math.inf:
-        raise ValueError(
-            f"`margin` must be 0 or more, a share of the face's size. Received: margin={margin}."
-        )
+    check_number("size", size, 1, whole=True, remedy="It is in pixels.")
+    check_number("margin", margin, 0, math.inf, below=True, remedy="It is a share of the face.")
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What every detector gives: a face's place in an image."""
+"""Face: the place of a detected face in an image."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import dataclasses
 
 import numpy as np
 
+from kerasface.data import notebook
+
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Face:
-    """One face that was found.
+    """A detected face.
 
     Pixel coordinates have their origin at the top left corner of the image.
 
     Attributes:
-        box: ``(left, top, width, height)`` in pixels; may reach over the image's border.
-        score: How sure the detector is, in ``[0, 1]``.
-        landmarks: float64 ``[5, 2]``, x and y in pixels of the image-left eye, the image-right
-            eye, the nose tip, the image-left and the image-right mouth corner, as they lie in an
-            upright face (in a face that is turned: of the person's right eye, and so on); or None.
+        box: ``(left, top, width, height)`` in pixels; may extend beyond the image.
+        score: Confidence of the detector, in ``[0, 1]``.
+        landmarks: float64 ``[5, 2]`` or None, x and y in pixels of the image-left eye, the
+            image-right eye, the nose tip, the image-left and the image-right mouth corner of an
+            upright face. In a turned face they stay with the person: the first is still the
+            person's right eye.
 
     Raises:
         ValueError: If a number is out of range or missing.
@@ -34,7 +37,7 @@ class Face:
     score: float
     landmarks: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         box = tuple(float(value) for value in self.box)
         if len(box) != 4 or not np.isfinite(box).all() or not min(box[2:]) > 0:
             raise ValueError(
@@ -53,3 +56,19 @@ class Face:
                     f"an array of shape {landmarks.shape}, {np.isnan(landmarks).sum()} of them NaN."
                 )
             object.__setattr__(self, "landmarks", landmarks)
+
+    def __repr__(self) -> str:
+        box = tuple(round(value, 1) for value in self.box)
+        points = "no landmarks" if self.landmarks is None else "5 landmarks"
+        return f"Face(box={box}, score={self.score:.3f}, {points})"
+
+    def _repr_html_(self) -> str:
+        sides = ("left", "top", "width", "height")
+        facts: dict[str, object] = {
+            name: f"{value:.1f}" for name, value in zip(sides, self.box, strict=True)
+        }
+        facts["score"] = f"{self.score:.3f}"
+        if self.landmarks is not None:
+            for name, (x, y) in zip(LANDMARKS, self.landmarks.tolist(), strict=True):
+                facts[name.replace("_", " ")] = f"{x:.1f}, {y:.1f}"
+        return notebook.facts_html("Face", facts)

@@ -1,4 +1,4 @@
-"""Pictures for looking at what was found."""
+"""Pictures of detected faces, and sheets of many images."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw
 
 from kerasface.faces.face import Face
 
-BOX_COLOUR = (255, 220, 0)
-EDGE_COLOUR = (0, 0, 0)
-# Cool on the image's left, warm on its right, so that swapped landmarks are seen.
-POINT_COLOURS = ((0, 160, 255), (255, 60, 60), (255, 255, 255), (0, 220, 160), (255, 150, 0))
+BOX_COLOR = (255, 220, 0)
+EDGE_COLOR = (0, 0, 0)
+# Cold colors on the image's left, warm ones on its right, which makes swapped landmarks visible.
+POINT_COLORS = ((0, 160, 255), (255, 60, 60), (255, 255, 255), (0, 220, 160), (255, 150, 0))
 PAPER = (255, 255, 255)
 INK = (30, 30, 30)
 GAP = 4
@@ -23,7 +23,7 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 
     Args:
         image: uint8 RGB ``[H, W, 3]``.
-        faces: What was found in it; see `detect`.
+        faces: Faces in the image; see `detect`.
 
     Returns:
         uint8 ``[H, W, 3]``, a copy. The image-left eye and mouth corner are blue and green, the
@@ -36,23 +36,23 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
-    unit = max(1, round(max(picture.size) / 500))  # lines that are seen in large photographs too
+    unit = max(1, round(max(picture.size) / 500))  # lines are visible in large photographs too
     for face in faces:
         left, top, width, height = face.box
         corners = (round(left), round(top), round(left + width), round(top + height))
-        pen.rectangle(corners, outline=EDGE_COLOUR, width=3 * unit)
-        pen.rectangle(corners, outline=BOX_COLOUR, width=2 * unit)
+        pen.rectangle(corners, outline=EDGE_COLOR, width=3 * unit)
+        pen.rectangle(corners, outline=BOX_COLOR, width=2 * unit)
         if face.landmarks is not None:
             radius = max(unit, round(0.03 * max(width, height)))
-            for (x, y), colour in zip(face.landmarks.tolist(), POINT_COLOURS, strict=True):
+            for (x, y), color in zip(face.landmarks.tolist(), POINT_COLORS, strict=True):
                 dot = (x - radius, y - radius, x + radius, y + radius)
-                # In a small face an edge would leave nothing of the colour.
-                pen.ellipse(dot, fill=colour, outline=EDGE_COLOUR if radius > 2 else colour)
+                # In a small face, an edge would hide the color.
+                pen.ellipse(dot, fill=color, outline=EDGE_COLOR if radius > 2 else color)
         text = f"{face.score:.3f}"
         size = max(10, 12 * unit)
         start = (max(0, corners[0]), max(0, corners[1] - size - 2))
-        pen.rectangle(pen.textbbox(start, text, font_size=size), fill=BOX_COLOUR)
-        pen.text(start, text, fill=EDGE_COLOUR, font_size=size)
+        pen.rectangle(pen.textbbox(start, text, font_size=size), fill=BOX_COLOR)
+        pen.text(start, text, fill=EDGE_COLOR, font_size=size)
     return np.array(picture)
 
 
@@ -63,19 +63,19 @@ def contact_sheet(
     columns: int = 12,
     size: int = 96,
 ) -> np.ndarray:
-    """Many images on one sheet, in rows.
+    """Puts many images on one sheet, in rows.
 
     Args:
         images: uint8 RGB arrays ``[H, W, 3]``, each of its own size, one or more.
-        captions: One line an image, cut where it is too long; None for none.
-        columns: Images a row.
-        size: Side in pixels of the square that each is fitted into.
+        captions: One line for each image, cut if it is too long; None for no captions.
+        columns: Number of images in a row.
+        size: Side in pixels of the square that each image is fitted into.
 
     Returns:
         uint8 ``[height, width, 3]``.
 
     Raises:
-        ValueError: If there is no image, not one caption an image, or a number is under 1.
+        ValueError: If there is no image, the number of captions differs, or a number is under 1.
 
     Example:
         >>> contact_sheet([np.zeros((8, 8, 3), np.uint8)] * 3, columns=2, size=16).shape
@@ -85,7 +85,7 @@ def contact_sheet(
         raise ValueError("A contact sheet needs at least one image. Received: none.")
     if captions is not None and len(captions) != len(images):
         raise ValueError(
-            "Every image must have a caption. "
+            "Every image must have one caption. "
             f"Received: {len(images)} images and {len(captions)} captions."
         )
     if columns < 1 or size < 1:

@@ -1,4 +1,4 @@
-"""Jobs shared out to processes of their own."""
+"""Runs jobs in several new processes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from typing import Any
 def spawned(
     make: Callable[..., Callable], arguments: tuple, jobs: Sequence, processes: int
 ) -> Iterator:
-    """Does jobs in several new processes, each of which prepares itself once.
+    """Runs jobs in several new processes, each of which is set up once.
 
-    The processes are spawned, for a fork hangs once TensorFlow has been used. They ignore Ctrl-C,
-    which is for this process to answer, and end when it ends, however it does.
+    The processes are spawned, because a fork hangs once TensorFlow was used. They ignore Ctrl-C,
+    which this process handles, and end when this process ends, even if it is killed.
 
     Args:
-        make: Called as ``make(*arguments)`` in each process; gives what does a job. A function
-            of a module, as spawning pickles it.
-        arguments: Picklable.
-        jobs: Picklable, one a call.
-        processes: How many, 1 or more.
+        make: Called as ``make(*arguments)`` in each process; returns a function that runs a job.
+            Must be a function of a module, because spawning pickles it.
+        arguments: Picklable arguments.
+        jobs: Picklable jobs, one for each call.
+        processes: Number of processes, 1 or more.
 
     Yields:
-        The results, as they come in. When the caller stops early the processes are ended.
+        The results, in the order in which they arrive. If the caller stops early, the processes
+        are ended.
 
     Raises:
-        RuntimeError: If a process dies. What a job raises is raised here.
+        RuntimeError: If a process dies. An exception of a job is raised here.
     """
     context = multiprocessing.get_context("spawn")
     workers: dict[Connection, tuple[BaseProcess, Any]] = {}
     waiting = iter(jobs)
     try:
-        with _interrupts_ignored():  # which the new processes inherit from their first moment on
+        with _interrupts_ignored():  # inherited by the new processes
             for job in (next(waiting) for _ in range(min(processes, len(jobs)))):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_serve, args=(theirs, make, arguments))
@@ -60,7 +61,7 @@ def spawned(
                     worker.join()
                 else:
                     workers[connection] = worker, job
-                    with contextlib.suppress(OSError):  # a dead one is told of in the next round
+                    with contextlib.suppress(OSError):  # reported in the next round
                         connection.send(job)
                 yield result
     finally:
@@ -70,15 +71,16 @@ def spawned(
             left.join()
 
 
-def _received(connection: Connection, process: BaseProcess, job):
+def _received(connection: Connection, process: BaseProcess, job: Any) -> Any:
     try:
         failure, result = connection.recv()
     except (EOFError, OSError) as error:
         process.join()
         raise RuntimeError(
-            f"A process that crops ended on its own. Received: exit code {process.exitcode} at "
-            f"{job}. If its memory was too small, ask for fewer processes. A script must call "
-            "from under `if __name__ == '__main__':`, or with `processes=0`, which starts none."
+            "A process of `crop` must not end before its jobs are done. Received: exit code "
+            f"{process.exitcode} at {job}. If the memory was too small, use fewer processes. A "
+            "script must call `crop` from under `if __name__ == '__main__':`, or with "
+            "`processes=0`, which starts none."
         ) from error
     if failure:
         raise result
@@ -88,7 +90,7 @@ def _received(connection: Connection, process: BaseProcess, job):
 def _serve(connection: Connection, make: Callable, arguments: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work: Callable | None = None
-    # The connection breaks when the first process ends, however it does.
+    # The connection breaks when the first process ends, even if it is killed.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job = connection.recv()
@@ -103,7 +105,7 @@ def _serve(connection: Connection, make: Callable, arguments: tuple) -> None:
 def _portable(error: Exception) -> Exception:
     try:
         return pickle.loads(pickle.dumps(error))
-    except Exception:  # an exception's class may take what its pickle does not hold
+    except Exception:  # an exception's class may need arguments that its pickle lacks
         return RuntimeError(f"{type(error).__name__}: {error}")
 
 

@@ -9,7 +9,7 @@ import warnings
 
 import pandas as pd
 
-from kerasface.data.celeba.files import OFFICIAL, read_celeba
+from kerasface.data.celeba.tables import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.results import facts_html, short_repr

@@ -101,7 +101,7 @@ def test_split(shell, faces, tmp_path):
     assert "kept together: 0" in out
     assert len(list((tmp_path / "data" / "train").rglob("*.jpg"))) == 12
     table = pd.read_csv(tmp_path / "data" / "split.csv")
-    assert table["side"].value_counts().to_dict() == {"train": 12, "validation": 12}
+    assert table["partition"].value_counts().to_dict() == {"train": 12, "validation": 12}
 
 
 def test_split_warns_of_people_with_few_images(shell, faces, data, tmp_path):
@@ -109,7 +109,7 @@ def test_split_warns_of_people_with_few_images(shell, faces, data, tmp_path):
         path.unlink()
     code, out, err = shell("split", data / "train", tmp_path / "split", "--small", "test")
     assert code == 0
-    assert err.startswith("Warning: 1 of 4 people") and "'test' whole: p0000." in err
+    assert err.startswith("Warning: 1 of 4 people") and "go to 'test': p0000." in err
     assert len(err.splitlines()) == 1
     assert "20 images of 4 people" in out
 

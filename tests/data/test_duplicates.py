@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from kerasface import images
-from kerasface.data import draw_face, near_duplicates
+from kerasface.data import draw_face, duplicate_groups, near_duplicates, unlabeled_folder
 from kerasface.data.duplicates import NEAR_DUPLICATE
 
 
@@ -109,3 +109,20 @@ def test_pictures_stored_anew_are_near_and_others_are_not():
     pictures = [edit for face in faces for edit in (face, *stored_anew(face))]
     groups = near_duplicates(np.stack([images.perceptual_hash(one) for one in pictures]))
     np.testing.assert_array_equal(groups, np.repeat(np.arange(len(faces)), 5))
+
+
+def test_groups_of_a_table(tmp_path):
+    for number in range(3):
+        picture = Image.fromarray(draw_face(number, 0, size=64).image)
+        picture.save(tmp_path / f"{number}.png")
+        picture.save(tmp_path / f"{number}_again.jpg", quality=60)
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    table = unlabeled_folder(tmp_path)
+    assert table.paths.tolist()[-1] == "broken.jpg"
+    found = duplicate_groups(table)
+    assert found.groups.tolist() == [0, 0, 2, 2, 4, 4, 6]
+    assert found.readable.tolist() == [True] * 6 + [False]
+    assert repr(found) == "DuplicateGroups(7 files, 4 groups, 1 unreadable)"
+    apart = duplicate_groups(table, None)
+    assert apart.groups.tolist() == list(range(7))
+    assert not apart.readable[-1]

@@ -84,10 +84,10 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
     assert list(unlabeled_folder(tmp_path).paths) == [*sound, "j.jpg"]
 
 
-def test_pictures_of_other_kinds_are_counted(tmp_path):
+def test_images_in_other_formats_are_counted(tmp_path):
     make(tmp_path, "ann/1.jpg", "ann/2.HEIC", "ann/deep/3.avif", "bob/1.jpg", "ann/.4.heic")
     for read in (identity_folder, unlabeled_folder):
-        with pytest.warns(UserWarning, match=r"2 pictures .*\['ann/2.HEIC', 'ann/deep/3.avif'\]"):
+        with pytest.warns(UserWarning, match=r"2 images .*\['ann/2.HEIC', 'ann/deep/3.avif'\]"):
             assert len(read(tmp_path)) == 2
 
 

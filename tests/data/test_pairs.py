@@ -55,7 +55,7 @@ def test_lfw(written, pictures):
     assert len(pairs.images) == len(set(pairs.images.paths)) == 8
     assert pairs.images.root == pictures and pairs.images.labels is None
     assert pairs.summary() == (
-        f"4 genuine and 4 impostor pairs in 2 folds, of 8 pictures in {pictures}"
+        f"4 genuine and 4 impostor pairs in 2 folds, of 8 images in {pictures}"
     )
 
 

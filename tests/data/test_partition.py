@@ -1,251 +1,214 @@
-"""Tests of splits on disk."""
+"""Tests of choosing partitions: by class, by groups, and by both."""
 
-import os
-import warnings
+import hashlib
 
 import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
-from kerasface.data import draw_face, identity_folder, split_folder
-
-PEOPLE = {"0042": 20, "NA": 10, "ann": 30}
+from kerasface.data import FaceTable, choose_partitions
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Drawn pictures, `PEOPLE`, at different depths."""
-    root = tmp_path_factory.mktemp("people")
-    for number, (name, count) in enumerate(PEOPLE.items()):
-        for variant in range(count):
-            path = root / name / ("deep" if variant % 2 else ".") / f"{variant:03}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(draw_face(number, variant, size=32).image).save(path)
-    return root
+def chosen(labels, share, seed=0, **options):
+    """True for the rows of the smaller of two partitions of every class."""
+    shares = {"validation": share, "train": 1 - share}
+    return choose_partitions(shares, labels=labels, seed=seed, **options).mask("validation")
 
 
-def copy_tree(folder, target, names):
-    for name in names:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes((folder / name).read_bytes())
-    return target
+def parts(groups, shares, seed=0):
+    """The partition of rows in groups, without classes."""
+    named = {str(number): share for number, share in enumerate(shares)}
+    return choose_partitions(named, groups=groups, seed=seed).index
 
 
-def counts(table):
-    return pd.crosstab(table["person"], table["side"])
+LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [2, 10, 33]))
 
 
-def test_every_person_is_split_by_the_shares(folder, tmp_path):
-    table = split_folder(folder, tmp_path / "data", distance=None)
-    expected = {"train": [14, 7, 21], "validation": [4, 2, 6], "test": [2, 1, 3]}
-    assert counts(table)[list(expected)].to_numpy().T.tolist() == list(expected.values())
-    for side in expected:
-        part = identity_folder(tmp_path / "data" / side)
-        assert part.names == tuple(sorted(PEOPLE))
-        listed = table.loc[table["side"] == side, "file"].tolist()
-        assert sorted(part.paths) == sorted(listed)
-        for path in part.paths:
-            assert (part.root / path).read_bytes() == (folder / path).read_bytes()
-    written = pd.read_csv(tmp_path / "data" / "split.csv", dtype=str, keep_default_na=False)
-    pd.testing.assert_frame_equal(written, table.astype(str), check_dtype=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.01, [1, 1, 1]), (0.1, [1, 1, 3]), (0.25, [1, 2, 8]), (0.5, [1, 5, 16]), (0.99, [1, 9, 32])],
+)
+def test_every_class_has_its_share_in_both_partitions(share, expected):
+    mask = chosen(LABELS, share)
+    assert mask.dtype == bool
+    assert mask.shape == LABELS.shape
+    np.testing.assert_array_equal(np.bincount(LABELS[mask], minlength=3), expected)
 
 
-def test_seed_decides(folder, tmp_path):
-    tables = [
-        split_folder(folder, tmp_path / str(n), seed=seed, how="symlink", distance=None)
-        for n, seed in enumerate((0, 0, 1))
-    ]
-    pd.testing.assert_frame_equal(tables[0], tables[1])
-    assert (tables[0]["side"] != tables[2]["side"]).sum() > 10
+def test_same_seed_gives_the_same_choice():
+    first, second = (chosen(LABELS, 0.3, seed=5) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
-def test_side_of_no_share_is_not_made(folder, tmp_path):
-    split_folder(folder, tmp_path / "data", train=0.8, validation=0.2, test=0, how="symlink")
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
-        "split.csv", "train", "validation",
-    ]  # fmt: skip
+def test_other_seed_gives_another_choice():
+    choices = {chosen(LABELS, 0.3, seed=seed).tobytes() for seed in range(20)}
+    assert len(choices) == 20
 
 
-@pytest.mark.parametrize("how", ["copy", "link", "symlink"])
-def test_ways_of_writing(folder, tmp_path, how, monkeypatch):
-    source = copy_tree(folder, tmp_path / "source", ["ann/000.png", "ann/002.png", "NA/000.png",
-                                                     "NA/002.png"])  # fmt: skip
-    monkeypatch.chdir(tmp_path)  # links made of relative paths must hold from elsewhere too
-    split_folder("source", "data", train=0.5, validation=0.5, test=0, how=how, distance=None)
-    monkeypatch.chdir("/")
-    made = sorted((tmp_path / "data").rglob("*.png"))
-    assert len(made) == 4
-    for path in made:
-        origin = source / path.relative_to(tmp_path / "data").relative_to(
-            path.relative_to(tmp_path / "data").parts[0]
-        )
-        assert path.is_symlink() == (how == "symlink")
-        assert os.path.samefile(path, origin) == (how != "copy")
-        assert path.read_bytes() == origin.read_bytes()
+def test_choice_is_uniform():
+    times = sum(chosen([0] * 10, 0.3, seed=seed).astype(int) for seed in range(400))
+    assert times.sum() == 1200
+    assert times.min() > 80  # 120 expected, 9 standard deviation
+    assert times.max() < 160
 
 
-def test_near_duplicates_stay_on_one_side(folder, tmp_path):
-    names = [f"{name}/{v:03}.png" for name in ("ann", "0042") for v in range(0, 20, 2)]
-    source = copy_tree(folder, tmp_path / "source", names)
-    for name in names:  # each once more, stored as a small JPEG
-        picture = Image.open(source / name)
-        picture.save((source / name).with_suffix(".jpg"), quality=95)
-    tables = [split_folder(source, tmp_path / f"data{seed}", seed=seed) for seed in range(3)]
-    for table in tables:
-        assert table["group"].nunique() == 20
-        stems = table["file"].str.removesuffix(".jpg").str.removesuffix(".png")
-        assert (table.groupby(stems)["side"].nunique() == 1).all()
-        assert (table.groupby(stems)["group"].nunique() == 1).all()
-        # And the shares hold: 14, 4 and 2 of each 20.
-        assert (
-            counts(table)[["train", "validation", "test"]].to_numpy().tolist() == [[14, 4, 2]] * 2
-        )
-    apart = split_folder(source, tmp_path / "apart", distance=None)
-    stems = apart["file"].str.removesuffix(".jpg").str.removesuffix(".png")
-    assert (apart.groupby(stems)["side"].nunique() > 1).any()
+def test_gaps_in_the_labels_do_no_harm():
+    mask = chosen([7, 7, 100, 100], 0.5)
+    assert mask[:2].sum() == 1
+    assert mask[2:].sum() == 1
 
 
-def test_one_picture_of_two_people_stays_on_one_side(folder, tmp_path):
-    names = [f"{name}/{v:03}.png" for name in ("ann", "0042") for v in range(0, 20, 2)]
-    source = copy_tree(folder, tmp_path / "source", names)
-    both = (source / "ann" / "000.png").read_bytes()
-    for name in ("0042/again.png", "0042/more.png"):
-        (source / name).write_bytes(both)
-    for seed in range(5):
-        table = split_folder(source, tmp_path / str(seed), seed=seed, how="symlink")
-        shared = table[table["file"].isin(["ann/000.png", "0042/again.png", "0042/more.png"])]
-        assert shared["group"].nunique() == 1
-        assert shared["side"].nunique() == 1
-        assert (counts(table) > 0).all(axis=None)
+def test_no_rows():
+    assert chosen([], 0.5).shape == (0,)
 
 
-@pytest.mark.parametrize("small", ["train", "skip"])
-def test_small_people_are_on_no_other_side_with_pictures_of_others(folder, tmp_path, small):
-    names = [f"ann/{v:03}.png" for v in range(0, 20, 2)] + ["NA/000.png", "NA/002.png"]
-    source = copy_tree(folder, tmp_path / "source", names)
-    for name in ("000.png", "002.png"):
-        (source / "NA" / name).write_bytes((source / "ann" / name).read_bytes())
-    seen = set()
-    shares = {"train": 0.2, "validation": 0.6, "test": 0.2}
-    for seed in range(3):
-        with pytest.warns(UserWarning, match="1 of 2 people"):
-            table = split_folder(source, tmp_path / str(seed), seed=seed, small=small, **shares)
-        sides = table.loc[table["person"] == "NA", "side"].tolist()
-        seen |= set(sides)
-        assert set(sides) <= {small, "skip"}
-    assert "skip" in seen
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
+def test_share_out_of_range(share):
+    with pytest.raises(ValueError, match=r"in \(0, 1\] and sum to 1\. Received: "):
+        chosen(LABELS, share)
 
 
-@pytest.mark.parametrize("small", ["train", "validation", "test", "skip"])
-def test_small_people_go_where_said_with_a_warning(folder, tmp_path, small):
-    names = [f"ann/{v:03}.png" for v in range(0, 20, 2)] + ["NA/000.png", "NA/002.png"]
-    source = copy_tree(folder, tmp_path / "source", names)
-    with pytest.warns(UserWarning, match=rf"^1 of 2 people .* go to '{small}' whole: NA\.$"):
-        table = split_folder(source, tmp_path / "data", small=small)
-    assert table.loc[table["person"] == "NA", "side"].tolist() == [small, small]
-    assert set(table.loc[table["person"] == "ann", "side"]) == {"train", "validation", "test"}
-    assert len(list((tmp_path / "data").rglob("NA/*.png"))) == (0 if small == "skip" else 2)
+def test_class_with_a_single_image_is_named():
+    with pytest.raises(ValueError, match=r"single image of \['bob'\]\."):
+        chosen([0, 0, 1, 2, 2], 0.5, names=["ann", "bob", "cy"])
+    with pytest.raises(ValueError, match=r"single image of \[1\]\."):
+        chosen([0, 0, 1, 2, 2], 0.5)
 
 
-def test_smallest_person_that_has_enough_is_on_all_sides(folder, tmp_path):
-    names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in (0, 2, 4)]
-    source = copy_tree(folder, tmp_path / "source", names)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        table = split_folder(source, tmp_path / "data")
-    assert (counts(table) == 1).all(axis=None)
+def test_many_single_images_are_not_all_listed():
+    with pytest.raises(ValueError, match=r"\[0, 1, 2, 3, 4\] and others\."):
+        chosen(range(9), 0.5)
 
 
-def test_one_large_group_does_not_empty_the_other_sides(folder, tmp_path):
-    names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in (0, 2, 4)]
-    source = copy_tree(folder, tmp_path / "source", names)
-    for number in range(8):
-        (source / "ann" / f"copy{number}.png").write_bytes((source / "ann/000.png").read_bytes())
-    table = split_folder(source, tmp_path / "data")
-    assert (counts(table) > 0).all(axis=None)
+# Whole groups
+
+GROUPS = np.repeat(np.arange(40), np.random.default_rng(3).integers(1, 20, 40))
 
 
-def test_unreadable_files_are_left_out_with_a_warning(folder, tmp_path):
-    names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in range(0, 10, 2)]
-    source = copy_tree(folder, tmp_path / "source", names)
-    (source / "ann" / "broken.png").write_bytes(b"no image")
-    with pytest.warns(UserWarning, match=r"^1 of 11 files .* instance ann/broken\.png\.$"):
-        table = split_folder(source, tmp_path / "data")
-    assert table.set_index("file").loc["ann/broken.png", "side"] == "unreadable"
-    assert not list((tmp_path / "data").rglob("broken.png"))
-    assert table["group"].nunique() == 11
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.5, 0.5), (0.2, 0.3, 0.3, 0.2)])
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_stay_whole_and_shares_are_met(shares, seed):
+    rows = np.random.default_rng(seed).permutation(GROUPS)
+    index = parts(rows, shares, seed)
+    assert index.dtype == np.int64
+    for group in np.unique(rows):
+        assert len(set(index[rows == group])) == 1
+    found = np.bincount(index, minlength=len(shares))
+    # Half of the largest group may lie over the edge at either end.
+    assert np.abs(found - np.multiply(shares, len(rows))).max() <= np.bincount(rows).max()
 
 
-@pytest.mark.parametrize("entry", ["notes.txt", "train/ann/1.png", ".hidden"])
-def test_folder_with_something_else_is_refused(folder, tmp_path, entry):
-    target = tmp_path / "data"
-    (target / entry).parent.mkdir(parents=True)
-    (target / entry).write_bytes(b"mine")
-    with pytest.raises(ValueError, match="holds something"):
-        split_folder(folder, target)
-    assert [path.name for path in target.rglob("*") if path.is_file()] == [entry.split("/")[-1]]
+def test_groups_by_name_and_in_any_order():
+    names = np.array([f"person {group}" for group in GROUPS], dtype=object)
+    index = parts(names, (0.7, 0.3), seed=2)
+    order = np.random.default_rng(0).permutation(len(names))
+    np.testing.assert_array_equal(parts(names[order], (0.7, 0.3), seed=2), index[order])
 
 
-def test_empty_folder_is_taken(folder, tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / ".data.1.part").mkdir()  # of a split that was killed
-    number = (tmp_path / "data").stat().st_ino
-    (tmp_path / "link").symlink_to(tmp_path / "data")
-    split_folder(folder, tmp_path / "link", how="symlink", distance=None)
-    made = sorted(path.name for path in (tmp_path / "data").iterdir())
-    assert made == [".data.1.part", "split.csv", "test", "train", "validation"]
-    assert (tmp_path / "data").stat().st_ino == number  # it may be a disk, or where one works
+def test_group_seeds():
+    same = [parts(GROUPS, (0.7, 0.3), seed=5) for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    assert len({parts(GROUPS, (0.7, 0.3), seed=seed).tobytes() for seed in range(20)}) == 20
 
 
-def test_the_folder_that_one_works_in_is_taken(folder, tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    monkeypatch.chdir(tmp_path / "data")
-    split_folder(folder, ".", distance=None)
-    assert sorted(os.listdir()) == ["split.csv", "test", "train", "validation"]
+@pytest.mark.parametrize("shares", [(0.5, 0.4), (1.0, 0.0), (1.2, -0.2), (float("nan"), 0.5)])
+def test_group_shares_out_of_range(shares):
+    with pytest.raises(ValueError, match=r"in \(0, 1\] and sum to 1\. Received: "):
+        parts(GROUPS, shares)
 
 
-def test_folders_must_lie_apart(folder):
-    for target in (folder, folder / "ann" / "data"):
-        with pytest.raises(ValueError, match="outside the folder"):
-            split_folder(folder, target)
+def test_partition_without_a_group():
+    with pytest.raises(ValueError, match="2 groups and 6 rows, which leave 1 empty"):
+        parts([0, 0, 0, 1, 1, 1], (0.5, 0.01, 0.49))
+    with pytest.raises(ValueError, match="0 groups and 0 rows"):
+        parts([], (0.5, 0.5))
 
 
-def test_failure_leaves_nothing(folder, tmp_path, monkeypatch):
-    def full(source, place):
-        raise OSError("disk full")
+# Classes and groups
 
-    monkeypatch.setattr("shutil.copy2", full)
-    with pytest.raises(OSError, match=r"how='copy'\. Received: disk full"):
-        split_folder(folder, tmp_path / "data", distance=None)
-    assert not list(tmp_path.iterdir())
+CLASSES = np.random.default_rng(11).permutation(np.repeat(np.arange(7), [2, 3, 5, 9, 10, 25, 35]))
+SHARED = np.random.default_rng(5).integers(0, 60, len(CLASSES))
+THREE = {"train": 0.7, "validation": 0.2, "test": 0.1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_of_several_classes_stay_whole(seed):
+    found = choose_partitions(THREE, labels=CLASSES, groups=SHARED, seed=seed, small="skip")
+    for group in np.unique(SHARED):
+        assert len(set(found.index[group == SHARED].tolist()) - {-1}) <= 1
+    left_out = found.index == -1
+    assert left_out.any()
+    assert np.isin(CLASSES[left_out], found.small).all()
+    for label in set(range(7)) - set(found.small.tolist()):
+        assert set(found.index[label == CLASSES].tolist()) == {0, 1, 2}
+
+
+def test_table_is_split_with_groups():
+    labels = np.repeat([0, 1], 30)
+    table = FaceTable("faces", [f"{row}.jpg" for row in range(60)], labels, ["ann", "bob"])
+    groups = np.arange(60) // 3
+    train, validation = table.split(0.2, seed=3, groups=groups)
+    assert [validation.counts().tolist(), train.counts().tolist()] == [[6, 6], [24, 24]]
+    rows = {int(path[:-4]) // 3 for path in validation.paths}
+    assert len(rows) == 4
+    with pytest.raises(ValueError, match=r"single group of \['bob'\]"):
+        table.split(0.2, groups=np.minimum(groups, 10))
+
+
+def test_class_with_a_single_group_is_named():
+    with pytest.raises(ValueError, match=r"at least two groups .* single group of \['bob'\]"):
+        chosen([0, 0, 1, 1], 0.5, groups=[1, 2, 3, 3], names=["ann", "bob"])
+    with pytest.raises(ValueError, match=r"at least 3 images .* fewer images of \[1\]"):
+        choose_partitions(THREE, labels=[0, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_shares_are_met_for_every_size(grouped):
+    for count in range(3, 200):
+        groups = np.arange(count) if grouped else None
+        found = choose_partitions(THREE, labels=np.zeros(count, int), groups=groups)
+        counts = np.bincount(found.index)
+        assert counts.sum() == count
+        assert counts.min() >= 1
+        assert abs(counts - count * np.array(list(THREE.values()))).max() < 1.21
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": 0.8}, "sum to 1. Received: train=0.8, validation=0.2, test=0.1, the sum 1.1"),
-        ({"train": 1.1, "validation": -0.2}, r"in \[0, 1\]"),
-        ({"train": float("nan")}, r"in \[0, 1\]"),
-        ({"how": "hardlink"}, r"Received: how='hardlink'\. Did you mean 'link'"),
-        ({"small": "dev"}, r"`small` must be one of"),
-        ({"small": "test", "validation": 0.3, "test": 0}, r"`small` must be one of"),
-        ({"distance": 256}, "`distance`"),
+        ({}, "Received: neither"),
+        ({"labels": [0, 1], "groups": [1]}, r"labels of shape \(2,\), groups of shape \(1,\)"),
+        ({"labels": [[0, 1]]}, r"labels of shape \(1, 2\)"),
+        ({"groups": [0, 1, 2], "small": "train"}, "`small` needs labels and groups"),
+        ({"labels": [0], "groups": [0], "small": "dev"}, "`small` must be one of"),
     ],
 )
-def test_mistakes(folder, tmp_path, options, message):
+def test_unfit_rows(options, message):
     with pytest.raises(ValueError, match=message):
-        split_folder(folder, tmp_path / "data", **options)
-    assert not (tmp_path / "data").exists()
+        choose_partitions(THREE, **options)
 
 
-def test_shares_are_kept_for_every_size(tmp_path):
-    from kerasface.data import partition
+def test_no_rows_with_groups():
+    assert choose_partitions(THREE, labels=[], groups=[], small="skip").index.shape == (0,)
 
-    shares = np.array([0.7, 0.2, 0.1])
-    for count in range(3, 200):
-        quotas = partition._quotas(count, shares)
-        assert quotas.sum() == count
-        assert quotas.min() >= 1
-        assert abs(quotas - count * shares).max() < 1.21
+
+def test_representation_counts_rows():
+    found = choose_partitions({"train": 0.5, "test": 0.5}, labels=[0, 0, 0, 0])
+    assert repr(found) == "Partitions(train=2, test=2, left_out=0)"
+
+
+def digest(array):
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:8]
+
+
+def test_choices_of_earlier_versions():
+    # Published results depend on these splits: the same seed must go on giving the same rows.
+    by_class = [digest(chosen(CLASSES, share, 7)) for share in (0.1, 0.15, 0.25, 0.5)]
+    assert by_class == ["505112b9", "76f40ac2", "beb750c4", "961c9047"]
+    groups = np.random.default_rng(3).permutation(GROUPS)
+    by_group = [digest(parts(groups, shares, 7)) for shares in ((0.8, 0.1, 0.1), (0.5, 0.5))]
+    assert by_group == ["31a3dfcb", "b3ec46f3"]
+    both = [
+        digest(choose_partitions(THREE, labels=CLASSES, groups=rows, seed=7, small="skip").index)
+        for rows in (np.arange(len(CLASSES)), SHARED)
+    ]
+    assert both == ["05e0e578", "dc288c0a"]

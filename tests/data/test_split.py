@@ -1,108 +1,239 @@
-"""Tests of the splits: the same share of each class, and whole groups."""
+"""Tests of splitting a folder of people on disk."""
 
-import numpy as np
+import os
+import warnings
+
+import pandas as pd
 import pytest
+from PIL import Image
 
-from kerasface.data.split import group_split, stratified_split
+from kerasface.data import draw_face, identity_folder, split_folder
 
-LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [2, 10, 33]))
+PEOPLE = {"0042": 20, "NA": 10, "ann": 30}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Drawn pictures, `PEOPLE`, at different depths."""
+    root = tmp_path_factory.mktemp("people")
+    for number, (name, count) in enumerate(PEOPLE.items()):
+        for variant in range(count):
+            path = root / name / ("deep" if variant % 2 else ".") / f"{variant:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw_face(number, variant, size=32).image).save(path)
+    return root
+
+
+def copy_tree(folder, target, names):
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes((folder / name).read_bytes())
+    return target
+
+
+def counts(table):
+    return pd.crosstab(table["person"], table["partition"])
+
+
+def test_every_person_is_split_by_the_shares(folder, tmp_path):
+    table = split_folder(folder, tmp_path / "data", distance=None)
+    expected = {"train": [14, 7, 21], "validation": [4, 2, 6], "test": [2, 1, 3]}
+    assert counts(table)[list(expected)].to_numpy().T.tolist() == list(expected.values())
+    for name in expected:
+        part = identity_folder(tmp_path / "data" / name)
+        assert part.names == tuple(sorted(PEOPLE))
+        listed = table.loc[table["partition"] == name, "file"].tolist()
+        assert sorted(part.paths) == sorted(listed)
+        for path in part.paths:
+            assert (part.root / path).read_bytes() == (folder / path).read_bytes()
+    written = pd.read_csv(tmp_path / "data" / "split.csv", dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(written, table.astype(str), check_dtype=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_seed_decides(folder, tmp_path):
+    tables = [
+        split_folder(folder, tmp_path / str(n), seed=seed, how="symlink", distance=None)
+        for n, seed in enumerate((0, 0, 1))
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    assert (tables[0]["partition"] != tables[2]["partition"]).sum() > 10
+
+
+def test_partition_without_a_share_is_not_written(folder, tmp_path):
+    split_folder(folder, tmp_path / "data", train=0.8, validation=0.2, test=0, how="symlink")
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "split.csv", "train", "validation",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["copy", "link", "symlink"])
+def test_ways_of_writing(folder, tmp_path, how, monkeypatch):
+    source = copy_tree(folder, tmp_path / "source", ["ann/000.png", "ann/002.png", "NA/000.png",
+                                                     "NA/002.png"])  # fmt: skip
+    monkeypatch.chdir(tmp_path)  # links made of relative paths must hold from elsewhere too
+    split_folder("source", "data", train=0.5, validation=0.5, test=0, how=how, distance=None)
+    monkeypatch.chdir("/")
+    made = sorted((tmp_path / "data").rglob("*.png"))
+    assert len(made) == 4
+    for path in made:
+        origin = source / path.relative_to(tmp_path / "data").relative_to(
+            path.relative_to(tmp_path / "data").parts[0]
+        )
+        assert path.is_symlink() == (how == "symlink")
+        assert os.path.samefile(path, origin) == (how != "copy")
+        assert path.read_bytes() == origin.read_bytes()
+
+
+def test_near_duplicates_stay_in_one_partition(folder, tmp_path):
+    names = [f"{name}/{v:03}.png" for name in ("ann", "0042") for v in range(0, 20, 2)]
+    source = copy_tree(folder, tmp_path / "source", names)
+    for name in names:  # each once more, stored as a small JPEG
+        picture = Image.open(source / name)
+        picture.save((source / name).with_suffix(".jpg"), quality=95)
+    tables = [split_folder(source, tmp_path / f"data{seed}", seed=seed) for seed in range(3)]
+    for table in tables:
+        assert table["group"].nunique() == 20
+        stems = table["file"].str.removesuffix(".jpg").str.removesuffix(".png")
+        assert (table.groupby(stems)["partition"].nunique() == 1).all()
+        assert (table.groupby(stems)["group"].nunique() == 1).all()
+        # And the shares hold: 14, 4 and 2 of each 20.
+        assert (
+            counts(table)[["train", "validation", "test"]].to_numpy().tolist() == [[14, 4, 2]] * 2
+        )
+    apart = split_folder(source, tmp_path / "apart", distance=None)
+    stems = apart["file"].str.removesuffix(".jpg").str.removesuffix(".png")
+    assert (apart.groupby(stems)["partition"].nunique() > 1).any()
+
+
+def test_image_of_two_people_stays_in_one_partition(folder, tmp_path):
+    names = [f"{name}/{v:03}.png" for name in ("ann", "0042") for v in range(0, 20, 2)]
+    source = copy_tree(folder, tmp_path / "source", names)
+    both = (source / "ann" / "000.png").read_bytes()
+    for name in ("0042/again.png", "0042/more.png"):
+        (source / name).write_bytes(both)
+    for seed in range(5):
+        table = split_folder(source, tmp_path / str(seed), seed=seed, how="symlink")
+        shared = table[table["file"].isin(["ann/000.png", "0042/again.png", "0042/more.png"])]
+        assert shared["group"].nunique() == 1
+        assert shared["partition"].nunique() == 1
+        assert (counts(table) > 0).all(axis=None)
+
+
+@pytest.mark.parametrize("small", ["train", "skip"])
+def test_small_people_are_in_no_other_partition_with_images_of_others(folder, tmp_path, small):
+    names = [f"ann/{v:03}.png" for v in range(0, 20, 2)] + ["NA/000.png", "NA/002.png"]
+    source = copy_tree(folder, tmp_path / "source", names)
+    for name in ("000.png", "002.png"):
+        (source / "NA" / name).write_bytes((source / "ann" / name).read_bytes())
+    seen = set()
+    shares = {"train": 0.2, "validation": 0.6, "test": 0.2}
+    for seed in range(3):
+        with pytest.warns(UserWarning, match="1 of 2 people"):
+            table = split_folder(source, tmp_path / str(seed), seed=seed, small=small, **shares)
+        partitions = table.loc[table["person"] == "NA", "partition"].tolist()
+        seen |= set(partitions)
+        assert set(partitions) <= {small, "skip"}
+    assert "skip" in seen
+
+
+@pytest.mark.parametrize("small", ["train", "validation", "test", "skip"])
+def test_small_people_go_to_the_chosen_partition_with_a_warning(folder, tmp_path, small):
+    names = [f"ann/{v:03}.png" for v in range(0, 20, 2)] + ["NA/000.png", "NA/002.png"]
+    source = copy_tree(folder, tmp_path / "source", names)
+    with pytest.warns(UserWarning, match=rf"^1 of 2 people .* go to '{small}': NA\.$"):
+        table = split_folder(source, tmp_path / "data", small=small)
+    assert table.loc[table["person"] == "NA", "partition"].tolist() == [small, small]
+    assert set(table.loc[table["person"] == "ann", "partition"]) == {"train", "validation", "test"}
+    assert len(list((tmp_path / "data").rglob("NA/*.png"))) == (0 if small == "skip" else 2)
+
+
+def test_smallest_sufficient_person_is_in_all_partitions(folder, tmp_path):
+    names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in (0, 2, 4)]
+    source = copy_tree(folder, tmp_path / "source", names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = split_folder(source, tmp_path / "data")
+    assert (counts(table) == 1).all(axis=None)
+
+
+def test_one_large_group_leaves_no_partition_empty(folder, tmp_path):
+    names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in (0, 2, 4)]
+    source = copy_tree(folder, tmp_path / "source", names)
+    for number in range(8):
+        (source / "ann" / f"copy{number}.png").write_bytes((source / "ann/000.png").read_bytes())
+    table = split_folder(source, tmp_path / "data")
+    assert (counts(table) > 0).all(axis=None)
+
+
+def test_unreadable_files_are_left_out_with_a_warning(folder, tmp_path):
+    names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in range(0, 10, 2)]
+    source = copy_tree(folder, tmp_path / "source", names)
+    (source / "ann" / "broken.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"^1 of 11 files .* instance ann/broken\.png\.$"):
+        table = split_folder(source, tmp_path / "data")
+    assert table.set_index("file").loc["ann/broken.png", "partition"] == "unreadable"
+    assert not list((tmp_path / "data").rglob("broken.png"))
+    assert table["group"].nunique() == 11
+
+
+@pytest.mark.parametrize("entry", ["notes.txt", "train/ann/1.png", ".hidden"])
+def test_folder_with_other_files_is_refused(folder, tmp_path, entry):
+    target = tmp_path / "data"
+    (target / entry).parent.mkdir(parents=True)
+    (target / entry).write_bytes(b"mine")
+    with pytest.raises(ValueError, match="which is not empty"):
+        split_folder(folder, target)
+    assert [path.name for path in target.rglob("*") if path.is_file()] == [entry.split("/")[-1]]
+
+
+def test_empty_folder_is_filled(folder, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".data.1.part").mkdir()  # of a split that was killed
+    number = (tmp_path / "data").stat().st_ino
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    split_folder(folder, tmp_path / "link", how="symlink", distance=None)
+    made = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert made == [".data.1.part", "split.csv", "test", "train", "validation"]
+    assert (tmp_path / "data").stat().st_ino == number  # it may be a disk, or where one works
+
+
+def test_working_folder_is_filled(folder, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    split_folder(folder, ".", distance=None)
+    assert sorted(os.listdir()) == ["split.csv", "test", "train", "validation"]
+
+
+def test_target_inside_the_source_is_refused(folder):
+    for target in (folder, folder / "ann" / "data"):
+        with pytest.raises(ValueError, match="outside the folder"):
+            split_folder(folder, target)
+
+
+def test_failure_leaves_nothing(folder, tmp_path, monkeypatch):
+    def full(source, place):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("shutil.copy2", full)
+    with pytest.raises(OSError, match=r"how='copy'\. Received: disk full"):
+        split_folder(folder, tmp_path / "data", distance=None)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("share", "chosen"),
-    [(0.01, [1, 1, 1]), (0.1, [1, 1, 3]), (0.25, [1, 2, 8]), (0.5, [1, 5, 16]), (0.99, [1, 9, 32])],
+    ("options", "message"),
+    [
+        ({"train": 0.8}, "sum to 1. Received: train=0.8, validation=0.2, test=0.1, the sum 1.1"),
+        ({"train": 1.1, "validation": -0.2}, r"in \[0, 1\]"),
+        ({"train": float("nan")}, r"in \[0, 1\]"),
+        ({"how": "hardlink"}, r"Received: how='hardlink'\. Did you mean 'link'"),
+        ({"small": "dev"}, r"`small` must be one of"),
+        ({"small": "test", "validation": 0.3, "test": 0}, r"`small` must be one of"),
+        ({"distance": 256}, "`distance`"),
+    ],
 )
-def test_every_class_gives_its_share_and_at_least_one_to_either_side(share, chosen):
-    mask = stratified_split(LABELS, share)
-    assert mask.dtype == bool
-    assert mask.shape == LABELS.shape
-    np.testing.assert_array_equal(np.bincount(LABELS[mask], minlength=3), chosen)
-
-
-def test_same_seed_same_choice():
-    first, second = (stratified_split(LABELS, 0.3, seed=5) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-
-
-def test_other_seed_other_choice():
-    choices = {stratified_split(LABELS, 0.3, seed=seed).tobytes() for seed in range(20)}
-    assert len(choices) == 20
-
-
-def test_choice_is_uniform():
-    times = sum(stratified_split([0] * 10, 0.3, seed=seed).astype(int) for seed in range(400))
-    assert times.sum() == 1200
-    assert times.min() > 80  # 120 expected, 9 standard deviation
-    assert times.max() < 160
-
-
-def test_gaps_in_the_labels_do_no_harm():
-    mask = stratified_split([7, 7, 100, 100], 0.5)
-    assert mask[:2].sum() == 1
-    assert mask[2:].sum() == 1
-
-
-def test_no_rows():
-    assert stratified_split([], 0.5).shape == (0,)
-
-
-@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
-def test_share_out_of_range(share):
-    with pytest.raises(ValueError, match=r"in \(0, 1\)\. Received: "):
-        stratified_split(LABELS, share)
-
-
-def test_class_with_a_single_image_is_named():
-    with pytest.raises(ValueError, match=r"single image of \['bob'\]\."):
-        stratified_split([0, 0, 1, 2, 2], 0.5, names=["ann", "bob", "cy"])
-    with pytest.raises(ValueError, match=r"single image of \[1\]\."):
-        stratified_split([0, 0, 1, 2, 2], 0.5)
-
-
-def test_many_single_images_are_not_all_listed():
-    with pytest.raises(ValueError, match=r"\[0, 1, 2, 3, 4\] and others\."):
-        stratified_split(range(9), 0.5)
-
-
-# Whole groups
-
-GROUPS = np.repeat(np.arange(40), np.random.default_rng(3).integers(1, 20, 40))
-
-
-@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.5, 0.5), (0.2, 0.3, 0.3, 0.2)])
-@pytest.mark.parametrize("seed", range(4))
-def test_groups_stay_whole_and_shares_are_met(shares, seed):
-    rows = np.random.default_rng(seed).permutation(GROUPS)
-    parts = group_split(rows, shares, seed)
-    assert parts.dtype == np.int64
-    for group in np.unique(rows):
-        assert len(set(parts[rows == group])) == 1
-    found = np.bincount(parts, minlength=len(shares))
-    # Half of the largest group may lie over the edge at either end.
-    assert np.abs(found - np.multiply(shares, len(rows))).max() <= np.bincount(rows).max()
-
-
-def test_groups_by_name_and_in_any_order():
-    names = np.array([f"person {group}" for group in GROUPS], dtype=object)
-    parts = group_split(names, (0.7, 0.3), seed=2)
-    order = np.random.default_rng(0).permutation(len(names))
-    np.testing.assert_array_equal(group_split(names[order], (0.7, 0.3), seed=2), parts[order])
-
-
-def test_group_seeds():
-    same = [group_split(GROUPS, (0.7, 0.3), seed=5) for _ in range(2)]
-    np.testing.assert_array_equal(*same)
-    assert len({group_split(GROUPS, (0.7, 0.3), seed=seed).tobytes() for seed in range(20)}) == 20
-
-
-@pytest.mark.parametrize("shares", [(0.5, 0.4), (1.0, 0.0), (1.2, -0.2), (float("nan"), 0.5), (1,)])
-def test_group_shares_out_of_range(shares):
-    with pytest.raises(ValueError, match=r"in \(0, 1\) and sum to 1. Received: "):
-        group_split(GROUPS, shares)
-
-
-def test_part_without_a_group():
-    with pytest.raises(ValueError, match=r"2 groups and 6 rows .* parts \[1\] empty"):
-        group_split([0, 0, 0, 1, 1, 1], (0.5, 0.01, 0.49))
-    with pytest.raises(ValueError, match="0 groups and 0 rows"):
-        group_split([], (0.5, 0.5))
+def test_mistakes(folder, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        split_folder(folder, tmp_path / "data", **options)
+    assert not (tmp_path / "data").exists()

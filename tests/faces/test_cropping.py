@@ -1,4 +1,4 @@
-"""Tests of cropping whole folders, mostly with a detector that finds coloured blocks."""
+"""Tests of cropping whole folders, mostly with a detector that finds colored blocks."""
 
 import functools
 import json
@@ -17,8 +17,9 @@ from PIL import Image
 from kerasface.data import draw_scene, split_folder
 from kerasface.faces import Face, align, crop, cut, read_crops
 from kerasface.faces import cropping as module
-from kerasface.faces.alignment import centre_square
-from kerasface.faces.cropping import JOURNAL, NUMBERS, WORK_FOLDER
+from kerasface.faces.alignment import center_square
+from kerasface.faces.crop_image import NUMBERS, WORK_FOLDER
+from kerasface.faces.crop_store import JOURNAL
 from kerasface.files import locked
 
 SIZE = 24
@@ -170,7 +171,7 @@ def test_central_is_nearest_to_the_middle(tmp_path):
 def test_without_a_face_the_centre_is_kept(crops, photographs):
     table = crops(without="centre").set_index("file")
     assert table.loc["bob/none.png", ["outcome", "crop"]].tolist() == ["centre", "bob/none.png"]
-    expected = centre_square(pixels(photographs / "bob/none.png"), SIZE)
+    expected = center_square(pixels(photographs / "bob/none.png"), SIZE)
     np.testing.assert_array_equal(pixels(crops.target / "bob/none.png"), expected)
 
 
@@ -258,7 +259,7 @@ def test_mended_file_is_tried_again(crops, photographs):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
-def test_stopped_run_goes_on_and_leaves_the_same(crops, tmp_path, monkeypatch, stop):
+def test_resumed_run_gives_the_same_result(crops, tmp_path, monkeypatch, stop):
     monkeypatch.setattr(module, "FILES_A_JOB", 2)
     crops(tmp_path / "undisturbed")
     calls = []
@@ -372,14 +373,14 @@ def test_tables_without_a_stamp_are_taken_as_they_are(crops):
 def test_photographs_that_are_gone_are_told_of(crops, photographs):
     crops()
     (photographs / "ann" / "one.png").rename(photographs / "bob" / "moved.png")
-    with pytest.warns(UserWarning, match=r"1 photographs .* gone, for instance \['ann/one\.png'\]"):
+    with pytest.warns(UserWarning, match=r"1 photographs .* missing.* \['ann/one\.png'\]"):
         table = crops()
     assert {"ann/one.png", "bob/moved.png"} <= set(table["crop"])
     (crops.target / "ann" / "one.png").unlink()
     assert "ann/one.png" not in crops()["file"].tolist()  # and no warning
 
 
-def test_a_source_that_is_gone_for_a_moment_costs_nothing(crops, photographs, monkeypatch):
+def test_briefly_missing_source_loses_no_crops(crops, photographs, monkeypatch):
     before, made = crops(), files(crops.target)
     listed = module.unlabeled_folder(photographs)
     monkeypatch.setattr(module, "unlabeled_folder", lambda folder: listed)
@@ -481,7 +482,7 @@ def test_names_may_be_long_or_no_text(crops, photographs):
 
 
 @pytest.mark.parametrize("above", ["", "train"])
-def test_crops_of_one_photograph_stay_on_one_side(crops, photographs, tmp_path, above):
+def test_crops_of_one_photograph_stay_in_one_partition(crops, photographs, tmp_path, above):
     """Found a little elsewhere in a smaller copy, a face gives a crop of another hash."""
     random = np.random.default_rng(0)
     for number in range(8):
@@ -508,11 +509,11 @@ def test_crops_of_one_photograph_stay_on_one_side(crops, photographs, tmp_path, 
     hashes = read_crops(crops.target)["photograph_hash"]
     assert hashes.str.len().eq(64).sum() == len(hashes) - 1  # one file is broken
     for seed in range(3):
-        with pytest.warns(UserWarning, match="fewer different pictures"):
+        with pytest.warns(UserWarning, match="fewer different images"):
             table = split_folder(crops.target / above, tmp_path / str(seed), seed=seed)
         stems = table["file"].str.extract(r"ann/(\d)", expand=False)
         assert table.groupby(stems)["group"].nunique().tolist() == [1] * 8
-        assert table.groupby(stems)["side"].nunique().tolist() == [1] * 8
+        assert table.groupby(stems)["partition"].nunique().tolist() == [1] * 8
 
 
 @pytest.mark.parametrize("entry", ["notes.txt", "ann/one.png", ".hidden"])
@@ -526,7 +527,7 @@ def test_folder_with_something_else_is_refused(crops, entry):
 
 def test_folders_must_lie_apart(crops, photographs):
     for target in (photographs, photographs / "crops", photographs.parent):
-        with pytest.raises(ValueError, match="in folders apart"):
+        with pytest.raises(ValueError, match="in separate folders"):
             crops(target)
 
 
@@ -562,7 +563,7 @@ def test_mistakes_are_refused_before_anything_is_written(crops, options, message
 
 
 def test_aligning_needs_landmarks(crops):
-    with pytest.raises(ValueError, match="must give their landmarks"):
+    with pytest.raises(ValueError, match="needs the landmarks"):
         crops(detector=whole, align=True)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasface.faces import Face, contact_sheet, draw_faces
-from kerasface.faces.pictures import BOX_COLOUR, GAP, PAPER, POINT_COLOURS
+from kerasface.faces.pictures import BOX_COLOR, GAP, PAPER, POINT_COLORS
 
 BLACK = np.zeros((100, 120, 3), np.uint8)
 POINTS = np.array([[40, 40], [60, 40], [50, 50], [42, 60], [58, 60]])
@@ -15,9 +15,9 @@ def test_box_and_landmarks_are_where_they_were_found():
     assert picture.shape == BLACK.shape
     assert not BLACK.any()  # the image given stays
     for x, y in [(30, 60), (70, 60), (55, 75)]:  # the left, right and lower edge
-        assert (picture[y - 1 : y + 2, x - 1 : x + 2] == BOX_COLOUR).all(axis=2).any()
-    for (x, y), colour in zip(POINTS, POINT_COLOURS, strict=True):
-        assert tuple(picture[y, x]) == colour
+        assert (picture[y - 1 : y + 2, x - 1 : x + 2] == BOX_COLOR).all(axis=2).any()
+    for (x, y), color in zip(POINTS, POINT_COLORS, strict=True):
+        assert tuple(picture[y, x]) == color
     assert not picture[90:, :].any()
 
 
@@ -27,23 +27,23 @@ def test_no_faces_no_change():
 
 def test_face_over_the_border_and_without_landmarks():
     picture = draw_faces(BLACK, [Face((-20, -20, 60, 60), 0.5)])
-    assert (picture == BOX_COLOUR).all(axis=2).any()
+    assert (picture == BOX_COLOR).all(axis=2).any()
 
 
 def test_lines_are_thicker_in_large_photographs():
     large = draw_faces(np.zeros((2000, 2000, 3), np.uint8), [Face((500, 500, 900, 900), 0.5)])
-    row = (large[1000] == BOX_COLOUR).all(axis=1)
+    row = (large[1000] == BOX_COLOR).all(axis=1)
     assert row.sum() == 2 * 8
 
 
 def test_contact_sheet_has_every_image_in_its_place():
-    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
-    images = [np.full((10, 10, 3), colour, np.uint8) for colour in colours]
+    colors = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+    images = [np.full((10, 10, 3), color, np.uint8) for color in colors]
     sheet = contact_sheet(images, columns=2, size=20)
     assert sheet.shape == (2 * (20 + GAP) + GAP, 2 * (20 + GAP) + GAP, 3)
-    for (row, column), colour in zip([(0, 0), (0, 1), (1, 0)], colours, strict=True):
+    for (row, column), color in zip([(0, 0), (0, 1), (1, 0)], colors, strict=True):
         top, left = GAP + row * (20 + GAP), GAP + column * (20 + GAP)
-        assert (sheet[top : top + 20, left : left + 20] == colour).all()
+        assert (sheet[top : top + 20, left : left + 20] == color).all()
     assert (sheet[-20:, -20:] == PAPER).all()
 
 

@@ -1,2 +1,3 @@
-from .files import CelebA as CelebA
-from .files import read_celeba as read_celeba
+from .tables import CelebA as CelebA
+from .tables import is_celeba as is_celeba
+from .tables import read_celeba as read_celeba

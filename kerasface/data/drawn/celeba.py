@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from kerasface.data.celeba.download import write_label_files
-from kerasface.data.drawn.faces import draw_face
+from kerasface.data.celeba.labels import write_label_files
+from kerasface.data.drawn.face import draw_face
 from kerasface.data.drawn.people import ATTRIBUTES
 from kerasface.files import new_folder
 
@@ -30,17 +30,18 @@ def drawn_celeba(
     """Draws a folder that `kerasface.data.read_celeba` reads: faces with exactly known attributes.
 
     Args:
-        folder: The folder; if it was drawn with the same settings nothing is done.
-        people: How many are in the training, the validation and the test part; no one is in two.
-        images: Images a person.
-        height: Of the images in pixels; their width is to it as CelebA's, 178 to 218.
-        seed: Seed of everything drawn.
+        folder: The folder. If it was drawn with the same settings, nothing is done.
+        people: Number of people in the training, validation and test partitions; no person is in
+            two.
+        images: Number of images of each person.
+        height: Height of the images in pixels; the aspect ratio is CelebA's, 178 to 218.
+        seed: Seed of the drawings.
 
     Returns:
-        The folder, with ``img_align_celeba/`` and the label files of the original dialect.
+        The folder, with ``img_align_celeba/`` and the label files of the original form.
 
     Raises:
-        FileExistsError: If the folder holds something else.
+        FileExistsError: If the folder has other files.
         ValueError: If a number is out of range.
 
     Example:
@@ -63,8 +64,8 @@ def drawn_celeba(
         if known.is_file() and json.loads(known.read_text(encoding="utf-8")) == settings:
             return root
         raise FileExistsError(
-            "Drawn faces need a folder of their own. "
-            f"Received: {os.fspath(root)!r}, which holds something else. Choose another."
+            "`folder` must be new, or drawn with the same settings. "
+            f"Received: {os.fspath(root)!r}, which has other files. Choose another."
         )
     width = round(height * SHAPE[0] / SHAPE[1])
     left = (height - width) // 2

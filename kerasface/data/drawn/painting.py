@@ -12,7 +12,7 @@ from kerasface.data.drawn.people import (
     Camera,
     Person,
     Shot,
-    eye_centre,
+    eye_center,
     lips,
     mouth_level,
     to_pixels,
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     """An area, or with a width a line, to be painted."""
 
     points: np.ndarray  # complex (n,), face units
-    colour: np.ndarray | Sequence[float]  # 0 to 255
+    color: np.ndarray | Sequence[float]  # 0 to 255
     alpha: float = 255.0
     lift: float = 0.0  # over the face, in face units
     width: float = 0.0  # of the line, in face units
@@ -46,20 +46,20 @@ def backdrop(rng: np.random.Generator, width: int, height: int, clutter: int) ->
         x, y = rng.random(2) * (wide, high)
         w, h = rng.uniform(0.03, 0.25, 2) * high
         bounds = (x - w, y - h, x + w, y + h)
-        colour = tuple(rng.integers(30, 240, 3).tolist())
+        color = tuple(rng.integers(30, 240, 3).tolist())
         kind = rng.integers(3)
         if kind == 0:
-            draw.ellipse(bounds, fill=colour)
+            draw.ellipse(bounds, fill=color)
         elif kind == 1:
-            draw.rectangle(bounds, fill=colour)
+            draw.rectangle(bounds, fill=color)
         else:
-            draw.line(bounds, fill=colour, width=int(1 + h / 4))
+            draw.line(bounds, fill=color, width=int(1 + h / 4))
     return canvas
 
 
 def develop(canvas: Image.Image, rng: np.random.Generator) -> np.ndarray:
     """Shrink the canvas and see it in a random light through an imperfect camera."""
-    # Just strong enough that a colour histogram hardly tells who it is.
+    # Just strong enough that a color histogram hardly tells who it is.
     warmth = rng.normal(0.0, 0.07) * np.array([1.0, 0.0, -1.0])
     gain = np.exp(warmth + rng.normal(0.0, 0.06, 3) + rng.uniform(-0.22, 0.14))
     saturation, contrast = rng.uniform(0.65, 1.2), rng.uniform(0.82, 1.1)
@@ -85,18 +85,18 @@ def paint(canvas: Image.Image, camera: Camera, parts: Sequence[Part]) -> None:
     lift = np.repeat([part.lift for part in parts], sizes)
     pixels = _OVERSAMPLE * to_pixels(camera, np.concatenate([part.points for part in parts]), lift)
     corners = np.stack([pixels.real, pixels.imag], axis=1)
-    colours = np.array([[*part.colour, part.alpha] for part in parts]).clip(0, 255).astype(int)
+    colors = np.array([[*part.color, part.alpha] for part in parts]).clip(0, 255).astype(int)
     opaque, blending = ImageDraw.Draw(canvas), ImageDraw.Draw(canvas, "RGBA")
     stop = 0
-    for part, size, colour in zip(parts, sizes, colours.tolist(), strict=True):
+    for part, size, color in zip(parts, sizes, colors.tolist(), strict=True):
         start, stop = stop, stop + size
         path = corners[start:stop].ravel().tolist()
         draw = opaque if part.alpha == 255 else blending
         if part.width:
             thick = max(1, round(part.width * abs(camera.spin) * _OVERSAMPLE))
-            draw.line(path, fill=tuple(colour), width=thick, joint="curve")
+            draw.line(path, fill=tuple(color), width=thick, joint="curve")
         else:
-            draw.polygon(path, fill=tuple(colour))
+            draw.polygon(path, fill=tuple(color))
 
 
 def portrait(person: Person, shot: Shot) -> list[Part]:
@@ -122,9 +122,9 @@ def _band(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     return np.concatenate([upper, lower[::-1]])
 
 
-def ellipse(centre: complex, width: float, height: float) -> np.ndarray:
+def ellipse(center: complex, width: float, height: float) -> np.ndarray:
     """The outline of an upright ellipse, from its half axes."""
-    ring: np.ndarray = centre + width * _CIRCLE.real + 1j * height * _CIRCLE.imag
+    ring: np.ndarray = center + width * _CIRCLE.real + 1j * height * _CIRCLE.imag
     return ring
 
 
@@ -138,19 +138,19 @@ def _body(person: Person, shot: Shot) -> list[Part]:
     throat = np.array([0.2j - neck, 0.2j + neck, 1.3j + 1.1 * neck, 1.3j - 1.1 * neck])
     return [
         Part(_band(top, 1.2 * shoulder * ACROSS + 5j), shot.cloth),
-        Part(throat, person.colour["skin"] * 0.8),
-        Part(ellipse(1.3j, 1.1 * neck, 0.14), person.colour["skin"] * 0.8),
+        Part(throat, person.color["skin"] * 0.8),
+        Part(ellipse(1.3j, 1.1 * neck, 0.14), person.color["skin"] * 0.8),
     ]
 
 
 def _head(person: Person, shot: Shot) -> list[Part]:
-    shape, skin, outline = person.shape, person.colour["skin"], person.outline
+    shape, skin, outline = person.shape, person.color["skin"], person.outline
     cheek, ear, sunny = shape["cheek"], shape["ear"], shot.values["sunny_side"]
     parts = []
     for side in (-1, 1):
-        centre = side * (cheek + 0.25 * ear) + 0.08j
-        parts.append(Part(ellipse(centre, 0.62 * ear, ear), skin * 0.92))
-        inner = ellipse(centre + 0.1 * side * ear, 0.3 * ear, 0.6 * ear)
+        center = side * (cheek + 0.25 * ear) + 0.08j
+        parts.append(Part(ellipse(center, 0.62 * ear, ear), skin * 0.92))
+        inner = ellipse(center + 0.1 * side * ear, 0.3 * ear, 0.6 * ear)
         parts.append(Part(inner, skin * 0.72))
     parts.append(Part(outline, skin))
     shaded = outline[outline.real * sunny <= 0]
@@ -184,11 +184,11 @@ def _beard(person: Person, shot: Shot) -> list[Part]:
         upper = lip if person.style["beard"] == "full" else 0.5 * mouth_level(person) + 0.45
         edge = jaw.real + 1j * (0.05 + (upper - 0.05) * (1 - x**3))
         area = _band(edge, jaw * (1 + 0.02 * grown) + 1j * length * (1 - x**2) ** 2)
-    return [Part(area, person.colour["hair"] * 0.9, alpha)]
+    return [Part(area, person.color["hair"] * 0.9, alpha)]
 
 
 def _nose(person: Person) -> list[Part]:
-    shape, kind, skin = person.shape, person.style["nose"], person.colour["skin"]
+    shape, kind, skin = person.shape, person.style["nose"], person.color["skin"]
     tip, half, dark = 1j * shape["nose_level"], shape["nose_width"], skin * 0.66
     parts = []
     if kind != "button":
@@ -209,7 +209,7 @@ def _nose(person: Person) -> list[Part]:
 
 
 def _mouth(person: Person, shot: Shot) -> list[Part]:
-    shape, skin, line = person.shape, person.colour["skin"], lips(person, shot)
+    shape, skin, line = person.shape, person.color["skin"], lips(person, shot)
     full = 1j * (1 - ACROSS**2)
     red = 0.62 * skin + 0.38 * np.array([176, 46, 62])
     gap = shot.values["gap"] * shot.attributes["Mouth_Slightly_Open"]
@@ -231,7 +231,7 @@ def _mouth(person: Person, shot: Shot) -> list[Part]:
 
 
 def _eye_parts(person: Person, shot: Shot, side: int) -> list[Part]:
-    shape, values, centre = person.shape, shot.values, eye_centre(person, side)
+    shape, values, center = person.shape, shot.values, eye_center(person, side)
     half = shape["eye_width"] * shape["cheek"]
     tall = half * shape["eye_height"] * (0.12 if values["lids"] < 0.05 else 1.0)
     slant = np.exp(-1j * shape["eye_tilt"])
@@ -239,23 +239,23 @@ def _eye_parts(person: Person, shot: Shot, side: int) -> list[Part]:
     lower = half * ACROSS + 0.75j * tall * (1 - ACROSS**2)
 
     def placed(points: np.ndarray) -> np.ndarray:
-        return centre + _mirrored(points * slant, side)
+        return center + _mirrored(points * slant, side)
 
     parts = [Part(placed(_band(upper, lower)), (246, 246, 242))]
     gaze = 0.6 * half * side * values["gaze_x"] + 1j * tall * (values["gaze_y"] - 0.1)
-    for scale, colour in ((1.0, person.colour["iris"]), (0.5, np.array([14, 12, 14]))):
+    for scale, color in ((1.0, person.color["iris"]), (0.5, np.array([14, 12, 14]))):
         disc = ellipse(gaze, half * shape["iris"] * scale, half * shape["iris"] * scale)
         lids = (np.interp(disc.real, half * ACROSS, lid.imag) for lid in (upper, lower))
-        parts.append(Part(placed(disc.real + 1j * np.clip(disc.imag, *lids)), colour))
+        parts.append(Part(placed(disc.real + 1j * np.clip(disc.imag, *lids)), color))
     parts.append(Part(placed(upper), (36, 24, 24), width=shape["lash"]))
-    parts.append(Part(placed(lower), person.colour["skin"] * 0.6, width=0.02))
+    parts.append(Part(placed(lower), person.color["skin"] * 0.6, width=0.02))
     rise = shape["brow_rise"] + values["brow_raise"]
     length = shape["brow_width"]
     spine = length * (ACROSS - 1j * np.tan(shape["brow_angle"]) * ACROSS)
     spine = spine - 1j * (rise + shape["brow_arch"] * (1 - ACROSS**2))
     thick = 1j * shape["brow_thickness"] * (1 - 0.55 * np.maximum(ACROSS, 0))
-    brow = centre + _mirrored(_band(spine - thick, spine + thick), side)
-    parts.append(Part(brow, person.colour["hair"] * 0.7))
+    brow = center + _mirrored(_band(spine - thick, spine + thick), side)
+    parts.append(Part(brow, person.color["hair"] * 0.7))
     return parts
 
 
@@ -285,7 +285,7 @@ def _crown(person: Person, shot: Shot) -> np.ndarray:
 def _back_hair(person: Person, shot: Shot, crown: np.ndarray) -> list[Part]:
     if person.style["crown"] == "bald":
         return []
-    shape, dark = person.shape, person.colour["hair"] * 0.72
+    shape, dark = person.shape, person.color["hair"] * 0.72
     edge, parts = crown[-1], []
     if person.style["extra"] == "bun" and not shot.attributes["Wearing_Hat"]:
         parts.append(Part(ellipse(1j * (crown.imag.min() - 0.12), 0.3, 0.28), dark))
@@ -326,16 +326,16 @@ def _front_hair(person: Person, crown: np.ndarray) -> list[Part]:
     x = np.linspace(1, -1, 31)
     edge = side * x + 1j * np.maximum(_fringe(person, x), -0.97)
     right, left = [crown[-1].real + end, side + end], [-side + end, crown[0].real + end]
-    parts = [Part(np.concatenate([crown, right, edge, left]), person.colour["hair"])]
+    parts = [Part(np.concatenate([crown, right, edge, left]), person.color["hair"])]
     for scale in (0.84, 0.92):
         strand = scale * (crown[10:-10] + 0.15j) - 0.15j
-        parts.append(Part(strand, person.colour["hair"] * 1.12 + 10, width=0.04))
+        parts.append(Part(strand, person.color["hair"] * 1.12 + 10, width=0.04))
     return parts
 
 
 def _eyeglasses(person: Person, shot: Shot) -> list[Part]:
     shape, values, frame = person.shape, shot.values, 0.5 * shot.frame
-    thin, right = values["frame_thickness"], eye_centre(person, 1)
+    thin, right = values["frame_thickness"], eye_center(person, 1)
     half = min(shape["eye_width"] * shape["cheek"] * values["frame_width"], right.real - 0.04)
     tall = half * (0.7 + 0.3 * values["frame_squareness"])
     corner = values["frame_squareness"]

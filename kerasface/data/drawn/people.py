@@ -8,7 +8,7 @@ import numpy as np
 ATTRIBUTES = ("Beard", "Eyeglasses", "Mouth_Slightly_Open", "Smiling", "Wearing_Hat")
 
 # The first key of every random stream, so that no two purposes share numbers; the others are in
-# `synthetic`.
+# `face`, `scene` and `folder`.
 _PERSON, _SHOT = 11, 12
 
 # Shapes are arrays of complex numbers u + vi in face units: the head reaches from v = -1 (skull)
@@ -67,12 +67,12 @@ _CHANCES = {"Eyeglasses": 0.25, "Mouth_Slightly_Open": 0.35, "Smiling": 0.5, "We
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """What stays the same in all pictures of a person; colours are `(3,)`, 0 to 255."""
+    """What stays the same in all pictures of a person; colors are `(3,)`, 0 to 255."""
 
     identity: int
     shape: dict[str, float]  # values of `FEATURES`
     style: dict[str, str]  # one of each of `_STYLES`
-    colour: dict[str, np.ndarray]  # one of each of `_PALETTES`
+    color: dict[str, np.ndarray]  # one of each of `_PALETTES`
     outline: np.ndarray  # of the head, complex (n,)
     freckles: np.ndarray  # complex (n,)
     beard_tendency: float  # share of the pictures with a beard
@@ -80,7 +80,7 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Shot:
-    """What belongs to one picture of a person; colours are `(3,)`, 0 to 255."""
+    """What belongs to one picture of a person; colors are `(3,)`, 0 to 255."""
 
     values: dict[str, float]  # values of `_VARIATIONS`
     attributes: dict[str, bool]
@@ -93,7 +93,7 @@ class Shot:
 class Camera:
     """Maps face units to pixels."""
 
-    centre: complex
+    center: complex
     spin: complex  # pixels per face unit, turned by the angle in the image plane
     look: complex  # yaw and pitch: how far the middle of the face moves, in face units
     cheek: float  # half width of the face, where turning the head moves nothing
@@ -105,19 +105,19 @@ def make_person(seed: int, identity: int) -> Person:
     # Most values lie near the ends of their range: faces that differ, differ visibly.
     shape = _within(FEATURES, 0.5 - 0.5 * np.cos(np.pi * rng.random(len(FEATURES))))
     style = {name: options[rng.integers(len(options))] for name, options in _STYLES.items()}
-    colour = {}
+    color = {}
     for name, palette in _PALETTES.items():
         place = rng.random() * (len(palette) - 1)
         low, high = np.array(palette[int(place) : int(place) + 2])
-        colour[name] = low + (place % 1) * (high - low) + rng.normal(0, 6, 3)
-    if abs(colour["hair"].mean() - colour["skin"].mean()) < 60:
-        colour["hair"] *= 0.5
+        color[name] = low + (place % 1) * (high - low) + rng.normal(0, 6, 3)
+    if abs(color["hair"].mean() - color["skin"].mean()) < 60:
+        color["hair"] *= 0.5
     tendency = (0.03, 0.03, 0.3, 0.9)[rng.integers(4)]
     return Person(
         identity=identity,
         shape=shape,
         style=style,
-        colour=colour,
+        color=color,
         outline=_outline(shape),
         freckles=shape["cheek"] * rng.uniform(-0.75, 0.75, 22) + 1j * rng.normal(0.12, 0.08, 22),
         beard_tendency=0.02 if style["extra"] == "tails" else tendency,
@@ -134,18 +134,18 @@ def make_shot(seed: int, variant: int, person: Person, attributes: Mapping[str, 
     return Shot(values, drawn | forced, *rng.uniform(30, 240, (3, 3)))
 
 
-def aim(person: Person, shot: Shot, centre: complex = 0j, scale: float = 1.0) -> Camera:
-    """The camera that sees a person at `centre`, `scale` pixels a face unit."""
+def aim(person: Person, shot: Shot, center: complex = 0j, scale: float = 1.0) -> Camera:
+    """The camera that sees a person at `center`, `scale` pixels a face unit."""
     values = shot.values
     spin = scale * complex(np.exp(1j * values["angle"]))
-    return Camera(centre, spin, values["yaw"] + 1j * values["pitch"], person.shape["cheek"])
+    return Camera(center, spin, values["yaw"] + 1j * values["pitch"], person.shape["cheek"])
 
 
 def to_pixels(camera: Camera, points: np.ndarray, lift: np.ndarray | float = 0.0) -> np.ndarray:
     """Map complex points in face units to complex pixels; `lift` is their height over the face."""
     across = np.maximum(1 - (points.real / camera.cheek) ** 2, 0)
     bulge = across * np.maximum(1 - points.imag**2, 0) + lift
-    pixels: np.ndarray = camera.centre + camera.spin * (points + camera.look * bulge)
+    pixels: np.ndarray = camera.center + camera.spin * (points + camera.look * bulge)
     return pixels
 
 
@@ -159,7 +159,7 @@ def face_box(camera: Camera, person: Person) -> tuple[float, float, float, float
 
 def face_landmarks(camera: Camera, person: Person, shot: Shot) -> np.ndarray:
     """float32 `(5, 2)`, x and y in pixels, in the order of `DrawnFace.landmarks`."""
-    eyes = [eye_centre(person, side) for side in (-1, 1)]
+    eyes = [eye_center(person, side) for side in (-1, 1)]
     nose = 1j * person.shape["nose_level"]
     mouth = lips(person, shot)[[0, -1]]
     lift = np.array([0, 0, NOSE_LIFT, 0, 0])
@@ -167,8 +167,8 @@ def face_landmarks(camera: Camera, person: Person, shot: Shot) -> np.ndarray:
     return np.stack([points.real, points.imag], axis=1).astype(np.float32)
 
 
-def eye_centre(person: Person, side: int) -> complex:
-    """The centre of an eye; `side` is -1 for the one on the left of the image, else 1."""
+def eye_center(person: Person, side: int) -> complex:
+    """The center of an eye; `side` is -1 for the one on the left of the image, else 1."""
     shape = person.shape
     return side * shape["eye_offset"] * shape["cheek"] + 1j * shape["eye_level"]
 

@@ -1,10 +1,10 @@
 """MTCNN: three small networks that propose, refine and confirm faces.
 
 Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
-Networks" (arXiv:1604.02878), with the networks and weights of the package ``mtcnn``, which carries
-them. What joins the networks is done here, image by image and compiled: the package's own
-joining calls them layer by layer, and its answer depends on the other images of a batch (boxes
-moved by up to 1.3 pixels, because equal scores were sorted in another order).
+Networks" (arXiv:1604.02878), with the networks and weights of the package ``mtcnn``. The steps
+between the networks are done here, image by image and compiled: the package calls the networks
+layer by layer, and its result depends on the other images of a batch (boxes moved by up to 1.3
+pixels, because equal scores were sorted in another order).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.resources
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from kerasface.checks import check_number
 from kerasface.faces.face import Face
+from kerasface.packages import import_package
 
 CELL = 12  # pixels that the first network sees at once
 STRIDE = 2
@@ -33,23 +34,24 @@ BLOCK = 512  # boxes compared with all others at once; a crowd has tens of thous
 
 
 def load_mtcnn(*, min_face: float = 20, threshold: float = 0.8) -> Callable:
-    """MTCNN with the weights that come in the package ``mtcnn``; needs no network.
+    """Loads MTCNN with the weights in the package ``mtcnn``, without a download.
 
     Args:
-        min_face: Smallest face that is looked for, the shorter side in pixels, at least 12.
-            Halving it takes up to four times as long.
+        min_face: Size of the smallest face to detect, the shorter side in pixels, at least 12.
+            Half the size takes up to four times as long.
         threshold: Smallest score of a face, in ``[0, 1]``.
 
     Returns:
         A function of a list of uint8 RGB images ``[H, W, 3]`` that gives a list of `Face` an
-        image. A box may reach over the image's border where the face does.
+        image. A box may extend beyond the image if the face does.
 
     Raises:
+        ImportError: If the package ``mtcnn`` is not installed.
         ValueError: If a number is out of range.
     """
     check_number("min_face", min_face, CELL, remedy="Enlarge the photographs for smaller faces.")
     check_number("threshold", threshold, 0, 1, remedy="It is the smallest score of a face.")
-    with _as_it_was():
+    with _settings_restored():
         propose, refine, confirm = _networks()
 
     def detect_one(image: np.ndarray) -> list[Face]:
@@ -58,7 +60,7 @@ def load_mtcnn(*, min_face: float = 20, threshold: float = 0.8) -> Callable:
         boxes = _refined(refine, pixels, boxes)
         return _confirmed(confirm, pixels, boxes, threshold)
 
-    def detect(images) -> list[list[Face]]:
+    def detect(images: Sequence[np.ndarray]) -> list[list[Face]]:
         with tf.device("CPU:0"):
             return [detect_one(image) for image in images]
 
@@ -66,8 +68,8 @@ def load_mtcnn(*, min_face: float = 20, threshold: float = 0.8) -> Callable:
 
 
 @contextlib.contextmanager
-def _as_it_was() -> Iterator[None]:
-    """Float32 layers under any policy, and the random numbers of the process left alone."""
+def _settings_restored() -> Iterator[None]:
+    """Makes float32 layers under any policy, and restores the state of `random`."""
     policy, state = keras.config.dtype_policy(), random.getstate()
     keras.config.set_dtype_policy("float32")
     try:
@@ -78,41 +80,42 @@ def _as_it_was() -> Iterator[None]:
 
 
 def _networks() -> tuple[Callable, Callable, Callable]:
-    from mtcnn.stages import StageONet, StagePNet, StageRNet
-
+    stages = import_package("mtcnn.stages", feature="The detector 'mtcnn'", install="mtcnn")
     folder = importlib.resources.files("mtcnn.assets.weights")
-    # Whole paths: a bare name would first be looked for, and unpickled, in the working folder.
+    # Full paths: the package would first look for a bare name in the working folder.
     first, second, third = (
         stage(weights=str(folder / name)).model
         for stage, name in (
-            (StagePNet, "pnet.lz4"),
-            (StageRNet, "rnet.lz4"),
-            (StageONet, "onet.lz4"),
+            (stages.StagePNet, "pnet.lz4"),
+            (stages.StageRNet, "rnet.lz4"),
+            (stages.StageONet, "onet.lz4"),
         )
     )
     image = tf.TensorSpec([None, None, 3], tf.float32)
     size, corners = tf.TensorSpec([2], tf.int32), tf.TensorSpec([None, 4], tf.float32)
 
     @tf.function(input_signature=[image, size])
-    def propose(pixels, size):
+    def propose(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         return first(tf.image.resize(pixels[None], size, method="area"))
 
-    def patches(pixels, corners, side):
+    def patches(pixels: tf.Tensor, corners: tf.Tensor, side: int) -> tf.Tensor:
         rows = tf.zeros(tf.shape(corners)[:1], tf.int32)
         return tf.image.crop_and_resize(pixels[None], corners, rows, [side, side])
 
     @tf.function(input_signature=[image, corners])
-    def refine(pixels, corners):
+    def refine(pixels: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
         return second(patches(pixels, corners, 24))
 
     @tf.function(input_signature=[image, corners])
-    def confirm(pixels, corners):
+    def confirm(pixels: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
         return third(patches(pixels, corners, 48))
 
     return propose, refine, confirm
 
 
-def _proposals(propose, pixels, shape, scale: float) -> np.ndarray:
+def _proposals(
+    propose: Callable, pixels: tf.Tensor, shape: tuple[int, ...], scale: float
+) -> np.ndarray:
     """Squares ``[N, 4]`` (left, top, right, bottom) where the first network sees a face."""
     boxes, scores = [np.zeros((0, 4))], [np.zeros(0)]
     while min(shape[:2]) * scale >= CELL:
@@ -130,7 +133,7 @@ def _proposals(propose, pixels, shape, scale: float) -> np.ndarray:
     return _squares(found[_without_overlaps(found, score, OVERLAP)])
 
 
-def _refined(refine, pixels, boxes: np.ndarray) -> np.ndarray:
+def _refined(refine: Callable, pixels: tf.Tensor, boxes: np.ndarray) -> np.ndarray:
     if not len(boxes):
         return boxes
     offsets, probabilities = (output.numpy() for output in refine(pixels, _corners(pixels, boxes)))
@@ -140,7 +143,9 @@ def _refined(refine, pixels, boxes: np.ndarray) -> np.ndarray:
     return _squares(boxes[_without_overlaps(boxes, score, OVERLAP)])
 
 
-def _confirmed(confirm, pixels, boxes: np.ndarray, threshold: float) -> list[Face]:
+def _confirmed(
+    confirm: Callable, pixels: tf.Tensor, boxes: np.ndarray, threshold: float
+) -> list[Face]:
     if not len(boxes):
         return []
     outputs = confirm(pixels, _corners(pixels, boxes))
@@ -193,9 +198,9 @@ def _without_overlaps(
     kept = np.ones(len(boxes), dtype=bool)
     for start in range(0, len(boxes), BLOCK):
         end = min(start + BLOCK, len(boxes))
-        better, judged = boxes[:end, None], boxes[None, start:end]
-        sides = np.minimum(better[..., 2:], judged[..., 2:])
-        sides = sides - np.maximum(better[..., :2], judged[..., :2])
+        better, others = boxes[:end, None], boxes[None, start:end]
+        sides = np.minimum(better[..., 2:], others[..., 2:])
+        sides = sides - np.maximum(better[..., :2], others[..., :2])
         shared = np.prod(np.maximum(sides, 0), axis=2)
         if of_the_smaller:
             whole = np.minimum(areas[:end, None], areas[None, start:end])
@@ -203,4 +208,5 @@ def _without_overlaps(
             whole = areas[:end, None] + areas[None, start:end] - shared
         hidden = np.triu(shared > threshold * whole, k=1 - start)
         kept[start:end] = ~hidden.any(axis=0)
-    return order[kept]
+    positions: np.ndarray = order[kept]
+    return positions

@@ -1,10 +1,11 @@
-"""Faces in photographs, by name of a detector or by a function of one's own."""
+"""Detects faces in images, with a detector given by name or as a function."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,7 +23,7 @@ _LOADERS = ("mtcnn", "retinaface")
 
 
 def list_detectors() -> list[str]:
-    """Names that `detect`, `load_detector` and `crop` take.
+    """Names of the detectors for `detect`, `load_detector` and `crop`.
 
     Example:
         >>> list_detectors()
@@ -32,25 +33,26 @@ def list_detectors() -> list[str]:
 
 
 def detect(
-    images: Sequence[np.ndarray], detector: str | Detector = "mtcnn", **options
+    images: Sequence[np.ndarray], detector: str | Detector = "mtcnn", **options: Any
 ) -> list[list[Face]]:
-    """Finds the faces in images.
+    """Detects the faces in images.
 
-    An answer depends on its image alone, never on what else is in the list.
+    The result for an image does not depend on the other images.
 
     Args:
         images: uint8 RGB arrays ``[H, W, 3]``, each of its own size.
-        detector: A name of `list_detectors`, what `load_detector` gave (which is loaded once for
-            many calls), or a function of one's own, from a list of images to a list of `Face` an
-            image.
-        **options: As for `load_detector`, for a detector that is named.
+        detector: A name from `list_detectors`, a detector from `load_detector` (loaded once for
+            many calls), or your own function of a list of images that returns a list of `Face`
+            for each image.
+        **options: As for `load_detector`, only for a detector given by name.
 
     Returns:
-        One list an image, the best score first; boxes and landmarks in pixels of that image.
+        One list for each image, the best score first; boxes and landmarks in pixels of the image.
 
     Raises:
-        ValueError: If an image is no such array, an option or a name is unknown, or a function
-            gives anything but faces.
+        ImportError: If the detector's package is not installed.
+        ValueError: If an image is not such an array, an option or a name is unknown, or a
+            function does not return faces.
 
     Example:
         >>> from kerasface.data import draw_scene
@@ -75,34 +77,35 @@ def detect(
         detector = load_detector(detector, **options)
     elif options:
         raise ValueError(
-            "Options are for a detector that is named. "
+            "Options are only for a detector given by name. "
             f"Received: {sorted(options)} with a function. Build them into the function."
         )
     return _sorted_answers(detector(list(images)), len(images))
 
 
 def load_detector(
-    name: str, *, max_side: int | None = MAX_SIDE, turned: bool = False, **options
+    name: str, *, max_side: int | None = MAX_SIDE, turned: bool = False, **options: Any
 ) -> Detector:
     """Loads a detector once, for many calls of `detect`.
 
     Args:
-        name: ``"mtcnn"``, which is small, needs no download and finds upright faces of 20 pixels
-            and more, or ``"retinaface"``, which is large and finds harder ones.
-        max_side: Photographs whose longer side is over so many pixels are shrunk to it for the
-            search; None searches them as they are.
-        turned: Whether faces are looked for in the photograph turned by 90, 180 and 270 degrees
-            too: for scans and photographs that lie on their side. Takes four times as long.
+        name: ``"mtcnn"``, a small network without a download that detects upright faces of 20
+            pixels and more, or ``"retinaface"``, a large network that detects harder ones.
+        max_side: Images with a longer side than this are shrunk to it for the detection, in
+            pixels. None never shrinks them.
+        turned: If True, also detect faces in the image turned by 90, 180 and 270 degrees, for
+            scans and photographs that lie on their side. Takes four times as long.
         **options: mtcnn: ``min_face`` (pixels, 20) and ``threshold`` (0.8); retinaface:
             ``weights`` (a path), ``threshold`` (0.9), ``upscale`` (True) and ``threads``.
 
     Returns:
-        A function of a list of uint8 RGB images that gives a list of `Face` an image, for
+        A function of a list of uint8 RGB images that returns a list of `Face` for each image, for
         `detect`.
 
     Raises:
         ValueError: If the name or an option is unknown or out of range.
         FileNotFoundError: If a weights file is missing.
+        ImportError: If the detector's package is not installed.
         ConnectionError: If weights cannot be downloaded.
 
     Example:
@@ -125,7 +128,7 @@ def load_detector(
         detector = _in_four_turns(detector)
     if max_side is not None:
         detector = _at_most(detector, max_side)
-    # By which `crop` knows that another one was loaded.
+    # `crop` reads these settings to notice another detector.
     settings = {"name": name, "max_side": max_side, "turned": turned, **options}
     detector.settings = settings
     return detector
@@ -154,7 +157,7 @@ def overlap(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _loader(name: str) -> Callable:
-    # Imported by need: one brings TensorFlow along, the other onnxruntime and OpenCV.
+    # Imported late: one needs TensorFlow, the other onnxruntime and OpenCV.
     if name == "mtcnn":
         require_tensorflow()
         from kerasface.faces.detectors.mtcnn import load_mtcnn
@@ -170,28 +173,28 @@ def _loader(name: str) -> Callable:
     )
 
 
-def _sorted_answers(answers, images: int) -> list[list[Face]]:
-    answers = list(answers)
-    if len(answers) != images or not all(isinstance(faces, Iterable) for faces in answers):
-        kinds = sorted({type(faces).__name__ for faces in answers})
+def _sorted_answers(answers: Iterable[Iterable[Face]], images: int) -> list[list[Face]]:
+    found = list(answers)
+    if len(found) != images or not all(isinstance(faces, Iterable) for faces in found):
+        kinds = sorted({type(faces).__name__ for faces in found})
         raise ValueError(
-            "A detector must give one list of faces an image. "
-            f"Received: {len(answers)} answers ({', '.join(kinds)}) for {images} images."
+            "A detector must return one list of faces for each image. "
+            f"Received: {len(found)} answers ({', '.join(kinds)}) for {images} images."
         )
-    answers = [list(faces) for faces in answers]
-    for faces in answers:
+    results = [list(faces) for faces in found]
+    for faces in results:
         for face in faces:
             if not isinstance(face, Face):
                 raise ValueError(
-                    "A detector must give lists of kerasface.faces.Face. "
+                    "A detector must return lists of kerasface.faces.Face. "
                     f"Received: {type(face).__name__}."
                 )
         faces.sort(key=lambda face: (-face.score, face.box))
-    return answers
+    return results
 
 
 def _at_most(detector: Detector, max_side: int) -> Detector:
-    def shrinking(images):
+    def shrinking(images: Sequence[np.ndarray]) -> list[list[Face]]:
         factors = [max(1.0, max(image.shape[:2]) / max_side) for image in images]
         answers = detector([_shrunk(*pair) for pair in zip(images, factors, strict=True)])
         return [
@@ -206,14 +209,14 @@ def _shrunk(image: np.ndarray, factor: float) -> np.ndarray:
     if factor == 1:
         return image
     height, width = (max(1, round(side / factor)) for side in image.shape[:2])
-    # The box keeps the factor exact, which whole sides alone would not.
+    # The box keeps the factor exact, although the sides are rounded.
     box = (0, 0, min(width * factor, image.shape[1]), min(height * factor, image.shape[0]))
     picture = Image.fromarray(image)
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
 def _in_four_turns(detector: Detector) -> Detector:
-    def turning(images):
+    def turning(images: Sequence[np.ndarray]) -> list[list[Face]]:
         answers: list[list[Face]] = [[] for _ in images]
         for turns in range(4):
             turned = [np.ascontiguousarray(np.rot90(image, turns)) for image in images]

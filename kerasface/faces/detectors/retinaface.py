@@ -7,18 +7,19 @@ Deng et al. 2020, "RetinaFace: Single-shot Multi-level Face Localisation in the 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import pathlib
 import random
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from kerasface.checks import check_flag, check_number
 from kerasface.faces.face import Face
+from kerasface.packages import import_package
 
 WEIGHTS_FILE = "retinaface.onnx"
 ENGINE = "DEEPFACE_BACKEND_ENGINE"
@@ -31,15 +32,15 @@ def load_retinaface(
     upscale: bool = True,
     threads: int | None = None,
 ) -> Callable:
-    """RetinaFace with a ResNet-50, on the processor or, with onnxruntime-gpu, on the GPU.
+    """Loads RetinaFace with a ResNet-50, on the CPU or, with onnxruntime-gpu, on the GPU.
 
     Args:
         weights: ``retinaface.onnx``; None takes the one in the package's cache
             (``$DEEPFACE_HOME/.deepface/weights``, by default in the home folder), or downloads
             it there (about 100 MB).
         threshold: Smallest score of a face, in ``[0, 1]``.
-        upscale: Whether photographs whose shorter side is under 1,024 pixels are enlarged to
-            it, as the package does: finds smaller faces, takes longer.
+        upscale: If True, enlarge images whose shorter side is under 1,024 pixels to that size, as
+            the package does: detects smaller faces, takes longer.
         threads: Threads of onnxruntime; None for one a processor.
 
     Returns:
@@ -90,7 +91,7 @@ def retinaface_detector(
         >>> faces = kerasface.faces.detect(photographs, detector)  # doctest: +SKIP
     """
     _check(threshold, upscale)
-    package = import_package("retinaface.RetinaFace")
+    package = import_retinaface("retinaface.RetinaFace")
 
     def detect_one(image: np.ndarray) -> list[Face]:
         # The package takes BGR, as OpenCV reads it, and hands RGB to the network.
@@ -102,7 +103,7 @@ def retinaface_detector(
         )
         return [_face(answer) for answer in found.values()]
 
-    def detect(images) -> list[list[Face]]:
+    def detect(images: Sequence[np.ndarray]) -> list[list[Face]]:
         return [detect_one(image) for image in images]
 
     return detect
@@ -114,8 +115,8 @@ def cached_weights() -> pathlib.Path:
     Raises:
         ConnectionError: If the download fails; the message says where a copy can be put.
     """
-    utils = import_package("retinaface.commons.weight_utils")
-    urls = import_package("retinaface.model.retinaface_onnx_model").WEIGHTS_URLS
+    utils = import_retinaface("retinaface.commons.weight_utils")
+    urls = import_retinaface("retinaface.model.retinaface_onnx_model").WEIGHTS_URLS
     folder = pathlib.Path(os.getenv("DEEPFACE_HOME") or pathlib.Path.home(), ".deepface", "weights")
     path = folder / WEIGHTS_FILE
     if path.is_file():
@@ -136,11 +137,11 @@ def cached_weights() -> pathlib.Path:
     return path
 
 
-def import_package(name: str):
-    """Imports a module of the package on its ONNX engine and leaves the process as it was.
+def import_retinaface(name: str) -> Any:
+    """Imports a module of the package with its ONNX engine and restores the process's settings.
 
-    The package chooses its engine when it is imported; its TensorFlow one would set
-    ``TF_USE_LEGACY_KERAS``, and its import mutes all warnings for good.
+    The package chooses its engine when it is imported; its TensorFlow engine would set
+    ``TF_USE_LEGACY_KERAS``, and the import turns all warnings off.
 
     Args:
         name: For instance ``"retinaface.RetinaFace"``.
@@ -149,20 +150,26 @@ def import_package(name: str):
         The module.
 
     Raises:
+        ImportError: If the package is not installed.
         RuntimeError: If it was imported before and runs on another engine.
     """
     state = random.getstate()
     with warnings.catch_warnings(), _environment(**{ENGINE: "onnx"}):
-        engine = importlib.import_module("retinaface.commons.backend_utils").get_backend_engine()
+        utils = _package_module("retinaface.commons.backend_utils")
+        engine = utils.get_backend_engine()
         if engine != "onnx":
             raise RuntimeError(
                 "RetinaFace runs here on its ONNX engine, which is chosen when it is imported. "
                 f"Received: a process where it was imported before, on {engine!r}. Set "
                 f"{ENGINE}=onnx before Python starts, or import it after kerasface has used it."
             )
-        module = importlib.import_module(name)
+        module = _package_module(name)
     random.setstate(state)
     return module
+
+
+def _package_module(name: str) -> Any:
+    return import_package(name, feature="The detector 'retinaface'", install="retina-face")
 
 
 def _check(threshold: object, upscale: object) -> None:
@@ -183,8 +190,9 @@ def _environment(**changes: str) -> Iterator[None]:
 
 
 def _session(path: pathlib.Path, threads: int | None) -> Callable:
-    import onnxruntime
-
+    onnxruntime = import_package(
+        "onnxruntime", feature="The detector 'retinaface'", install="onnxruntime"
+    )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors: the graph brings harmless warnings along
     options.intra_op_num_threads = int(threads or 0)

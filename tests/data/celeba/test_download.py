@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kerasface.data import read_celeba
-from kerasface.data.celeba.download import FOLDER, PARTS, downloaded_celeba
+from kerasface.data.celeba.download import FOLDER, PARTITIONS, downloaded_celeba
 
 COUNT = 3
 
@@ -31,7 +31,7 @@ def examples():
     with tfds.testing.mock_data(num_examples=COUNT):
         decoders = {"image": tfds.decode.SkipDecoding()}
         builder = tfds.builder("celeb_a")
-        parts = [builder.as_dataset(split=part, decoders=decoders) for part in PARTS]
+        parts = [builder.as_dataset(split=part, decoders=decoders) for part in PARTITIONS]
         return [example for part in parts for example in tfds.as_numpy(part)]
 
 

@@ -34,7 +34,7 @@ def test_a_folder_is_drawn_once(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert drawn_celeba(tmp_path / "faces", **options) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    with pytest.raises(FileExistsError, match="holds something else"):
+    with pytest.raises(FileExistsError, match="which has other files"):
         drawn_celeba(tmp_path / "faces", **options, seed=1)
 
 

@@ -139,7 +139,7 @@ def test_weights_come_from_the_packages_cache(tmp_path, monkeypatch):
 
 def download(monkeypatch, tmp_path, action):
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
-    utils = module.import_package("retinaface.commons.weight_utils")
+    utils = module.import_retinaface("retinaface.commons.weight_utils")
     monkeypatch.setattr(utils, "ensure_source_is_reachable", lambda url: None)
     monkeypatch.setattr(utils.gdown, "download", action)
 
@@ -302,7 +302,7 @@ def test_process_is_as_it_was():
 
 
 def test_another_engine_is_told(monkeypatch):
-    utils = module.import_package("retinaface.commons.backend_utils")
+    utils = module.import_retinaface("retinaface.commons.backend_utils")
     monkeypatch.setattr(utils, "_backend_engine", "tensorflow")
     with pytest.raises(RuntimeError, match=r"imported before, on 'tensorflow'\."):
         retinaface_detector(Network())

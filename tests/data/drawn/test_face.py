@@ -1,7 +1,6 @@
-"""Tests of the drawn faces."""
+"""Tests of drawn faces."""
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -14,10 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kerasface.data.drawn import faces as synthetic
-from kerasface.data.drawn import painting as synthetic_painting
-from kerasface.data.drawn import people as synthetic_people
-from kerasface.data.drawn.faces import ATTRIBUTES, draw_face, draw_scene, drawn_faces
+from kerasface.data.drawn import draw_face
+from kerasface.data.drawn import face as face_module
+from kerasface.data.drawn import painting as painting_module
+from kerasface.data.drawn import people as people_module
+from kerasface.data.drawn.people import ATTRIBUTES
 
 IDENTITIES, TRAIN, DEV = 50, 24, 6
 PLAIN = dict.fromkeys(ATTRIBUTES, False)
@@ -69,7 +69,7 @@ def edge_directions(image, side=32, cell=4, bins=8):
 
 
 @pytest.mark.parametrize("describe", [joint_histogram, channel_histograms])
-def test_colours_say_little_about_the_identity(task, describe):
+def test_colors_say_little_about_the_identity(task, describe):
     assert dev_accuracy(task, describe) < 0.30
 
 
@@ -99,7 +99,7 @@ def test_same_arguments_same_face_in_any_order():
 def test_same_face_in_another_process():
     code = (
         "import hashlib\n"
-        "from kerasface.data.drawn.faces import draw_face\n"
+        "from kerasface.data.drawn.face import draw_face\n"
         "print(hashlib.sha256(draw_face(5, 7, seed=2).image.tobytes()).hexdigest())"
     )
     other = subprocess.run(
@@ -124,8 +124,8 @@ def test_variants_identities_and_seeds_differ():
 
 
 def test_hundreds_of_people_differ_in_their_features():
-    people = [synthetic_people.make_person(0, identity) for identity in range(300)]
-    low, high = np.array([*synthetic_people.FEATURES.values()]).T
+    people = [people_module.make_person(0, identity) for identity in range(300)]
+    low, high = np.array([*people_module.FEATURES.values()]).T
     shapes = (np.array([[*person.shape.values()] for person in people]) - low) / (high - low)
     apart = np.linalg.norm(shapes[:, None] - shapes[None], axis=2)
     # Of at most sqrt(35) = 5.9, when all features are at opposite ends.
@@ -133,7 +133,7 @@ def test_hundreds_of_people_differ_in_their_features():
 
 
 def test_a_person_keeps_the_features():
-    first, again = (synthetic_people.make_person(0, 12) for _ in range(2))
+    first, again = (people_module.make_person(0, 12) for _ in range(2))
     assert (first.shape, first.style) == (again.shape, again.style)
 
 
@@ -195,20 +195,20 @@ def test_mouth_landmarks_bound_the_opening():
 
 
 def test_landmarks_go_through_the_geometry_of_the_drawing(monkeypatch):
-    person = synthetic_people.make_person(0, 9)
+    person = people_module.make_person(0, 9)
     nose = 1j * person.shape["nose_level"]
     spots = [
-        (synthetic_people.eye_centre(person, -1), 0.0),
-        (synthetic_people.eye_centre(person, 1), 0.0),
+        (people_module.eye_center(person, -1), 0.0),
+        (people_module.eye_center(person, 1), 0.0),
     ]
-    spots.append((nose, synthetic_people.NOSE_LIFT))
-    parts = synthetic.portrait
+    spots.append((nose, people_module.NOSE_LIFT))
+    parts = face_module.portrait
     plain = draw_face(9, 6, size=128)
     for k, (spot, lift) in enumerate(spots):
-        dot = synthetic_painting.Part(
-            synthetic_painting.ellipse(spot, 0.04, 0.04), (255, 0, 255), lift=lift
+        dot = painting_module.Part(
+            painting_module.ellipse(spot, 0.04, 0.04), (255, 0, 255), lift=lift
         )
-        monkeypatch.setattr(synthetic, "portrait", lambda *args, dot=dot: [*parts(*args), dot])
+        monkeypatch.setattr(face_module, "portrait", lambda *args, dot=dot: [*parts(*args), dot])
         marked = changed_pixels(draw_face(9, 6, size=128), plain)
         np.testing.assert_allclose(marked.mean(axis=0), plain.landmarks[k], atol=0.8)
 
@@ -277,174 +277,9 @@ def test_draw_face_refuses(arguments, message):
         draw_face(**arguments)
 
 
-@pytest.mark.parametrize("faces", [0, 1, 4, 9])
-def test_scene_faces_lie_apart_in_the_image(faces):
-    scene = draw_scene(faces=faces, width=400, height=300, face_size=(24, 70), seed=faces)
-    assert scene.image.shape == (300, 400, 3) and scene.image.dtype == np.uint8
-    assert len(scene.faces) == len({face.identity for face in scene.faces}) == faces
-    for i, face in enumerate(scene.faces):
-        left, top, width, height = face.box
-        assert left >= 0 and left + width <= 400 and top >= 0 and top + height <= 300
-        assert 23.9 <= height <= 70.1
-        assert (face.landmarks > [left, top]).all()
-        assert (face.landmarks < [left + width, top + height]).all()
-        assert tuple(face.attributes) == ATTRIBUTES
-        for other in scene.faces[:i]:
-            x, y, w, h = other.box
-            assert left >= x + w or x >= left + width or top >= y + h or y >= top + height
-
-
-def test_scene_is_deterministic():
-    first, again, other = (
-        draw_scene(faces=2, width=160, height=120, face_size=(20, 40), seed=seed)
-        for seed in (3, 3, 4)
-    )
-    np.testing.assert_array_equal(first.image, again.image)
-    assert [face.box for face in first.faces] == [face.box for face in again.faces]
-    assert (first.image != other.image).any()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"faces": -1}, "faces=-1"),
-        ({"width": 10}, "width=10"),
-        ({"height": 10}, "height=10"),
-        ({"seed": -1}, "seed=-1"),
-        ({"face_size": (90, 40)}, r"face_size=\(90, 40\)"),
-        ({"face_size": (4, 40)}, r"face_size=\(4, 40\)"),
-        ({"face_size": (40,)}, r"face_size=\(40,\)"),
-        ({"faces": 50, "width": 100, "height": 100}, "faces=50"),
-        ({"faces": 1, "width": 100, "height": 100, "face_size": (200, 200)}, "room"),
-    ],
-)
-def test_draw_scene_refuses(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        draw_scene(**arguments)
-
-
-SMALL = {"identities": 3, "train": 4, "dev": 2, "test": 2, "size": 32}
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return drawn_faces(tmp_path_factory.mktemp("drawn") / "faces", **SMALL)
-
-
-def test_folder_layout(folder):
-    files = contents(folder)
-    people = ["p0000", "p0001", "p0002"]
-    expected = [f"train/{name}/{k:04d}.jpg" for name in people for k in range(4)]
-    expected += [f"dev/{name}/{k:04d}.jpg" for name in people for k in (4, 5)]
-    expected += [f"test/{k:06d}.jpg" for k in range(6)]
-    tables = ["sample_submission", "test_labels", "attributes", "landmarks"]
-    assert sorted(files) == sorted([*expected, *(f"{name}.csv" for name in tables), "drawn.json"])
-    images = [files[name] for name in expected]
-    assert len(set(images)) == len(images)
-    assert json.loads(files["drawn.json"])["identities"] == 3
-    with Image.open(folder / "train/p0002/0003.jpg") as image:
-        difference = np.asarray(image, float) - draw_face(2, 3, size=32).image
-    assert abs(difference).mean() < 8
-
-
-def test_folder_tables(folder):
-    sample = pd.read_csv(folder / "sample_submission.csv")
-    truth = pd.read_csv(folder / "test_labels.csv")
-    assert list(sample) == ["id", "label"] and (sample["label"] == 0).all()
-    assert list(truth) == ["id", "name"]
-    assert list(sample["id"]) == list(truth["id"]) == [f"{k:06d}.jpg" for k in range(6)]
-    assert sorted(truth["name"]) == ["p0000", "p0000", "p0001", "p0001", "p0002", "p0002"]
-    attributes = pd.read_csv(folder / "attributes.csv")
-    assert list(attributes) == ["file", *ATTRIBUTES]
-    landmarks = pd.read_csv(folder / "landmarks.csv").set_index("file")
-    assert sorted(attributes["file"]) == sorted(landmarks.index) and len(landmarks) == 24
-    face = draw_face(1, 5, size=32)
-    row = landmarks.loc["dev/p0001/0005.jpg"]
-    np.testing.assert_allclose(row[["left", "top", "width", "height"]], face.box, atol=0.01)
-    np.testing.assert_allclose(row.iloc[4:], face.landmarks.ravel(), atol=0.01)
-    flags = attributes.set_index("file").loc["dev/p0001/0005.jpg"]
-    assert flags.to_dict() == face.attributes
-
-
-def test_test_labels_are_true(folder):
-    for _, row in pd.read_csv(folder / "test_labels.csv").iterrows():
-        with Image.open(folder / "test" / row["id"]) as image:
-            pixels = np.asarray(image, float)
-        candidates = [draw_face(int(row["name"][1:]), k, size=32).image for k in (6, 7)]
-        assert min(abs(pixels - candidate).mean() for candidate in candidates) < 8
-
-
-def test_finished_folder_is_left_alone(folder, monkeypatch):
-    before = contents(folder)
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("drawn again")
-
-    monkeypatch.setattr(synthetic, "draw_face", refuse)
-    assert drawn_faces(folder, **SMALL) == folder
-    assert contents(folder) == before
-
-
-def test_interrupted_folder_is_completed(folder, tmp_path, monkeypatch):
-    def interrupt(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(synthetic, "_write_tables", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        drawn_faces(tmp_path, **SMALL)
-    assert not (tmp_path / "drawn.json").exists()
-    with pytest.raises(ValueError, match="other settings"):
-        drawn_faces(tmp_path, **{**SMALL, "seed": 1})
-    monkeypatch.undo()
-    drawn_faces(tmp_path, **SMALL)
-    assert contents(tmp_path) == contents(folder)
-
-
-def test_folder_without_test_images(tmp_path):
-    root = drawn_faces(str(tmp_path / "a" / "b"), identities=1, train=1, dev=0, test=0, size=24)
-    assert (root / "sample_submission.csv").read_text() == "id,label\n"
-    assert len(pd.read_csv(root / "attributes.csv")) == 1
-
-
-@pytest.mark.parametrize(
-    "other", [{"identities": 4}, {"train": 5}, {"dev": 1}, {"seed": 1}, {"quality": 80}]
-)
-def test_folder_with_other_settings_is_refused(folder, other):
-    with pytest.raises(ValueError, match="other settings"):
-        drawn_faces(folder, **{**SMALL, **other})
-
-
-def test_foreign_folders_are_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="new or empty"):
-        drawn_faces(tmp_path, **SMALL)
-    with pytest.raises(ValueError, match="must be a folder"):
-        drawn_faces(tmp_path / "notes.txt", **SMALL)
-    assert contents(tmp_path) == {"notes.txt": b"mine"}
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("identities", 0),
-        ("train", -1),
-        ("dev", -1),
-        ("test", -1),
-        ("size", 23),
-        ("seed", -1),
-        ("quality", 0),
-        ("quality", 96),
-    ],
-)
-def test_drawn_faces_refuses(tmp_path, name, value):
-    with pytest.raises(ValueError, match=f"{name}={value}"):
-        drawn_faces(tmp_path / "new", **{**SMALL, name: value})
-    assert not (tmp_path / "new").exists()
+def test_face_is_shown_in_notebooks():
+    face = draw_face(7, 0, size=400)
+    assert repr(face).startswith("DrawnFace(identity=7, 400 x 400 pixels, [")
+    page = face._repr_html_()
+    assert page.count('src="data:image/png;base64,') == 1
+    assert len(page) < 200_000

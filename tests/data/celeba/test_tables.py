@@ -13,7 +13,7 @@ COUNT = 12
 NAMES = [f"{number:06d}.jpg" for number in range(1, COUNT + 1)]
 VALUES = np.random.default_rng(0).integers(0, 2, (COUNT, len(ATTRIBUTES)))
 PARTS = [0, 0, 1, 0, 2, 0, 1, 0, 2, 0, 0, 1]
-PEOPLE = [7, 7, 5, 9040, 3, 7, 5, 8, 3, 1, 1, 2]  # no one in two parts
+PEOPLE = [7, 7, 5, 9040, 3, 7, 5, 8, 3, 1, 1, 2]  # no one in two partitions
 
 
 def spaced(values=VALUES, names=NAMES, *, count=True, title=""):
@@ -236,12 +236,14 @@ def test_identity_split_shares_no_person(make, partition):
     assert len(others) > 1
 
 
-def test_people_in_two_parts_are_warned_of(make):
+def test_people_in_two_partitions_are_warned_of(make):
     folder = make()
     rows = IDENTITIES.split("\n")
-    rows[4] = f"{NAMES[4]} 7"  # of the test part, and three of the training part
+    rows[4] = f"{NAMES[4]} 7"  # in the test partition, and three in the training partition
     (folder / "identity_CelebA.txt").write_text("\n".join(rows))
-    with pytest.warns(UserWarning, match="1 of the 7 people of identity_CelebA.txt are in two"):
+    with pytest.warns(
+        UserWarning, match="1 of the 7 people of identity_CelebA.txt are in more than one"
+    ):
         assert_whole(read_celeba(folder))
     read_celeba(folder, split="identity", validation=0.3, test=0.3)  # draws its own
 
@@ -393,13 +395,13 @@ def test_missing_folder(tmp_path):
     ("settings", "message"),
     [
         ({"split": "oficial"}, "Did you mean 'official'"),
-        ({"validation": 0.1}, "validation=0.1, test=None. Say split='identity'"),
-        ({"test": 0.1}, "parts of its own size"),
-        ({"first": 0}, "`first` must be at least 1. Received: first=0"),
+        ({"validation": 0.1}, "validation=0.1, test=None. Use split='identity'"),
+        ({"test": 0.1}, "have fixed sizes"),
+        ({"first": 0}, "`first` must be an integer of at least 1. Received: first=0"),
         ({"data_dir": "x"}, "data_dir='x' with a folder of CelebA"),
         ({"split": "identity", "validation": 0.6, "test": 0.5}, "must be in .* and sum to 1"),
         ({"split": "identity", "test": 0.0}, "must be in"),
-        ({"split": "identity", "test": 0.001}, r"7 groups and 12 rows .* parts \[2\] empty"),
+        ({"split": "identity", "test": 0.001}, "7 groups and 12 rows, which leave test empty"),
     ],
 )
 def test_unfit_arguments(make, settings, message):
@@ -408,7 +410,7 @@ def test_unfit_arguments(make, settings, message):
 
 
 def test_the_function_stays_where_its_module_has_been_imported():
-    import kerasface.data.celeba.files
+    import kerasface.data.celeba.tables
 
     assert callable(kerasface.data.read_celeba)
     assert kerasface.data.read_celeba is read_celeba

@@ -1,0 +1,173 @@
+"""Crops of one photograph: which faces, how they are cut out, and the files and rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from kerasface.data.duplicates import PHOTOGRAPH
+from kerasface.faces import alignment
+from kerasface.faces.face import LANDMARKS, Face
+from kerasface.files import replacing
+
+RULES = ("largest", "central", "best", "all")
+WITHOUT = ("skip", "centre", "copy")
+SUFFIXES = (".jpg", ".png")
+JPEG_QUALITY = 95
+WORK_FOLDER = ".crops"  # in the folder of crops, while they are made
+
+BOX_COLUMNS = ("left", "top", "width", "height")
+POINT_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
+NUMBERS = (*BOX_COLUMNS, "score", *POINT_COLUMNS)
+STAMP = "stamp"
+COLUMNS = ("file", "face", "faces", "outcome", "reason", "crop", *NUMBERS, PHOTOGRAPH, STAMP)
+
+Row = dict[str, str]  # of the table of crops; the keys are `COLUMNS`
+
+
+@dataclasses.dataclass(frozen=True)
+class CropPlan:
+    """Options of `kerasface.faces.crop` that decide about the crops of a photograph.
+
+    Attributes:
+        source: Folder of photographs.
+        target: Folder of crops.
+        size: Width and height of the crops in pixels.
+        margin: Added at each side, see `crop`.
+        align: If True, faces are turned upright by their landmarks.
+        rule: One of `RULES`.
+        without: One of `WITHOUT`, for photographs without a face.
+        suffix: One of `SUFFIXES`.
+    """
+
+    source: pathlib.Path
+    target: pathlib.Path
+    size: int
+    margin: float
+    align: bool
+    rule: str
+    without: str
+    suffix: str
+
+    @property
+    def work_folder(self) -> pathlib.Path:
+        """Folder for incomplete files while the run lasts."""
+        return self.target / WORK_FOLDER
+
+    def output_name(self, name: str, number: int | None = None) -> str:
+        """Path of a crop in ``target``.
+
+        Args:
+            name: Path of the photograph in ``source``.
+            number: Number of the face; None for a name without one.
+        """
+        stem, suffix = os.path.splitext(name)
+        alike = (".jpg", ".jpeg") if self.suffix == ".jpg" else (self.suffix,)
+        if suffix.lower() not in alike:
+            stem, suffix = name, self.suffix
+        return f"{stem}{suffix}" if number is None else f"{stem}.{number}{suffix}"
+
+
+def empty_row(name: str, outcome: str, reason: str, output: str = "") -> Row:
+    """A row of the table of crops without places.
+
+    Args:
+        name: Path of the photograph.
+        outcome: ``face``, ``centre``, ``copied``, ``skipped`` or ``unreadable``.
+        reason: Why there is no face.
+        output: Path of the crop.
+    """
+    row = dict.fromkeys(COLUMNS, "")
+    return row | {"file": name, "outcome": outcome, "reason": reason, "crop": output}
+
+
+def crop_image(plan: CropPlan, name: str, image: np.ndarray, faces: Sequence[Face]) -> list[Row]:
+    """Cuts the faces out of one photograph and writes the crops.
+
+    Args:
+        plan: Options of the run.
+        name: Path of the photograph in ``plan.source``.
+        image: uint8 RGB ``[H, W, 3]``.
+        faces: The faces of the photograph, the best score first.
+
+    Returns:
+        One row for each crop, or one that says why there is none.
+
+    Raises:
+        ValueError: If faces are to be aligned and have no landmarks.
+    """
+    rows: list[Row] = []
+    # Crops are cut at the rounded places that the table has.
+    faces = [_rounded(face) for face in faces]
+    for number, face in _choose(faces, plan.rule, image.shape):
+        if not plan.align:
+            pixels = alignment.cut(image, face.box, plan.size, margin=plan.margin)
+        elif face.landmarks is not None:
+            pixels = alignment.align(image, face.landmarks, plan.size, margin=plan.margin)
+        else:
+            raise ValueError(
+                "Aligning needs the landmarks of every face. "
+                f"Received: a face without landmarks, in {name}. Crop without `align`."
+            )
+        output = plan.output_name(name, number if plan.rule == "all" else None)
+        _save(pixels, plan, output)
+        row = empty_row(name, "face", "", output) | {"face": str(number), "faces": str(len(faces))}
+        places = [*face.box, *(() if face.landmarks is None else face.landmarks.ravel())]
+        columns = (*BOX_COLUMNS, *POINT_COLUMNS)
+        row |= {column: f"{value:.1f}" for column, value in zip(columns, places, strict=False)}
+        rows.append(row | {"score": f"{face.score:.4f}"})
+    if rows:
+        return rows
+    reason = "no face found"
+    if plan.without == "skip":
+        return [empty_row(name, "skipped", reason)]
+    if plan.without == "copy":
+        with replacing(plan.target / name, folder=plan.work_folder) as part:
+            shutil.copyfile(plan.source / name, part)
+        return [empty_row(name, "copied", reason, name)]
+    output = plan.output_name(name, 0 if plan.rule == "all" else None)
+    _save(alignment.center_square(image, plan.size), plan, output)
+    return [empty_row(name, "centre", reason, output)]
+
+
+def _rounded(face: Face) -> Face:
+    """The face with its numbers rounded as in the table."""
+    box = np.round(face.box, 1)
+    box[2:] = np.maximum(box[2:], 0.1)
+    landmarks = None if face.landmarks is None else np.round(face.landmarks, 1) + 0.0  # no -0.0
+    return Face(tuple((box + 0.0).tolist()), round(face.score, 4), landmarks)
+
+
+def _choose(faces: Sequence[Face], rule: str, shape: tuple[int, ...]) -> list[tuple[int, Face]]:
+    """The faces that the rule selects, with their numbers from 1."""
+    numbered = list(enumerate(faces, start=1))
+    if rule == "all" or not faces:
+        return numbered
+    if rule == "largest":
+        return [max(numbered, key=lambda pair: (pair[1].box[2] * pair[1].box[3], -pair[0]))]
+    if rule == "central":
+
+        def distance(pair: tuple[int, Face]) -> tuple[float, int]:
+            left, top, width, height = pair[1].box
+            across, down = left + width / 2 - shape[1] / 2, top + height / 2 - shape[0] / 2
+            return across**2 + down**2, pair[0]
+
+        return [min(numbered, key=distance)]
+    return numbered[:1]
+
+
+def _save(pixels: np.ndarray, plan: CropPlan, output: str) -> None:
+    buffer = io.BytesIO()
+    if plan.suffix == ".jpg":
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    else:
+        Image.fromarray(pixels).save(buffer, "PNG")
+    with replacing(plan.target / output, folder=plan.work_folder) as part:
+        part.write_bytes(buffer.getvalue())
