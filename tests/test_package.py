@@ -63,8 +63,6 @@ LONG_MODULES: dict[str, str] = {
     "kerasface.metrics.classification": PENDING,
     "kerasface.metrics.verification": PENDING,
     "kerasface.reports.classification": PENDING,
-    "kerasface.runs.recipe": PENDING,
-    "kerasface.runs.recipes": PENDING,
     "kerasface.training.fit": PENDING,
     "kerasface.training.keeper": PENDING,
 }
