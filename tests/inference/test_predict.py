@@ -144,9 +144,9 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", r"holds a recipe\.json\. Received: '.*nothing', which does not exist"),
-        ("empty", r"holds a recipe\.json\. Received: '.*nothing', which has none"),
-        ("unfinished", r"finished run holds a model\.keras\. Received: '.*nothing'.*--resume"),
+        ("missing", r"must hold a recipe\.json\. Received: '.*nothing', which does not exist"),
+        ("empty", r"must hold a recipe\.json\. Received: '.*nothing', which has none"),
+        ("unfinished", r"finished run must hold a model\.keras\. Received: '.*nothing'.*--resume"),
     ],
 )
 def test_unfinished_runs_are_refused(run, pictures, tmp_path, kind, message):
