@@ -62,8 +62,6 @@ LONG_MODULES: dict[str, str] = {
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 MANY_PARAMETERS: dict[str, str] = {
-    "kerasface.pipeline.augment._affine": PENDING,
-    "kerasface.pipeline.streams._check_arguments": PENDING,
     "kerasface.training.fit._feature_batches": PENDING,
     "kerasface.training.fit._fit": PENDING,
     "kerasface.training.fit._fit_phases": PENDING,
