@@ -122,7 +122,7 @@ def test_wrong_label_argument(label, names, message):
         (["1.jpg", "0001.jpg"], ["0001", "1"]),
     ],
 )
-def test_spellings_of_ids(paths, ids):
+def test_forms_of_ids(paths, ids):
     frame = submission_frame(paths, np.array([5, 7]), None, sample=sample_frame(ids))
     assert frame.to_dict("list") == {"id": ids, "label": ["7", "5"]}
 
