@@ -196,7 +196,7 @@ def test_size_must_be_a_number_of_pixels(size):
 
 @pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
 def test_margin_must_not_be_negative(margin):
-    with pytest.raises(ValueError, match="0 or more, a share"):
+    with pytest.raises(ValueError, match=r"of at least 0\. Received: margin=.*a share"):
         align(plane(), template(), margin=margin)
 
 
