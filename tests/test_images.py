@@ -49,12 +49,12 @@ def test_rgb_is_exact(kind, options):
     np.testing.assert_array_equal(decoded, noise())
 
 
-def test_jpeg_is_as_pillow_has_it():
+def test_jpeg_equals_pillow():
     data = encode(noise(), "JPEG")
     np.testing.assert_array_equal(images.decode(data), np.asarray(Image.open(io.BytesIO(data))))
 
 
-def test_grey_becomes_three_equal_channels():
+def test_gray_becomes_three_equal_channels():
     grey = noise(channels=0)
     np.testing.assert_array_equal(images.decode(encode(grey, "PNG")), np.dstack([grey] * 3))
 
@@ -67,7 +67,7 @@ def test_one_bit_becomes_black_and_white():
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
-def test_transparency_is_laid_over_black(mode, kind, options):
+def test_transparent_pixels_are_blended_with_black(mode, kind, options):
     image = Image.fromarray(noise()).convert(mode)
     opacity = np.tile(np.array([0, 64, 128, 255], np.uint8), (5, 2))
     image.putalpha(Image.fromarray(opacity))
@@ -78,7 +78,7 @@ def test_transparency_is_laid_over_black(mode, kind, options):
     np.testing.assert_allclose(decoded, opaque * (opacity[..., None] / 255), atol=1)
 
 
-def test_cmyk_tiff_has_the_colours_of_its_inks():
+def test_cmyk_tiff_has_the_colors_of_its_inks():
     inks = np.array([[[0, 255, 255, 0], [255, 0, 255, 0], [0, 0, 0, 255]]], np.uint8)
     decoded = images.decode(encode(Image.fromarray(inks, "CMYK"), "TIFF"))
     np.testing.assert_array_equal(decoded, [[[255, 0, 0], [0, 255, 0], [0, 0, 0]]])
@@ -130,7 +130,7 @@ def test_palette(kind, transparent):
     np.testing.assert_array_equal(images.decode(encode(image, kind, **options)), expected)
 
 
-def test_transparent_colour_of_an_rgb_png_is_black():
+def test_transparent_color_of_an_rgb_png_is_black():
     picture = noise()
     data = encode(picture, "PNG", transparency=tuple(int(v) for v in picture[0, 0]))
     picture[0, 0] = 0
@@ -252,7 +252,7 @@ def test_pillow_bomb_is_a_value_error(monkeypatch):
         (encode(noise(), "TIFF"), False),
     ],
 )
-def test_plain_files_are_told_apart(data, plain):
+def test_plain_files_are_recognized(data, plain):
     assert images.inspect(data) == images.ImageInfo(width=8, height=5, orientation=1, plain=plain)
 
 
@@ -297,12 +297,12 @@ def test_perceptual_hash_has_256_bits_half_of_them_set():
         lambda a: (a * 0.9).astype(np.uint8),
     ],
 )
-def test_perceptual_hash_stays_when_a_picture_is_stored_anew(edit):
+def test_perceptual_hash_of_an_image_saved_again(edit):
     picture = noise(120, 120) // 2 + smooth() // 2
     assert bits_apart(edit(picture), picture) <= 24
 
 
-def test_perceptual_hash_tells_pictures_apart():
+def test_perceptual_hash_differs_between_images():
     assert min(bits_apart(smooth(seed), smooth(seed + 1)) for seed in range(10)) > 60
     assert bits_apart(smooth(), smooth()[:, ::-1]) > 60
 

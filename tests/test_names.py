@@ -29,5 +29,5 @@ def test_at_most_three_names_nearest_first():
     assert suggest("model_4", known).count("'") == 6
 
 
-def test_any_iterable_will_do():
+def test_known_names_may_be_any_iterable():
     assert suggest("rotatoin", (name for name in {"rotation": 1})) == " Did you mean 'rotation'?"

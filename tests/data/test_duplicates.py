@@ -104,7 +104,7 @@ def stored_anew(image):
     yield (image * 0.9).astype(np.uint8)
 
 
-def test_pictures_stored_anew_are_near_and_others_are_not():
+def test_images_saved_again_are_near_duplicates():
     faces = [draw_face(n, v, size=200).image for n in range(6) for v in range(3)]
     pictures = [edit for face in faces for edit in (face, *stored_anew(face))]
     groups = near_duplicates(np.stack([images.perceptual_hash(one) for one in pictures]))

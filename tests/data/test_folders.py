@@ -43,13 +43,13 @@ def test_folder_without_people(tmp_path, path):
         identity_folder(make(tmp_path, path))
 
 
-def test_one_person_is_no_classification(tmp_path):
+def test_single_person_is_refused(tmp_path):
     make(tmp_path, "ann/1.jpg", "ann/2.jpg", "nobody/notes.txt")
     with pytest.raises(ValueError, match="with images of 'ann' alone"):
         identity_folder(tmp_path)
 
 
-def test_names_stay_as_they_are_in_sorted_order(tmp_path):
+def test_class_names_are_sorted_strings(tmp_path):
     people = ["0042", "42", "NA", "Zoë", "ann lee", "bob, jr.", "null", "Ärzte", "李"]
     make(tmp_path, *(f"{person}/1.jpg" for person in reversed(people)))
     table = identity_folder(tmp_path)
@@ -93,7 +93,7 @@ def test_images_in_other_formats_are_counted(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
 @pytest.mark.parametrize("name", ["ann/\udce9.jpg", "\udce9/1.jpg"])
-def test_names_that_cannot_be_written_down_are_refused(tmp_path, name):
+def test_names_that_are_not_utf8_are_refused(tmp_path, name):
     make(tmp_path, "ann/1.jpg", "bob/1.jpg", name)
     with pytest.raises(ValueError, match=r"must be UTF-8.*udce9.*Rename it"):
         identity_folder(tmp_path)
@@ -147,7 +147,7 @@ def test_linked_person(tmp_path):
     assert list(identity_folder(tmp_path / "faces").paths) == ["ann/1.jpg", "bob/1.jpg"]
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path):
+def test_links_are_followed_without_loops(tmp_path):
     make(tmp_path, "faces/ann/1.jpg", "elsewhere/deep/2.jpg")
     (tmp_path / "faces" / "bob").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "faces")
@@ -161,7 +161,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 
 
 @pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
-def test_folders_that_cannot_be_read_are_told_of(tmp_path, monkeypatch, read):
+def test_unreadable_folders_raise(tmp_path, monkeypatch, read):
     make(tmp_path, "ann/1.jpg", "bob/1.jpg", "cleo/1.jpg")
     scandir = os.scandir
 

@@ -29,7 +29,7 @@ def test_broken_exif_is_upright(tmp_path, block, suffix):
     assert sampled_sizes([path]).tolist() == [[30, 20]]
 
 
-def test_what_is_no_image_is_left_out(tmp_path, monkeypatch):
+def test_files_that_are_not_images_are_left_out(tmp_path, monkeypatch):
     (tmp_path / "b.jpg").write_bytes(b"no image")
     paths = [stored(tmp_path / "a.png"), str(tmp_path / "b.jpg"), str(tmp_path / "none.png")]
     np.testing.assert_array_equal(sampled_sizes(paths), [[30, 20]])

@@ -80,7 +80,7 @@ def test_label_kinds(labels, names, label, expected):
     [
         (["1", "1", "1"], ["1", "2", "3"], r"\['1'\], which may be names or indices"),
         (["dan", "bob", "1"], ["ann", "bob"], r"\['1', 'bob', 'dan'\], which are neither"),
-        (["", "", ""], ["ann", "bob"], r"which are neither\. Say label='index' or label='name'\."),
+        (["", "", ""], ["ann", "bob"], r"which are neither\. Use label='index' or label='name'\."),
         (["ann", "ann", "ann"], None, r"label='name', and the class names\."),
     ],
 )
@@ -99,7 +99,7 @@ def test_without_a_sample():
 @pytest.mark.parametrize(
     ("label", "names", "message"),
     [
-        ("number", ["a"], r"must be one of \('index', 'name'\).*label='number'"),
+        ("number", ["a"], r"must be one of \['index', 'name'\].*label='number'"),
         ("name", None, "names=None"),
     ],
 )
@@ -122,7 +122,7 @@ def test_wrong_label_argument(label, names, message):
         (["1.jpg", "0001.jpg"], ["0001", "1"]),
     ],
 )
-def test_spellings_of_ids(paths, ids):
+def test_forms_of_ids(paths, ids):
     frame = submission_frame(paths, np.array([5, 7]), None, sample=sample_frame(ids))
     assert frame.to_dict("list") == {"id": ids, "label": ["7", "5"]}
 

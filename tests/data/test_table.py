@@ -118,7 +118,7 @@ def test_take_nothing():
 
 
 @pytest.mark.parametrize("rows", [[7], [True, False]])
-def test_take_what_is_not_there(rows):
+def test_take_out_of_range(rows):
     with pytest.raises(IndexError):
         people().take(rows)
 
@@ -275,7 +275,7 @@ def test_check_lists_the_others_with_reasons(folder):
         assert word in reason
 
 
-def test_check_of_sound_files(folder):
+def test_check_of_readable_files(folder):
     table = files_table(folder).take([0, 2])
     report = check(table, max_unreadable=0)
     assert list(report.table.paths) == ["a.jpg", "b.jpg"]
@@ -284,7 +284,7 @@ def test_check_of_sound_files(folder):
     assert table.formats is None  # the table itself stays
 
 
-def test_check_forgets_old_formats(folder):
+def test_check_replaces_old_formats(folder):
     table = dataclasses.replace(files_table(folder).take([0, 2]), formats=[UNKNOWN_FORMAT, 1])
     assert list(check(table).table.formats) == [1, 6]
 
@@ -309,7 +309,7 @@ def test_check_leaves_the_warning_filters_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("share", "fits"), [(3 / 11, True), (0.27, False), (0, False)])
-def test_check_puts_up_with_a_share(folder, share, fits):
+def test_check_accepts_a_share_of_unreadable_files(folder, share, fits):
     table = files_table(folder)
     if fits:
         assert len(check(table, max_unreadable=share).table) == 8

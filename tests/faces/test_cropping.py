@@ -112,7 +112,7 @@ def test_folders_names_and_table(crops):
     assert table[list(NUMBERS)].iloc[4].isna().all()
 
 
-def test_table_on_disk_is_what_was_given_back(crops):
+def test_written_table_equals_the_returned_one(crops):
     table = crops()
     pd.testing.assert_frame_equal(read_crops(crops.target), table)
     # To 0.1 pixel and 0.0001, so that it can be compared as text.
@@ -168,7 +168,7 @@ def test_central_is_nearest_to_the_middle(tmp_path):
         assert table["left"].tolist() == [left]
 
 
-def test_without_a_face_the_centre_is_kept(crops, photographs):
+def test_without_a_face_the_center_is_kept(crops, photographs):
     table = crops(without="centre").set_index("file")
     assert table.loc["bob/none.png", ["outcome", "crop"]].tolist() == ["centre", "bob/none.png"]
     expected = center_square(pixels(photographs / "bob/none.png"), SIZE)
@@ -212,7 +212,7 @@ def test_orientation_of_a_photograph_is_applied(tmp_path):
     assert table[["left", "top"]].iloc[0].tolist() == [16.0, 30.0]
 
 
-def test_second_start_does_nothing(crops):
+def test_second_run_does_nothing(crops):
     crops()
     before = files(crops.target)
     times = [(path, path.stat().st_mtime_ns) for path in crops.target.rglob("*.png")]
@@ -252,7 +252,7 @@ def test_only_what_is_missing_is_done(crops, photographs):
     assert {**after, "crops.csv": b""} == {**before, "crops.csv": b""}
 
 
-def test_mended_file_is_tried_again(crops, photographs):
+def test_repaired_file_is_tried_again(crops, photographs):
     assert "unreadable" in crops()["outcome"].tolist()
     Image.fromarray(photograph(BLOCKS["one"])).save(photographs / "bob" / "broken.png")
     assert crops()["outcome"].tolist().count("face") == 4
@@ -308,7 +308,7 @@ def test_changed_settings_are_not_mixed(crops, change, words):
     assert files(crops.target) == before
 
 
-def test_mistaken_settings_that_made_nothing_do_not_stay(crops):
+def test_settings_without_crops_are_replaced(crops):
     with pytest.raises(ValueError, match="options of 'retinaface'"):
         crops(detector="retinaface", options={"treshold": 0.5})
     assert len(crops()) == 5
@@ -342,7 +342,7 @@ def test_copies_do_not_take_the_names_of_crops(crops, photographs):
     assert made[made != ""].is_unique
 
 
-def test_a_replaced_photograph_is_cropped_again(crops, photographs):
+def test_replaced_photograph_is_cropped_again(crops, photographs):
     before = crops(rule="all")
     assert before["crop"].tolist() == [
         "ann/one.1.png", "ann/two.bmp.1.png", "ann/two.bmp.2.png", "", "bob/deep/one.1.png", "",
@@ -362,7 +362,7 @@ def test_a_replaced_photograph_is_cropped_again(crops, photographs):
     pd.testing.assert_frame_equal(after, anew)
 
 
-def test_tables_without_a_stamp_are_taken_as_they_are(crops):
+def test_tables_without_stamps_are_valid(crops):
     before = crops()
     before.drop(columns="stamp").to_csv(crops.target / "crops.csv", index=False)
     kept = crops(detector=blocks)
@@ -370,7 +370,7 @@ def test_tables_without_a_stamp_are_taken_as_they_are(crops):
     assert kept["crop"].fillna("").tolist() == before["crop"].tolist()
 
 
-def test_photographs_that_are_gone_are_told_of(crops, photographs):
+def test_missing_photographs_are_reported(crops, photographs):
     crops()
     (photographs / "ann" / "one.png").rename(photographs / "bob" / "moved.png")
     with pytest.warns(UserWarning, match=r"1 photographs .* missing.* \['ann/one\.png'\]"):
@@ -390,7 +390,7 @@ def test_briefly_missing_source_loses_no_crops(crops, photographs, monkeypatch):
     assert files(crops.target).keys() == made.keys()
 
 
-def test_a_run_that_a_former_version_began_goes_on(crops):
+def test_run_of_an_older_version_is_resumed(crops):
     expected = crops()
     text = (crops.target / "crops.csv").read_text()
     rows = pd.read_csv(crops.target / "crops.csv", dtype=str, keep_default_na=False)
@@ -404,7 +404,7 @@ def test_a_run_that_a_former_version_began_goes_on(crops):
     assert text.startswith("file,face,faces")
 
 
-def test_a_crop_belongs_to_one_photograph(crops, photographs):
+def test_crop_belongs_to_one_photograph(crops, photographs):
     """A file takes the name that the crop of one that is gone has."""
     crops()
     (photographs / "ann" / "two.bmp").unlink()
@@ -414,7 +414,7 @@ def test_a_crop_belongs_to_one_photograph(crops, photographs):
     assert table["crop"][table["crop"] != ""].is_unique
 
 
-def test_a_failing_detector_tells_which_photographs(crops):
+def test_error_of_a_detector_names_the_photographs(crops):
     def failing(images):
         raise IndexError("no anchors")
 
@@ -422,7 +422,7 @@ def test_a_failing_detector_tells_which_photographs(crops):
         crops(detector=failing)
 
 
-def test_a_detector_that_was_changed_is_told_by_what_it_was_made_with(crops):
+def test_changed_detector_is_recognized_by_its_settings(crops):
     def made(share):
         def detector(images):
             return blocks(images)
@@ -436,13 +436,13 @@ def test_a_detector_that_was_changed_is_told_by_what_it_was_made_with(crops):
         crops(detector=made(0.2))
 
 
-def test_a_partial_function_that_was_changed_is_refused(crops):
+def test_changed_partial_function_is_refused(crops):
     crops(detector=functools.partial(shared_out, least=200))
     with pytest.raises(ValueError, match=r"least=210"):
         crops(detector=functools.partial(shared_out, least=210))
 
 
-def test_what_a_partial_function_holds_may_be_another_object_of_a_kind(crops):
+def test_partial_function_may_have_another_object_of_the_same_class(crops):
     before = crops(detector=functools.partial(shared_out, least=200, net=Net()))
     after = crops(detector=functools.partial(shared_out, least=200, net=Net()))
     pd.testing.assert_frame_equal(after, before)
@@ -456,7 +456,7 @@ def shared_out(images, least, net=None):
     return [[face for face in faces if 255 * face.score > least] for faces in blocks(images)]
 
 
-def test_a_detector_of_no_module_is_for_this_process(crops, monkeypatch):
+def test_detector_without_a_module_runs_in_this_process(crops, monkeypatch):
     with pytest.raises(ValueError, match=r"processes=1.*processes=0"):
         crops(detector=lambda images: blocks(images), processes=1)
     # As in a notebook, where pickle finds what was typed in.
@@ -470,7 +470,7 @@ def test_a_detector_of_no_module_is_for_this_process(crops, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
-def test_names_may_be_long_or_no_text(crops, photographs):
+def test_names_may_be_long_or_not_utf8(crops, photographs):
     names = [b"\xe9.png".decode(errors="surrogateescape"), "я" * 120 + ".png"]
     for name in names:
         Image.fromarray(photograph(BLOCKS["one"])).save(tmp := photographs / "ann" / "new.png")
@@ -525,7 +525,7 @@ def test_folder_with_something_else_is_refused(crops, entry):
     assert files(crops.target) == {entry: b"mine"}
 
 
-def test_folders_must_lie_apart(crops, photographs):
+def test_folders_must_be_separate(crops, photographs):
     for target in (photographs, photographs / "crops", photographs.parent):
         with pytest.raises(ValueError, match="in separate folders"):
             crops(target)
@@ -536,7 +536,7 @@ def test_missing_source(crops, tmp_path):
         crops(source=tmp_path / "nowhere")
 
 
-def test_two_photographs_of_one_crop_are_refused(crops, photographs):
+def test_photographs_with_the_same_crop_are_refused(crops, photographs):
     image = Image.open(photographs / "ann" / "one.png")
     image.save(photographs / "ann" / "two.bmp.png")
     with pytest.raises(ValueError, match=r"'ann/two\.bmp' and 'ann/two\.bmp\.png', both to"):

@@ -10,7 +10,7 @@ BLACK = np.zeros((100, 120, 3), np.uint8)
 POINTS = np.array([[40, 40], [60, 40], [50, 50], [42, 60], [58, 60]])
 
 
-def test_box_and_landmarks_are_where_they_were_found():
+def test_box_and_landmarks_are_drawn_in_place():
     picture = draw_faces(BLACK, [Face((30, 25, 40, 50), 0.9, POINTS)])
     assert picture.shape == BLACK.shape
     assert not BLACK.any()  # the image given stays
@@ -21,7 +21,7 @@ def test_box_and_landmarks_are_where_they_were_found():
     assert not picture[90:, :].any()
 
 
-def test_no_faces_no_change():
+def test_image_without_faces_is_unchanged():
     np.testing.assert_array_equal(draw_faces(BLACK + 7, []), BLACK + 7)
 
 

@@ -96,7 +96,7 @@ def test_no_more_processes_than_jobs_and_none_without(tmp_path):
     assert len((tmp_path / "log").read_text().split()) == 1
 
 
-def test_what_a_job_raises_is_raised_here(tmp_path):
+def test_exception_of_a_job_is_raised(tmp_path):
     code, out, err = finished(
         tmp_path,
         "if __name__ == '__main__':\n"
@@ -108,7 +108,7 @@ def test_what_a_job_raises_is_raised_here(tmp_path):
     assert (code, out, err) == (0, "job 3 is not wanted\n", "")
 
 
-def test_process_that_dies_is_told(tmp_path):
+def test_dead_process_raises(tmp_path):
     code, out, _ = finished(
         tmp_path,
         "if __name__ == '__main__':\n"
@@ -121,7 +121,7 @@ def test_process_that_dies_is_told(tmp_path):
     assert "exit code 7" in out and "fewer processes" in out
 
 
-def test_script_without_its_guard_is_told(tmp_path):
+def test_script_without_main_guard_raises(tmp_path):
     code, _, err = finished(tmp_path, "list(spawned(doubler, (sys.argv[1],), [3], 1))")
     assert code == 1
     assert "`if __name__ == '__main__':`" in err.strip().splitlines()[-1]
@@ -148,7 +148,7 @@ def test_processes_end_with_the_first_one(tmp_path, name):
     assert err.count("KeyboardInterrupt") == (number == signal.SIGINT)
 
 
-def test_caller_that_stops_early_ends_them(tmp_path):
+def test_processes_end_if_the_caller_stops_early(tmp_path):
     code, out, err = finished(
         tmp_path,
         "if __name__ == '__main__':\n"

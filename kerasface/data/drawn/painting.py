@@ -1,4 +1,4 @@
-"""How a drawn person is painted: parts from back to front, backdrop, light and camera."""
+"""Paints a drawn person: backdrop, parts from back to front, light and camera."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 def backdrop(rng: np.random.Generator, width: int, height: int, clutter: int) -> Image.Image:
-    """An oversampled canvas with a blurred background and `clutter` crisp things before it."""
+    """Makes an oversampled canvas with a blurred background and `clutter` sharp shapes on it."""
     rows, columns = rng.integers(2, 5, 2)
     cells = rng.uniform(30, 240, (rows, columns, 3)).astype(np.uint8)
     canvas = Image.fromarray(cells).resize((width, height), Image.Resampling.BILINEAR)
@@ -58,8 +58,8 @@ def backdrop(rng: np.random.Generator, width: int, height: int, clutter: int) ->
 
 
 def develop(canvas: Image.Image, rng: np.random.Generator) -> np.ndarray:
-    """Shrink the canvas and see it in a random light through an imperfect camera."""
-    # Just strong enough that a color histogram hardly tells who it is.
+    """Shrinks the canvas and adds random light and the errors of a camera."""
+    # Strong enough that a color histogram hardly identifies a person.
     warmth = rng.normal(0.0, 0.07) * np.array([1.0, 0.0, -1.0])
     gain = np.exp(warmth + rng.normal(0.0, 0.06, 3) + rng.uniform(-0.22, 0.14))
     saturation, contrast = rng.uniform(0.65, 1.2), rng.uniform(0.82, 1.1)
@@ -79,8 +79,8 @@ def develop(canvas: Image.Image, rng: np.random.Generator) -> np.ndarray:
 
 
 def paint(canvas: Image.Image, camera: Camera, parts: Sequence[Part]) -> None:
-    """Paint parts onto an oversampled canvas, in their order."""
-    # All parts are mapped at once: the calls would cost more than the arithmetic.
+    """Paints parts onto an oversampled canvas, in their order."""
+    # All parts are mapped at once, because separate calls would take longer.
     sizes = [len(part.points) for part in parts]
     lift = np.repeat([part.lift for part in parts], sizes)
     pixels = _OVERSAMPLE * to_pixels(camera, np.concatenate([part.points for part in parts]), lift)
@@ -100,7 +100,7 @@ def paint(canvas: Image.Image, camera: Camera, parts: Sequence[Part]) -> None:
 
 
 def portrait(person: Person, shot: Shot) -> list[Part]:
-    """The whole drawing, from back to front."""
+    """All parts of a person, from back to front."""
     worn = shot.attributes
     crown = _crown(person, shot)
     return [
@@ -168,7 +168,7 @@ def _head(person: Person, shot: Shot) -> list[Part]:
 
 def _beard(person: Person, shot: Shot) -> list[Part]:
     shape, grown = person.shape, shot.attributes["Beard"]
-    # Stubble shows only on those who sometimes have a beard.
+    # Only people who sometimes have a beard have stubble.
     alpha = 245.0 if grown else shot.values["stubble"]
     if not grown and person.beard_tendency < 0.1:
         return []
@@ -356,7 +356,7 @@ def _hat(person: Person, shot: Shot) -> list[Part]:
     shape, felt = person.shape, shot.felt
     kind = _HATS[int(shot.values["hat"] * len(_HATS))]
     width = shape["cheek"] * 1.12 + 0.03
-    # Never so low that it would hide the eyes.
+    # High enough to leave the eyes visible.
     brim = 1j * min(shape["hairline"] + 0.1, shape["eye_level"] - 0.36)
     top = -1j * (1 + shot.values["hat_height"])
     arch = 1 - ACROSS**2

@@ -1,4 +1,4 @@
-"""What a drawn person is: stable features, what changes from picture to picture, and geometry."""
+"""Drawn people: stable features, variations from picture to picture, and geometry."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ ACROSS = np.linspace(-1, 1, 21)
 NOSE_LIFT = 0.3  # how far the tip of the nose stands out of the face, in face units
 
 # fmt: off
-# What is stable in a person. Lengths are in face units, widths of the outline below the cheeks and
+# Stable features of a person. Lengths are in face units, widths of the outline below the cheeks and
 # places across the face in half widths of the face, eye heights and irises in eye widths, angles
 # in radians, the mouth's level in parts of the way from the nose tip to the chin, and the pitch
 # of the hair in bumps from ear to ear.
@@ -50,7 +50,7 @@ _PALETTES: Mapping[str, tuple[tuple[int, int, int], ...]] = {
     "iris": ((70, 45, 28), (106, 76, 40), (84, 124, 70), (70, 118, 168), (110, 122, 130)),
 }
 
-# What changes from picture to picture. The angle is in radians, shifts and the height (skull to
+# Variations from picture to picture. The angle is in radians, shifts and the height (skull to
 # chin) in parts of the image, frame widths in eye widths, the rest in face units or as shares.
 _VARIATIONS: Mapping[str, tuple[float, float]] = {
     "angle": (-0.35, 0.35), "yaw": (-0.18, 0.18), "pitch": (-0.11, 0.11),
@@ -67,7 +67,7 @@ _CHANCES = {"Eyeglasses": 0.25, "Mouth_Slightly_Open": 0.35, "Smiling": 0.5, "We
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """What stays the same in all pictures of a person; colors are `(3,)`, 0 to 255."""
+    """The features of a person in all pictures; colors are `(3,)`, 0 to 255."""
 
     identity: int
     shape: dict[str, float]  # values of `FEATURES`
@@ -80,7 +80,7 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Shot:
-    """What belongs to one picture of a person; colors are `(3,)`, 0 to 255."""
+    """The variations of one picture of a person; colors are `(3,)`, 0 to 255."""
 
     values: dict[str, float]  # values of `_VARIATIONS`
     attributes: dict[str, bool]
@@ -95,14 +95,14 @@ class Camera:
 
     center: complex
     spin: complex  # pixels per face unit, turned by the angle in the image plane
-    look: complex  # yaw and pitch: how far the middle of the face moves, in face units
+    look: complex  # yaw and pitch: shift of the middle of the face, in face units
     cheek: float  # half width of the face, where turning the head moves nothing
 
 
 def make_person(seed: int, identity: int) -> Person:
-    """A person of a population, always the same for the same numbers."""
+    """Makes a person of a population; the same arguments give the same person."""
     rng = np.random.default_rng([_PERSON, seed, identity])
-    # Most values lie near the ends of their range: faces that differ, differ visibly.
+    # Most values are near the ends of their range, which makes differences visible.
     shape = _within(FEATURES, 0.5 - 0.5 * np.cos(np.pi * rng.random(len(FEATURES))))
     style = {name: options[rng.integers(len(options))] for name, options in _STYLES.items()}
     color = {}
@@ -125,7 +125,7 @@ def make_person(seed: int, identity: int) -> Person:
 
 
 def make_shot(seed: int, variant: int, person: Person, attributes: Mapping[str, bool]) -> Shot:
-    """What is particular to one picture; forced attributes change nothing else."""
+    """Makes the variations of one picture; forced attributes change nothing else."""
     rng = np.random.default_rng([_SHOT, seed, person.identity, variant])
     chances = {"Beard": person.beard_tendency, **_CHANCES}
     drawn = {name: bool(rng.random() < chances[name]) for name in ATTRIBUTES}
@@ -135,14 +135,14 @@ def make_shot(seed: int, variant: int, person: Person, attributes: Mapping[str, 
 
 
 def aim(person: Person, shot: Shot, center: complex = 0j, scale: float = 1.0) -> Camera:
-    """The camera that sees a person at `center`, `scale` pixels a face unit."""
+    """Makes a camera that shows a person at `center`, with `scale` pixels per face unit."""
     values = shot.values
     spin = scale * complex(np.exp(1j * values["angle"]))
     return Camera(center, spin, values["yaw"] + 1j * values["pitch"], person.shape["cheek"])
 
 
 def to_pixels(camera: Camera, points: np.ndarray, lift: np.ndarray | float = 0.0) -> np.ndarray:
-    """Map complex points in face units to complex pixels; `lift` is their height over the face."""
+    """Maps complex points in face units to complex pixels; `lift` is their height over the face."""
     across = np.maximum(1 - (points.real / camera.cheek) ** 2, 0)
     bulge = across * np.maximum(1 - points.imag**2, 0) + lift
     pixels: np.ndarray = camera.center + camera.spin * (points + camera.look * bulge)

@@ -162,7 +162,7 @@ def test_rows_keep_the_order_of_the_label_file(make):
     np.testing.assert_array_equal(train.labels, VALUES[expected])
 
 
-def test_names_that_look_like_something_else(make):
+def test_names_that_look_like_numbers(make):
     names = ["NA", "nan", "null", "1e5", "007", *NAMES[5:]]
     names = [f"{name.removesuffix('.jpg')}.png" for name in names]
     folder = make(labels=spaced(names=names), images=names)
@@ -236,7 +236,7 @@ def test_identity_split_shares_no_person(make, partition):
     assert len(others) > 1
 
 
-def test_people_in_two_partitions_are_warned_of(make):
+def test_warns_of_people_in_two_partitions(make):
     folder = make()
     rows = IDENTITIES.split("\n")
     rows[4] = f"{NAMES[4]} 7"  # in the test partition, and three in the training partition
@@ -291,7 +291,7 @@ def test_each_gap_alone(make):
     )
 
 
-def test_rows_of_the_partition_without_labels_do_no_harm(make):
+def test_partition_may_have_rows_without_labels(make):
     folder = make(labels=spaced(VALUES[:9], NAMES[:9]), images=NAMES[:9])
     assert [len(table) for table in read_celeba(folder)] == [5, 2, 2]
 
@@ -409,7 +409,7 @@ def test_unfit_arguments(make, settings, message):
         read_celeba(make(), **settings)
 
 
-def test_the_function_stays_where_its_module_has_been_imported():
+def test_function_is_not_replaced_by_its_module():
     import kerasface.data.celeba.tables
 
     assert callable(kerasface.data.read_celeba)

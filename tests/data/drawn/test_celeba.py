@@ -7,7 +7,7 @@ from PIL import Image
 from kerasface.data import draw_face, drawn_celeba, read_celeba
 
 
-def test_tables_tell_what_was_drawn(celeba_folder):
+def test_tables_match_the_drawings(celeba_folder):
     train, validation, test = read_celeba(celeba_folder)
     assert [len(table) for table in (train, validation, test)] == [40, 16, 16]
     assert train.names == ("Beard", "Eyeglasses", "Mouth_Slightly_Open", "Smiling", "Wearing_Hat")
@@ -20,7 +20,7 @@ def test_tables_tell_what_was_drawn(celeba_folder):
     assert np.abs(shown - face.image[:, 4:40]).mean() < 8  # JPEG
 
 
-def test_no_person_is_in_two_parts(celeba_folder):
+def test_no_person_is_in_two_partitions(celeba_folder):
     rows = (celeba_folder / "identity_CelebA.txt").read_text().split("\n")[:-1]
     who = dict(row.split() for row in rows)
     people = [{who[path] for path in table.paths} for table in read_celeba(celeba_folder)]
@@ -28,7 +28,7 @@ def test_no_person_is_in_two_parts(celeba_folder):
     assert len(set.union(*people)) == 18
 
 
-def test_a_folder_is_drawn_once(tmp_path):
+def test_folder_is_drawn_once(tmp_path):
     options = {"people": (2, 1, 1), "images": 1, "height": 24}
     folder = drawn_celeba(tmp_path / "faces", **options)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

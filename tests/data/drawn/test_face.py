@@ -132,7 +132,7 @@ def test_hundreds_of_people_differ_in_their_features():
     assert apart[np.triu_indices(300, 1)].min() > 1.0
 
 
-def test_a_person_keeps_the_features():
+def test_person_keeps_the_features():
     first, again = (people_module.make_person(0, 12) for _ in range(2))
     assert (first.shape, first.style) == (again.shape, again.style)
 

@@ -110,7 +110,7 @@ def test_folder_with_other_settings_is_refused(folder, other):
         drawn_faces(folder, **{**SMALL, **other})
 
 
-def test_foreign_folders_are_refused(tmp_path):
+def test_folders_with_other_files_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="new or empty"):
         drawn_faces(tmp_path, **SMALL)

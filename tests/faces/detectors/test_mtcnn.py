@@ -55,7 +55,7 @@ def test_drawn_faces_are_found(answers, scenes):
         assert face.landmarks[:2, 1].max() < face.landmarks[2, 1] < face.landmarks[3:, 1].min()
 
 
-def test_answer_depends_on_its_image_alone(detector, scenes, answers):
+def test_result_does_not_depend_on_other_images(detector, scenes, answers):
     for scene, expected in zip(scenes, answers, strict=True):
         [alone] = detect([scene.image], detector)
         assert numbers(alone) == numbers(expected)
@@ -63,7 +63,7 @@ def test_answer_depends_on_its_image_alone(detector, scenes, answers):
     assert numbers(detect(others, detector)[3]) == numbers(answers[0])
 
 
-def test_as_the_package_has_it_for_one_image(scenes, answers):
+def test_result_equals_the_package_for_one_image(scenes, answers):
     mtcnn = pytest.importorskip("mtcnn")
     package = mtcnn.MTCNN()
     for scene, mine in zip(scenes, answers, strict=True):
@@ -97,7 +97,7 @@ def test_turned_photograph(scenes, answers):
         assert np.linalg.norm(face.landmarks - expected, axis=1).mean() < 0.05 * down
 
 
-def test_smallest_face_decides_how_small_faces_are_found(scenes, answers):
+def test_min_face_limits_the_size_of_faces(scenes, answers):
     assert answers[0]
     assert detect([scenes[0].image], "mtcnn", min_face=240) == [[]]
 
@@ -108,7 +108,7 @@ def test_threshold_is_the_lowest_score(scenes, answers):
     assert [face.score for face in faces] == [score for score in scores if score == scores[-1]]
 
 
-def test_keras_is_as_it_was(scenes, answers):
+def test_keras_settings_are_restored(scenes, answers):
     policy, state = keras.config.dtype_policy(), random.getstate()
     keras.config.set_dtype_policy("mixed_float16")
     try:

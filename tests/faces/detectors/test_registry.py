@@ -43,7 +43,7 @@ def test_names():
     assert list_detectors() == ["mtcnn", "retinaface"]
 
 
-def test_own_function_is_asked_once_for_all():
+def test_function_is_called_once_for_all_images():
     calls = []
 
     def own(images):
@@ -62,7 +62,7 @@ def test_best_score_first_and_ties_by_place():
     assert [face.box[0] for face in answer] == [1, 9, 3]
 
 
-def test_no_images_no_answers():
+def test_no_images():
     assert detect([], lambda images: []) == []
 
 
@@ -107,17 +107,17 @@ def test_answers_must_be_faces(answer, message):
         (((1, 2, 3, 4), 0.5, np.full((5, 2), np.inf)), "`landmarks`"),
     ],
 )
-def test_face_refuses_what_is_none(fields, message):
+def test_invalid_faces_are_refused(fields, message):
     with pytest.raises(ValueError, match=f"{message} must be"):
         Face(*fields)
 
 
-def test_unknown_detector_is_answered_with_near_names():
+def test_error_suggests_near_detectors():
     with pytest.raises(ValueError, match=r"Did you mean 'retinaface'\?"):
         load_detector("retina_face")
 
 
-def test_unknown_option_is_answered_with_near_names():
+def test_error_suggests_near_options():
     with pytest.raises(ValueError, match=r"Received: 'minface'\. Did you mean 'min_face'"):
         load_detector("mtcnn", minface=12)
 

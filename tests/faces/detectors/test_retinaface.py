@@ -160,7 +160,7 @@ def test_weights_are_downloaded_whole(tmp_path, monkeypatch):
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
-def test_no_network_is_told_with_what_to_do(tmp_path, monkeypatch):
+def test_failed_download_has_a_remedy(tmp_path, monkeypatch):
     def fetch(url, path, quiet):
         raise OSError("network is unreachable")
 
@@ -282,7 +282,7 @@ print(json.dumps([
 """
 
 
-def test_process_is_as_it_was():
+def test_process_settings_are_restored():
     done = subprocess.run(
         [sys.executable, "-c", SURROUNDINGS],
         capture_output=True,
@@ -301,7 +301,7 @@ def test_process_is_as_it_was():
     assert found == [[]]
 
 
-def test_another_engine_is_told(monkeypatch):
+def test_other_engine_is_refused(monkeypatch):
     utils = module.import_retinaface("retinaface.commons.backend_utils")
     monkeypatch.setattr(utils, "_backend_engine", "tensorflow")
     with pytest.raises(RuntimeError, match=r"imported before, on 'tensorflow'\."):
