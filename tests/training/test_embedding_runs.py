@@ -110,7 +110,7 @@ def test_phases_share_the_centers(tables, tmp_path, monkeypatch):
         frozen.append(frozen_backbone)
         return EmbeddingTraining(embedder, head, frozen_backbone=frozen_backbone)
 
-    monkeypatch.setattr("kerasface.training.fit.EmbeddingTraining", noting)
+    monkeypatch.setattr("kerasface.training.phases.EmbeddingTraining", noting)
     phases = ({"epochs": 1, "trainable": "head"}, {"epochs": 1, "learning_rate": 1e-4})
     recipe = TINY.replace(phases=phases, ema=0.0, embedding={"class_share": 1.0})
     run = train(tables, tmp_path / "run", recipe)

@@ -225,7 +225,7 @@ def test_cached_epochs_are_written_now_and_then(tables, tmp_path, monkeypatch):
     whole = train(tables, tmp_path / "whole", cache_features=True)
     out = tmp_path / "run"
     for interval, expected in ((1e9, [False, False]), (0.0, [True, True])):
-        monkeypatch.setattr("kerasface.training.fit.CACHED_INTERVAL", interval)
+        monkeypatch.setattr("kerasface.training.phases.CACHED_INTERVAL", interval)
         saved.clear()
         with pytest.raises(KeyboardInterrupt):
             train(tables, out, cache_features=True, callbacks=[Kill()], overwrite=True)

@@ -15,7 +15,7 @@ from kerasface.runs.recipe import Recipe
 from kerasface.runs.record import read_images
 from kerasface.runs.seen import seen_images
 from kerasface.training.assemble import build_optimizer, dtype_policy
-from kerasface.training.keeper import plateaus
+from kerasface.training.progress import plateaus
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 TINY = Recipe(
@@ -264,7 +264,7 @@ def test_mixing_ends_so_many_epochs_before_the_end(tables, tmp_path, monkeypatch
             seen.append((options["epochs"], options["mix_epochs"]))
         return stream(table, **options)
 
-    monkeypatch.setattr("kerasface.training.fit.stream", note)
+    monkeypatch.setattr("kerasface.training.batches.stream", note)
     options = {"augment": (), "unmixed_epochs": 1}
     with pytest.raises(KeyboardInterrupt):
         train(tables, tmp_path / "run", callbacks=[Stop(2)], **options)
@@ -363,7 +363,7 @@ def test_resume_refuses_another_precision(finished, snapshots, tables, tmp_path,
     out = shutil.copytree(snapshots / "1", tmp_path / "run")
     # As "auto" finds it where there is a GPU.
     monkeypatch.setattr(
-        "kerasface.training.fit.dtype_policy", lambda precision: dtype_policy("mixed_float16")
+        "kerasface.training.preflight.dtype_policy", lambda precision: dtype_policy("mixed_float16")
     )
     with pytest.raises(ValueError, match="mixed_float16 where it was float32"):
         train(tables, out, resume=True)
@@ -441,7 +441,7 @@ def test_broken_files_and_emptied_people_are_told(faces, tmp_path):
 
 
 def test_an_error_while_the_folder_is_made_leaves_nothing(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasface.training.fit.write_images", lambda *_: 1 / 0)
+    monkeypatch.setattr("kerasface.training.preflight.write_images", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(tables, tmp_path / "run", epochs=1, warmup_epochs=0, **PLAIN)
     assert list(tmp_path.iterdir()) == []
