@@ -11,11 +11,13 @@ import keras
 import numpy as np
 
 from kerasface.files import replacing
+from kerasface.models.registry import CUSTOM_MODEL
 from kerasface.runs import run as run_files
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.run import Run
 from kerasface.training.assemble import build_model, dtype_policy
 from kerasface.training.averaging import assign
+from kerasface.training.custom_model import float32_copy
 
 
 class Checkpoint:
@@ -118,12 +120,14 @@ class ModelFile:
     Args:
         folder: The run folder.
         recipe: The recipe of the run.
+        model: The whole model.
     """
 
-    def __init__(self, folder: pathlib.Path, recipe: Recipe):
+    def __init__(self, folder: pathlib.Path, recipe: Recipe, model: keras.Model):
         self.folder = folder
         self.recipe = recipe
-        self._model: keras.Model | None = None
+        self.model = model
+        self._copy: keras.Model | None = None
 
     def save(self, weights: list[np.ndarray]) -> None:
         """Writes the model with some weights.
@@ -131,17 +135,19 @@ class ModelFile:
         Args:
             weights: As ``get_weights`` of the whole model returns them.
         """
-        if self._model is None:
-            self._model = self._build()
-        self._model.set_weights(weights)
+        if self._copy is None:
+            self._copy = self._float32_copy()
+        self._copy.set_weights(weights)
         # If the run was finished before, these describe other weights.
         for name in (run_files.METRICS, run_files.THRESHOLDS, run_files.REPORT):
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / run_files.VALIDATION, ignore_errors=True)
         with replacing(self.folder / run_files.MODEL) as part:
-            self._model.save(part)
+            self._copy.save(part)
 
-    def _build(self) -> keras.Model:
+    def _float32_copy(self) -> keras.Model:
+        if self.recipe.model == CUSTOM_MODEL:
+            return float32_copy(self.model)
         run = Run(self.folder)
         with dtype_policy("float32"):
             return build_model(self.recipe, len(run.names), multi_label=run.multi_label, empty=True)

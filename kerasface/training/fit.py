@@ -22,6 +22,7 @@ def train(
     train: FaceTable,
     validation: FaceTable | None = None,
     out: str | os.PathLike,
+    model: keras.Model | str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -38,6 +39,14 @@ def train(
         validation: Validation images, labelled in the same way; None trains without validation.
             For attributes, the thresholds that `kerasface.predict` uses are chosen on them.
         out: Run folder to write.
+        model: Your own model, or the name of another model than the recipe's; None uses that of
+            the recipe. Your own is a functional `keras.Model` from square RGB images in [0, 255]
+            of a known size to a softmax over the classes, a sigmoid per attribute, or, for a
+            recipe with ``embedding``, to embeddings of length 1. It is trained in place, so it
+            has the weights of the last epoch afterwards. The recipe's keys about the network,
+            ``image_size`` and ``precision`` follow it. The run keeps the model:
+            ``resume``, `kerasface.predict` and `kerasface.compare` do not need the code that
+            made it, except for custom layers, which must be registered.
         callbacks: Keras callbacks to add.
         resume: If True, an unfinished run in ``out`` resumes from its last completed epoch. On
             cached features it resumes from the last one that was saved, at most ten seconds
@@ -54,7 +63,7 @@ def train(
         The run.
 
     Raises:
-        ValueError: If recipe and tables do not fit, an image is in both tables, ``weights``
+        ValueError: If recipe, model and tables do not fit, an image is in both tables, ``weights``
             are those of a run that was trained on validation images, or too many files cannot
             be read.
         FileExistsError: If ``out`` is not empty and neither ``resume`` nor ``overwrite`` is set.
@@ -68,6 +77,7 @@ def train(
         train=train,
         validation=validation,
         out=out,
+        model=model,
         callbacks=callbacks,
         resume=resume,
         overwrite=overwrite,

@@ -90,7 +90,7 @@ class PhaseFitting:
         self.job = job
         self.progress = progress
         self.checkpoint = checkpoint
-        self.model_file = ModelFile(job.folder, job.recipe)
+        self.model_file = ModelFile(job.folder, job.recipe, job.model)
         self.checks = EpochChecks(job.folder, job.model, job.recipe.max_unreadable)
         self.users = UserCallbacks(job.callbacks, job.model)
 

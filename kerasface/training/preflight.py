@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ import tensorflow as tf
 
 from kerasface.data.table import FaceTable
 from kerasface.files import new_folder
+from kerasface.models.registry import CUSTOM_MODEL
 from kerasface.runs import run as run_files
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import named_recipe
@@ -25,6 +27,15 @@ from kerasface.runs.record import same_images, write_images
 from kerasface.runs.run import Run
 from kerasface.runs.seen import run_behind, seen_images
 from kerasface.training.assemble import build_model, dtype_policy
+from kerasface.training.custom_model import (
+    check_custom_model,
+    describe,
+    describe_run,
+    functional_model,
+    recipe_for,
+    resumed_model,
+    set_random_states,
+)
 from kerasface.training.discriminant import linear_layer
 from kerasface.training.job import Job
 from kerasface.training.tables import check_files, check_tables, join_tables
@@ -36,6 +47,7 @@ def prepare(
     train: FaceTable,
     validation: FaceTable | None,
     out: str | os.PathLike,
+    model: keras.Model | str | None,
     callbacks: Sequence[keras.callbacks.Callback],
     resume: bool,
     overwrite: bool,
@@ -52,6 +64,7 @@ def prepare(
         train: As in `kerasface.train`.
         validation: As in `kerasface.train`.
         out: As in `kerasface.train`.
+        model: As in `kerasface.train`.
         callbacks: As in `kerasface.train`.
         resume: As in `kerasface.train`.
         overwrite: As in `kerasface.train`.
@@ -66,45 +79,77 @@ def prepare(
         ValueError: If recipe, tables, weights and folder do not fit.
         FileExistsError: If ``out`` is in use.
     """
-    recipe = (named_recipe(recipe) if isinstance(recipe, str) else recipe).replace(**changes)
+    folder = pathlib.Path(out)
+    run = _resumed_run(folder, resume=resume, overwrite=overwrite)
+    custom = functional_model(model) if isinstance(model, keras.Model) else None
+    if isinstance(model, str):
+        changes = {**changes, "model": model}
+    recipe = _resolved(recipe, changes, custom, run)
     if recipe.attributes:
         train = train.with_attributes(recipe.attributes)
         if validation is not None:
             validation = validation.with_attributes(recipe.attributes)
     check_tables(train, validation, recipe)
-    folder = pathlib.Path(out)
-    resumed = _check_folder(folder, resume=resume, overwrite=overwrite)
-    if resumed:
-        _check_same_run(Run(folder), recipe, train)
-    keras.utils.set_random_seed(recipe.seed)
-    model = _initial_model(recipe, train, folder if resumed else None)
+    if run is not None:
+        _check_same_run(run, recipe, train)
+    whole = _initial_model(recipe, train, custom, run)
     tables = {"train": train} if validation is None else {"train": train, "validation": validation}
-    if resumed:
+    if run is not None:
         readable = same_images(folder, tables)
     else:
         readable, unreadable = check_files(
             tables, max_unreadable=recipe.max_unreadable, progress=bool(verbose)
         )
         _check_weights(recipe, readable.get("validation"))
-        _make_folder(folder, recipe, tables, readable, unreadable, overwrite=overwrite)
+        with _new_run(folder, recipe, tables, readable, unreadable, overwrite=overwrite) as part:
+            if custom is not None:
+                custom.save(part / run_files.ARCHITECTURE)
     train, validation = readable["train"], readable.get("validation")
     if recipe.train_on_validation and validation is not None:
         train, validation = join_tables(train, validation), None
     return Job(
         recipe=recipe,
         folder=folder,
-        model=model,
+        model=whole,
         train=train,
         validation=validation,
         features=folder / run_files.FEATURES if features is None else pathlib.Path(features),
-        resume=resumed,
+        resume=run is not None,
         callbacks=tuple(callbacks),
         verbose=verbose,
     )
 
 
-def _check_folder(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> bool:
-    """Whether the folder holds a run to resume; raises if it must not be written to."""
+def _resolved(
+    recipe: str | Recipe, changes: Mapping[str, Any], custom: keras.Model | None, run: Run | None
+) -> Recipe:
+    """The recipe with the user's changes; its network is that of a custom model, if there is one.
+
+    Args:
+        recipe: Name of a recipe, or a recipe.
+        changes: Keys to change.
+        custom: The user's model.
+        run: The run that resumes.
+    """
+    recipe = named_recipe(recipe) if isinstance(recipe, str) else recipe
+    network = None
+    if custom is not None:
+        network = describe(custom)
+    elif run is not None:
+        network = describe_run(run)
+    if network is not None:
+        return recipe_for(recipe, changes, network)
+    recipe = recipe.replace(**changes)
+    if recipe.model == CUSTOM_MODEL:
+        raise ValueError(
+            "The recipe of a run with a custom model needs a model. "
+            f"Received: model={CUSTOM_MODEL!r}. Give `model` a keras.Model."
+        )
+    return recipe
+
+
+def _resumed_run(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> Run | None:
+    """The run in the folder if it resumes; raises if the folder must not be written to."""
     if resume and overwrite:
         raise ValueError("`resume` and `overwrite` are mutually exclusive. Received: both.")
     is_run = (folder / run_files.RECIPE).is_file()
@@ -120,7 +165,7 @@ def _check_folder(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> boo
             "Choose another, or use resume=True (--resume) to continue this run or "
             "overwrite=True (--overwrite) to delete it."
         )
-    return resume and is_run
+    return Run(folder) if resume and is_run else None
 
 
 def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
@@ -142,12 +187,29 @@ def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
         )
 
 
-def _initial_model(recipe: Recipe, train: FaceTable, resumed: pathlib.Path | None) -> keras.Model:
-    """The model for the first epoch, or to restore a checkpoint of the resumed folder into."""
-    # A checkpoint holds all weights; the file of the initial ones may be gone.
-    empty = resumed is not None and (resumed / run_files.CHECKPOINT).is_file()
-    with dtype_policy(recipe.precision):
-        model = build_model(recipe, len(train.names), multi_label=train.multi_label, empty=empty)
+def _initial_model(
+    recipe: Recipe, train: FaceTable, custom: keras.Model | None, run: Run | None
+) -> keras.Model:
+    """The model for the first epoch, or for the checkpoint of the run that resumes."""
+    keras.utils.set_random_seed(recipe.seed)
+    if recipe.model == CUSTOM_MODEL:
+        if run is not None:
+            model = resumed_model(run, custom)
+        else:
+            assert custom is not None
+            check_custom_model(custom, recipe, train)
+            model = custom
+        set_random_states(model, recipe.seed)
+    else:
+        # A checkpoint holds all weights; the file of the initial ones may be gone.
+        empty = run is not None and run.path(run_files.CHECKPOINT).is_file()
+        initial = recipe
+        if run is not None and run.weights_path is not None and run.weights_path.is_file():
+            # The path in the recipe may be relative to another folder than the present one.
+            initial = recipe.replace(weights=os.fspath(run.weights_path))
+        multi_label = train.multi_label
+        with dtype_policy(recipe.precision):
+            model = build_model(initial, len(train.names), multi_label=multi_label, empty=empty)
     if recipe.head_start == "lda":
         linear_layer(model, multi_label=train.multi_label)  # refuses other heads
     return model
@@ -171,7 +233,8 @@ def _check_weights(recipe: Recipe, validation: FaceTable | None) -> None:
         )
 
 
-def _make_folder(
+@contextlib.contextmanager
+def _new_run(
     folder: pathlib.Path,
     recipe: Recipe,
     tables: Mapping[str, FaceTable],
@@ -179,8 +242,8 @@ def _make_folder(
     unreadable: pd.DataFrame,
     *,
     overwrite: bool,
-) -> None:
-    """Makes the run folder with everything that it holds before the first epoch."""
+) -> Iterator[pathlib.Path]:
+    """Makes the run folder with everything that every run holds before its first epoch."""
     train = tables["train"]
     names = json.dumps(list(train.names), ensure_ascii=False, indent=0)
     environment = json.dumps(_environment(), indent=2) + "\n"
@@ -192,6 +255,7 @@ def _make_folder(
         (part / run_files.ENVIRONMENT).write_text(environment, encoding="utf-8")
         run_files.write_weights_path(part, recipe.weights)
         (part / run_files.RECIPE).write_text(recipe.to_json(), encoding="utf-8")
+        yield part
         if overwrite and folder.exists():
             shutil.rmtree(folder)
 
