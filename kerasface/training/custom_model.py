@@ -316,12 +316,13 @@ def set_random_states(model: keras.Model, seed: int) -> None:
 
 
 def float32_copy(model: keras.Model) -> keras.Model:
-    """Returns a model of the same layers in float32, with other weights.
+    """Returns a model of the same layers in float32, with other weights, not compiled.
 
     Args:
         model: A model from `functional_model`.
     """
     config = _in_float32(copy.deepcopy(keras.saving.serialize_keras_object(model)))
+    config.pop("compile_config", None)  # the file has no optimizer, loss and metrics
     with dtype_policy("float32"):
         return keras.saving.deserialize_keras_object(config)
 

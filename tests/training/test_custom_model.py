@@ -166,6 +166,8 @@ def test_sequential_model_of_attributes(celeba_folder, tmp_path):
     run = train(parts, tmp_path / "run", model=model, epochs=1)
     assert run.multi_label and run.predict(parts[2]).shape == (16, 2)
     assert len(run.thresholds) == 2
+    loaded = keras.saving.load_model(run.path("model.keras"))
+    assert not loaded.compiled  # so that plain Keras loads it
 
 
 def test_embedding_model(tables, tmp_path):

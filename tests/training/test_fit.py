@@ -435,7 +435,9 @@ def test_broken_files_and_emptied_people_are_told(faces, tmp_path):
         path.write_bytes(b"broken")
     table = identity_folder(tmp_path / "train")
     options = {"epochs": 1, "warmup_epochs": 0, "max_unreadable": 0.5, **PLAIN}
-    with pytest.warns(UserWarning, match=r"of `train` cannot be read.* 1 classes have none left"):
+    with pytest.warns(
+        UserWarning, match=r"of `train` cannot be read.* 1 classes have no images left"
+    ):
         run = train((table, None), tmp_path / "run", **options)
     assert len(run.names) == len(table.names)
 
@@ -463,7 +465,7 @@ def test_a_run_is_not_overwritten_unless_told(finished, tables, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
     with pytest.raises(FileExistsError, match="holds a run"):
         train(tables, tmp_path / "run")
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="mutually exclusive"):
         train(tables, tmp_path / "run", resume=True, overwrite=True)
     run = train(tables, tmp_path / "run", overwrite=True, epochs=1, warmup_epochs=0, **PLAIN)
     assert len(run.history) == 1
