@@ -42,7 +42,7 @@ TINY = Recipe(
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends the process, as it were, in the middle of the last epoch."""
+    """Interrupts the process in the middle of the last epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -91,7 +91,7 @@ def test_the_figures_are_those_of_the_kept_weights(finished, tables):
     assert len(labels) == 12
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_was(finished, tables, tmp_path):
+def test_resume_gives_the_uninterrupted_result(finished, tables, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tables, tmp_path / "stopped", callbacks=[Stop()])
     again = train(tables, tmp_path / "stopped", resume=True)
