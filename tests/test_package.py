@@ -305,7 +305,7 @@ def test_size_rules(find, exceptions):
     found = find(sources)
     assert found - set(exceptions) == set()
     # Exceptions that are no longer needed are removed.
-    assert {name for name, reason in exceptions.items() if reason != PENDING} - found == set()
+    assert set(exceptions) - found == set()
 
 
 @pytest.mark.parametrize(
