@@ -67,8 +67,7 @@ class EmbeddingTraining(SavesRandomStates, keras.Model):
         # The head needs the norms of the embeddings too.
         outputs = unnormalized_output(embedder)
         self.embedder = embedder
-        self.backbone, _ = heads.split_model(embedder)
-        self.projection = keras.Model(self.backbone.output, outputs, name="projection")
+        self.backbone, self.projection = _split(embedder, outputs)
         self.frozen_backbone = frozen_backbone
         self.head = head
         self.accuracy = keras.metrics.Mean("accuracy")
@@ -126,7 +125,7 @@ def unnormalized_output(embedder: keras.Model) -> keras.KerasTensor:
     """Returns the output of an embedding model before the normalization to length 1.
 
     Args:
-        embedder: Embedding model made by `kerasface.build` with ``embedding=``.
+        embedder: Embedding model.
 
     Returns:
         Keras tensor ``[batch, dimensions]``.
@@ -135,10 +134,21 @@ def unnormalized_output(embedder: keras.Model) -> keras.KerasTensor:
         ValueError: If the last layer of the model is not a `keras.layers.UnitNormalization`.
     """
     last = embedder.layers[-1]
-    if not isinstance(last, keras.layers.UnitNormalization) or not heads.is_head(last):
+    if not isinstance(last, keras.layers.UnitNormalization):
         raise ValueError(
             "An embedding model must end with a normalization to length 1. "
             f"Received: {embedder.name!r}, whose last layer is {last.name!r}. "
             "Build it with embedding=512, for instance."
         )
     return last.input
+
+
+def _split(embedder: keras.Model, outputs: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:
+    """Backbone and projection; without head layers the backbone is all but the normalization."""
+    if any(heads.is_head(layer) for layer in embedder.layers[:-1]):
+        backbone, _ = heads.split_model(embedder)
+        return backbone, keras.Model(backbone.output, outputs, name="projection")
+    backbone = keras.Model(embedder.input, outputs, name=f"{embedder.name}_backbone")
+    features = keras.Input(outputs.shape[1:], dtype=outputs.dtype)
+    identity = keras.layers.Identity(dtype=outputs.dtype)(features)
+    return backbone, keras.Model(features, identity, name="projection")

@@ -26,6 +26,7 @@ ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 MODEL = "model.keras"
+ARCHITECTURE = "architecture.keras"  # of a user's own model, with its initial weights
 METRICS = "metrics.json"
 UNREADABLE = "unreadable.csv"
 CHECKPOINT = "checkpoint/state.npz"

@@ -1,4 +1,4 @@
-"""A recipe to a compiled model: network, optimizer, schedule, precision."""
+"""Builds and compiles a recipe's model: network, optimizer, schedule, precision."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from kerasface.runs.recipe import Recipe
 from kerasface.training.losses import AttributeAccuracy, build_loss
 from kerasface.training.muon import Muon
 
-# PyTorch's, with which the recipes were published; Keras's is ten times that.
+# PyTorch's default, which the published recipes used; Keras's is ten times as large.
 ADAM_EPSILON = 1e-8
-# In the paths of what makes the classes, whose rows are directions on their own and no matrix.
+# Layers whose kernels hold one direction a class, which Muon must not treat as a matrix.
 CLASS_LAYERS = ("head_logits", "centers")
 
 
 def build_model(
     recipe: Recipe, num_classes: int, *, multi_label: bool = False, empty: bool = False
 ) -> keras.Model:
-    """The recipe's model for square images, under the current dtype policy.
+    """Builds a recipe's model for square images, under the current dtype policy.
 
-    Of a recipe with an embedding it is the embedding model, without the head that it is learnt
-    with.
+    For a recipe with an embedding it is the embedding model, without the head that trains it.
 
     Args:
-        recipe: Which model, head, options and weights.
+        recipe: Model, head, options and weights.
         num_classes: Number of classes or attributes.
-        multi_label: Whether they are attributes.
-        empty: Whether the recipe's weights are left out, for weights that are put in later.
+        multi_label: If True, the outputs are attributes.
+        empty: If True, the recipe's weights are not loaded; other weights will be set later.
     """
     outputs: dict[str, Any] = {"num_classes": num_classes, "multi_label": multi_label}
     if recipe.embedding:
@@ -52,11 +51,11 @@ def build_model(
 
 
 def set_trainable(model: keras.Model, parts: Sequence[Recipe]) -> None:
-    """Freezes and unfreezes the backbone as the last of some phases has it.
+    """Freezes or unfreezes the backbone for a phase.
 
     Args:
         model: Made by `build_model`.
-        parts: The phases up to the one that is to be trained.
+        parts: The recipes of the phases up to the one that will be trained.
     """
     here = parts[-1].trainable
     if all(part.trainable == "all" for part in parts):
@@ -71,12 +70,12 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
     """Compiles with the recipe's optimizer and loss.
 
     Args:
-        model: What will be fitted.
-        recipe: Of one phase.
-        table: The training images, whose labels tell the kind of loss and the steps an epoch.
+        model: The model that will be fitted.
+        recipe: The recipe of a phase.
+        table: The training images; their labels decide the loss, their number the steps.
 
     Raises:
-        ValueError: If gradients would be accumulated for longer than the training lasts.
+        ValueError: If gradients would be accumulated over more steps than the phase has.
     """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     steps = steps_per_epoch(table, recipe.batch_size)
@@ -87,10 +86,10 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
             f"{steps} batches. Accumulate fewer, or make batch_size smaller."
         )
     optimizer = build_optimizer(recipe, steps, model.trainable_variables)
-    # XLA makes this step three times slower on CPUs, and knows no samples of changing size.
+    # XLA makes this step three times slower on CPUs, and needs samples of constant size.
     compiled = on_gpu and recipe.embedding.get("class_share", 1) == 1
-    options = {"jit_compile": "auto" if compiled else False}
-    if recipe.embedding:  # its model has the loss and the metric in it
+    options: dict[str, Any] = {"jit_compile": "auto" if compiled else False}
+    if recipe.embedding:  # the loss and the metric are in the model
         model.compile(optimizer, **options)
     else:
         loss = build_loss(recipe, table)
@@ -112,21 +111,21 @@ def accuracy(table: FaceTable) -> list[str | keras.metrics.Metric]:
 def build_optimizer(
     recipe: Recipe, steps: int, variables: Sequence[keras.Variable]
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, with its schedule.
+    """Builds the optimizer of a recipe, with its schedule.
 
-    Variables of one dimension (biases, the factors and offsets of norms, LayerScale) are not
-    decayed: that would only pull normalisations and offsets towards zero.
+    Variables of one dimension (biases, scales and offsets of norms, LayerScale) are not decayed:
+    that would only pull normalizations and offsets towards zero.
 
     Args:
-        recipe: Which optimizer, rates, decay, moving average and accumulation.
-        steps: Batches an epoch, which the schedule is laid over.
-        variables: What it will change.
+        recipe: Optimizer, rates, decay, moving average and accumulation.
+        steps: Batches an epoch.
+        variables: The variables that it will update.
     """
-    options = {
+    options: dict[str, Any] = {
         "learning_rate": _schedule(recipe, steps),
         "weight_decay": recipe.weight_decay,
         "use_ema": recipe.ema > 0,
-        # Keras averages after every batch, also while gradients are only accumulated.
+        # Keras updates the average after every batch, also while gradients are accumulated.
         "ema_momentum": recipe.ema ** (1 / recipe.accumulate_steps) or 0.99,
         "gradient_accumulation_steps": (
             recipe.accumulate_steps if recipe.accumulate_steps > 1 else None
@@ -147,11 +146,13 @@ def build_optimizer(
     return optimizer
 
 
-def _schedule(recipe: Recipe, steps: int):
+def _schedule(
+    recipe: Recipe, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The learning rate by step; Keras counts batches, accumulated or not."""
     total, warmup = recipe.total_epochs * steps, round(recipe.warmup_epochs * steps)
     if recipe.schedule == "plateau" or (recipe.schedule == "constant" and not warmup):
-        return float(recipe.learning_rate)  # the plateau's is changed between epochs
+        return float(recipe.learning_rate)  # `Plateau` changes it between epochs
     if recipe.schedule == "step":
         count = (recipe.total_epochs - 1) // recipe.decay_epochs
         if not count:
@@ -160,7 +161,7 @@ def _schedule(recipe: Recipe, steps: int):
             [(index + 1) * recipe.decay_epochs * steps - 1 for index in range(count)],
             [recipe.learning_rate * recipe.decay_factor**index for index in range(count + 1)],
         )
-    # A constant schedule is a cosine that ends where it starts.
+    # A constant schedule is a cosine with equal ends.
     final = recipe.learning_rate if recipe.schedule == "constant" else recipe.final_learning_rate
     options = {"alpha": final / recipe.learning_rate} if recipe.learning_rate else {}
     if not warmup:

@@ -1,4 +1,4 @@
-"""Builds the head that a recipe's embedding is trained with."""
+"""Builds the head that trains a recipe's embedding."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from kerasface.embedding.triplets import SemiHardTriplets
 from kerasface.pipeline.streams import steps_per_epoch
 from kerasface.runs.recipe import Recipe
 
-FEWEST_PAIRS = 1  # of one person in a batch, below which most steps of triplets teach nothing
+# Expected pairs of one person in a batch; with fewer, most steps of a triplet loss are empty.
+FEWEST_PAIRS = 1
 
 
 def build_head(recipe: Recipe, table: FaceTable) -> EmbeddingHead:
-    """The head that a recipe's embedding is learnt with.
+    """Builds the head that trains a recipe's embedding.
 
     Args:
-        recipe: Which loss, margin and centers.
-        table: The training images, which have one class each.
+        recipe: A recipe with ``embedding``.
+        table: The training images, with one class each.
     """
     options = EmbeddingOptions(**recipe.embedding)
     margin = USUAL_MARGINS[options.loss] if options.margin is None else options.margin
@@ -55,6 +56,6 @@ def _warn_of_few_pairs(table: FaceTable, batch_size: int) -> None:
     if expected < FEWEST_PAIRS:
         warnings.warn(
             f"a batch of {batch_size} images holds {expected:.2f} pairs of one person on average, "
-            "and triplets learn from these alone: make batch_size larger, or take another loss",
+            "and triplets learn only from these: increase batch_size, or use another loss",
             stacklevel=3,
         )

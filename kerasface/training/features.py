@@ -1,8 +1,8 @@
-"""Features of a frozen backbone, computed once and kept on disk, and the head that learns on them.
+"""Cached features of a frozen backbone, and the model that trains the head alone.
 
-The order of the examples, their augmentation and the head's dropout are those of a training on the
-images, so the results agree up to the rounding of the features to float16. A backbone that is
-frozen as a whole is in inference mode with and without the cache: its own dropouts are off.
+The order of the examples, their augmentation and the head's dropout are the same as in a training
+on the images, so the results agree up to the rounding of the features to float16. A frozen backbone
+is in inference mode with and without the cache: its own dropouts are off.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import json
 import math
 import pathlib
 import re
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -35,21 +35,38 @@ from kerasface.pipeline.streams import (
     stream,
 )
 
-# A graph with its constants must stay below 2 GiB, and there are copies of them while it is made.
+# A graph with its constants must stay below 2 GiB, and building it copies them.
 LARGEST_CONSTANTS = 2**29
-# Batches in the network at once: one alone leaves processors waiting between its operations.
+# Batches in the network at once; a single one leaves processors idle between operations.
 AT_ONCE = 2
+Infer = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What a backbone makes of a table.
+    """The features of a table's images.
 
     Attributes:
         values: float16 ``[variants, N, ...]``, memory-mapped.
         weights: float32 ``[variants, N]``, 0 for files that could not be read.
     """
 
+    values: np.ndarray
+    weights: np.ndarray
+
+
+class Batch(NamedTuple):
+    """A batch of one variant of a table's images, or of their features.
+
+    Attributes:
+        variant: Number of the variant.
+        rows: Rows of the table, int ``[batch]``.
+        values: Images or features ``[batch, ...]``.
+        weights: float32 ``[batch]``, 0 for files that could not be read.
+    """
+
+    variant: int
+    rows: np.ndarray
     values: np.ndarray
     weights: np.ndarray
 
@@ -124,7 +141,7 @@ def extract(
     *,
     image_size: int,
     batch_size: int,
-    infer: Callable[[np.ndarray], np.ndarray] | None = None,
+    infer: Infer | None = None,
     crop: Crop | None = None,
     augment: tuple[str, ...] = (),
     variants: int = 1,
@@ -132,25 +149,24 @@ def extract(
     on_unreadable: Callable[[str], None] | None = None,
     verbose: bool = False,
 ) -> Features:
-    """The features of a table, from disk if they are there.
+    """Computes the features of a table, or reads them from disk.
 
     Args:
         backbone: Images to features, in inference mode.
-        table: What is read.
-        folder: Where features are kept. A file's name is a hash of all that decides them: the
-            network with its preprocessing, its weights, the contents of the files, image size,
-            augmentation, variants and seed.
+        table: The images.
+        folder: Folder of the cache. The name of a file is a hash of everything that determines
+            its content: the network with its preprocessing, its weights, the contents of the
+            image files, image size, augmentation, variants and seed.
         image_size: Side of the square images in pixels.
-        batch_size: Images a step.
-        infer: What `inference` makes of the backbone, where several tables share it; None makes
-            it, if it is needed.
+        batch_size: Batch size.
+        infer: `inference` of the backbone, to share it among tables; None makes it if needed.
         crop: As in `stream`.
-        augment: As in `stream`; empty gives the images as they are.
-        variants: How many augmented pictures of each image, those of the first epochs of a
+        augment: As in `stream`; empty uses the images without augmentation.
+        variants: Number of augmented pictures of each image, those of the first epochs of a
             training stream; 1 without augmentation.
         seed: Seed of the augmentation.
         on_unreadable: As in `stream`.
-        verbose: Whether a progress bar is shown.
+        verbose: If True, show a progress bar.
 
     Returns:
         The features, rows in the table's order.
@@ -173,12 +189,12 @@ def extract(
             pictures = _pictures(table, settings, crop, batch_size, on_unreadable)
             batches = _inferred(infer or inference(backbone), pictures, batch_size)
             total = variants * steps_per_epoch(table, batch_size)
-            hidden = None if verbose else True  # None: where nobody looks
-            for variant, rows, inferred, readable in tqdm(
+            hidden = None if verbose else True  # None hides it where there is no terminal
+            for batch in tqdm(
                 batches, total=total, desc="features", unit=" batches", disable=hidden
             ):
-                values[variant, rows] = inferred
-                weights[variant, rows] = readable
+                values[batch.variant, batch.rows] = batch.values
+                weights[batch.variant, batch.rows] = batch.weights
             values.flush()
             del values
             with replacing(weights_path) as weights_part:
@@ -196,16 +212,16 @@ def feature_stream(
     epochs: int = 1,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """Batches of features in the order that `stream` has for the images.
+    """Batches of features, in the order in which `stream` yields the images.
 
     Args:
-        features: What `extract` gave for the table.
-        table: Whose labels are taken.
-        batch_size: Largest number of examples a batch.
-        training: Whether the order is shuffled anew each epoch.
+        features: Features of the table, from `extract`.
+        table: The table, with labels.
+        batch_size: Batch size.
+        training: If True, shuffle every epoch.
         seed: Seed of the order.
-        epochs: How many; each takes the next of the variants.
-        start_step: Batches left out at the beginning.
+        epochs: Number of epochs; each uses the next of the variants.
+        start_step: Number of batches to skip at the beginning.
 
     Returns:
         Data set of ``(features, labels, weights)``: float32 ``[batch, ...]``, one-hot classes or
@@ -214,12 +230,14 @@ def feature_stream(
     target = labeler(table, "one_hot")
     variants = len(features.values)
 
-    def gather(epoch, rows):
+    def gather(epoch: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         variant = epoch % variants
         return features.values[variant, rows].astype(np.float32), features.weights[variant, rows]
 
     @tf.autograph.experimental.do_not_convert
-    def load(epoch, _, rows):
+    def load(
+        epoch: tf.Tensor, _: tf.Tensor, rows: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         values, weights = tf.numpy_function(gather, [epoch, rows], [tf.float32, tf.float32])
         values = tf.ensure_shape(values, [None, *features.values.shape[2:]])
         return values, target(rows), tf.ensure_shape(weights, [None])
@@ -230,12 +248,12 @@ def feature_stream(
     return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
 
 
-def inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """The backbone for many batches, its weights as constants.
+def inference(backbone: keras.Model) -> Infer:
+    """Compiles the backbone for many batches, with its weights as constants.
 
-    TensorFlow then makes one operation of a convolution, the normalization and the activation
-    behind it: on processors a third faster than with variables. The weights are read at the first
-    call; later changes are not seen.
+    TensorFlow then fuses a convolution with the normalization and the activation after it, which
+    is a third faster on CPUs than with variables. The weights are read at the first call; later
+    changes have no effect.
 
     Args:
         backbone: Images to features.
@@ -249,10 +267,10 @@ def inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     size = sum(variable.value.dtype.size * math.prod(variable.shape) for variable in variables)
 
     @tf.function(autograph=False)
-    def graph(images):
+    def graph(images: tf.Tensor) -> tf.Tensor:
         if size > LARGEST_CONSTANTS:
             return backbone(images, training=False)
-        with tf.init_scope():  # read now, at the first call; within the graph they have no values
+        with tf.init_scope():  # inside the graph the variables have no values
             values = [[np.asarray(variable) for variable in group] for group in groups]
         constants = [[tf.constant(value) for value in group] for group in values]
         return backbone.stateless_call(*constants, images, training=False)[0]
@@ -260,43 +278,61 @@ def inference(backbone: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: graph(tf.constant(images)).numpy()
 
 
-def _inferred(infer, batches, batch_size: int):
-    """``(variant, rows, features, weights)`` a batch, in the order of the pictures."""
-    waiting: collections.deque = collections.deque()
+def _inferred(infer: Infer, batches: Iterable[Batch], batch_size: int) -> Iterator[Batch]:
+    """Batches of features, in the order of the batches of images."""
+    waiting: collections.deque[tuple[Batch, concurrent.futures.Future[np.ndarray]]]
+    waiting = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for variant, rows, images, weights in batches:
-            # A smaller last batch would have the network traced once more.
-            full = np.pad(images, [(0, batch_size - len(images))] + [(0, 0)] * 3)
-            waiting.append((variant, rows, pool.submit(infer, full), weights))
+        for batch in batches:
+            # A smaller last batch would trace the network a second time.
+            padding = [(0, batch_size - len(batch.values))] + [(0, 0)] * 3
+            waiting.append((batch, pool.submit(infer, np.pad(batch.values, padding))))
             if len(waiting) > AT_ONCE:
                 yield _finished(*waiting.popleft())
         while waiting:
             yield _finished(*waiting.popleft())
 
 
-def _finished(variant, rows, future, weights):
-    return variant, rows, future.result()[: len(rows)], weights
+def _finished(batch: Batch, future: concurrent.futures.Future[np.ndarray]) -> Batch:
+    return batch._replace(values=future.result()[: len(batch.rows)])
 
 
-def _pictures(table, settings, crop, batch_size, on_unreadable):
-    """``(variant, rows, images, weights)`` a batch."""
-    options = {"image_size": settings["image_size"], "crop": crop, "batch_size": batch_size}
-    order = {"epochs": settings["variants"], "training": settings["seed"] is not None}
+def _pictures(
+    table: FaceTable,
+    settings: dict[str, Any],
+    crop: Crop | None,
+    batch_size: int,
+    on_unreadable: Callable[[str], None] | None,
+) -> Iterator[Batch]:
+    """Batches of images."""
+    order: dict[str, Any] = {
+        "epochs": settings["variants"],
+        "training": settings["seed"] is not None,
+    }
+    options: dict[str, Any] = {}
     if order["training"]:
         order["seed"] = settings["seed"]
         options["augment"] = settings["augment"]
-    images = stream(table, **options, **order, on_unreadable=on_unreadable)
+    images = stream(
+        table,
+        image_size=settings["image_size"],
+        crop=crop,
+        batch_size=batch_size,
+        on_unreadable=on_unreadable,
+        **options,
+        **order,
+    )
     indices = index_batches(len(table), batch_size, **order)
     for (variant, _, rows), (pixels, _, weights) in zip(
         indices.as_numpy_iterator(), images.as_numpy_iterator(), strict=True
     ):
-        yield int(variant), rows, pixels, weights
+        yield Batch(int(variant), rows, pixels, weights)
 
 
-def _fingerprint(backbone: keras.Model, table: FaceTable, settings: dict) -> str:
+def _fingerprint(backbone: keras.Model, table: FaceTable, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     config = json.dumps(backbone.get_config(), sort_keys=True, default=str)
-    # Names count up within a process and say nothing of what a network does.
+    # Automatic names count up within a process and do not change what a network computes.
     digest.update(re.sub(r'_\d+"', '"', config).encode())
     for array in backbone.get_weights():
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -195,7 +195,7 @@ def noted(tmp_path, tables, monkeypatch, empty_pictures):
     monkeypatch.setattr(
         keras.Model, "fit", lambda model, *args, **kwargs: canned(model, *args, **kwargs)
     )
-    monkeypatch.setattr("kerasface.training.fit.stream", canned.stream)
+    monkeypatch.setattr("kerasface.training.batches.stream", canned.stream)
 
     def note(recipe, name):
         train, validation = tables

@@ -199,7 +199,7 @@ def test_squares_are_random_in_training_alone(
         if len(seen) == 2:
             raise InterruptedError
 
-    monkeypatch.setattr("kerasface.training.fit.stream", note)
+    monkeypatch.setattr("kerasface.training.batches.stream", note)
     with pytest.raises(InterruptedError):
         again(attribute_run, parts, tmp_path / "run", **changes)
     assert seen == crops

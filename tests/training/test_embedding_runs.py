@@ -42,7 +42,7 @@ TINY = Recipe(
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends the process, as it were, in the middle of the last epoch."""
+    """Interrupts the process in the middle of the last epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -91,7 +91,7 @@ def test_the_figures_are_those_of_the_kept_weights(finished, tables):
     assert len(labels) == 12
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_was(finished, tables, tmp_path):
+def test_resume_gives_the_uninterrupted_result(finished, tables, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tables, tmp_path / "stopped", callbacks=[Stop()])
     again = train(tables, tmp_path / "stopped", resume=True)
@@ -110,7 +110,7 @@ def test_phases_share_the_centers(tables, tmp_path, monkeypatch):
         frozen.append(frozen_backbone)
         return EmbeddingTraining(embedder, head, frozen_backbone=frozen_backbone)
 
-    monkeypatch.setattr("kerasface.training.fit.EmbeddingTraining", noting)
+    monkeypatch.setattr("kerasface.training.phases.EmbeddingTraining", noting)
     phases = ({"epochs": 1, "trainable": "head"}, {"epochs": 1, "learning_rate": 1e-4})
     recipe = TINY.replace(phases=phases, ema=0.0, embedding={"class_share": 1.0})
     run = train(tables, tmp_path / "run", recipe)

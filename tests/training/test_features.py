@@ -52,7 +52,7 @@ def test_both_parts_are_the_model(head):
     assert np.ptp(model(images).numpy(), axis=0).max() < 1e-6
 
 
-def test_a_frozen_backbone_is_in_inference_mode_while_its_head_trains():
+def test_frozen_backbone_is_in_inference_mode_while_its_head_trains():
     keras.utils.set_random_seed(0)
     options = {**SMALL, "blocks_per_stage": (2,), "drop_path": 0.9}
     model = build("convnext_nano", 4, head="pool", freeze=True, **options)
@@ -84,7 +84,7 @@ def test_features_are_those_of_the_images_in_the_order_of_the_table(backbone, ta
     np.testing.assert_array_equal(features.weights, np.ones((1, 24)))
 
 
-def test_giants_keep_their_variables(backbone, tables, tmp_path, monkeypatch):
+def test_large_backbones_keep_their_variables(backbone, tables, tmp_path, monkeypatch):
     expected = extracted(backbone, tables[0], tmp_path / "constants").values
     monkeypatch.setattr("kerasface.training.features.LARGEST_CONSTANTS", 0)
     monkeypatch.setattr(keras.Model, "stateless_call", None)  # would make constants
@@ -93,7 +93,7 @@ def test_giants_keep_their_variables(backbone, tables, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-def test_constants_change_nothing(tables, tmp_path, policy):
+def test_constant_weights_give_equal_features(tables, tmp_path, policy):
     keras.utils.set_random_seed(0)
     table = tables[0]
     with dtype_policy(policy):
@@ -141,7 +141,7 @@ def computed_again(*arguments):
     pytest.fail("computed a second time")
 
 
-def test_the_cache_notices_what_has_changed(backbone, tables, tmp_path):
+def test_cache_depends_on_files_seed_and_weights(backbone, tables, tmp_path):
     known = extracted(backbone, tables[0], tmp_path)
     again = extracted(backbone, tables[0], tmp_path, infer=computed_again)
     np.testing.assert_array_equal(again.values, known.values)
@@ -157,7 +157,7 @@ def test_the_cache_notices_what_has_changed(backbone, tables, tmp_path):
     assert count(tmp_path) == 5
 
 
-def test_the_cache_outlives_the_process(tables, tmp_path):
+def test_cache_does_not_depend_on_layer_numbers(tables, tmp_path):
     # Names of layers count up; that must not make other features of the same network.
     for _ in range(2):
         keras.utils.set_random_seed(0)
@@ -167,7 +167,7 @@ def test_the_cache_outlives_the_process(tables, tmp_path):
     assert count(tmp_path) == 1
 
 
-def test_a_broken_file_has_no_weight(backbone, tables, tmp_path):
+def test_broken_file_has_weight_zero(backbone, tables, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     paths = [*tables[0].full_paths(), str(tmp_path / "broken.jpg")]
     table = FaceTable("/", paths, np.append(tables[0].labels, 0), tables[0].names)
@@ -188,7 +188,7 @@ def train(tables, out, **changes):
     )
 
 
-def test_a_training_gives_the_same_with_and_without_the_cache(tables, tmp_path):
+def test_training_gives_the_same_with_and_without_cache(tables, tmp_path):
     # The dropouts of the frozen backbone are off in both.
     architecture = {"blocks_per_stage": [2], "drop_path": 0.5}
     live = train(tables, tmp_path / "live", architecture=architecture)
@@ -204,7 +204,7 @@ def test_a_training_gives_the_same_with_and_without_the_cache(tables, tmp_path):
 
 
 @pytest.mark.parametrize("variants", [2, 3])
-def test_as_many_pictures_of_an_image_are_kept_as_the_recipe_says(tables, tmp_path, variants):
+def test_cache_holds_feature_variants(tables, tmp_path, variants):
     options = {"cache_features": True, "augment": ("flip",), "feature_variants": variants}
     train(tables, tmp_path / "run", epochs=1, **options)
     shapes = [np.load(path).shape for path in (tmp_path / "run" / "features").glob("*.npy")]
@@ -212,7 +212,7 @@ def test_as_many_pictures_of_an_image_are_kept_as_the_recipe_says(tables, tmp_pa
     assert counts == {(variants, len(tables[0])), (1, len(tables[1]))}
 
 
-def test_cached_epochs_are_written_now_and_then(tables, tmp_path, monkeypatch):
+def test_cached_epochs_are_saved_at_intervals(tables, tmp_path, monkeypatch):
     """A kill loses what is not written, and the run that goes on has the same history."""
     saved = []
 
@@ -225,7 +225,7 @@ def test_cached_epochs_are_written_now_and_then(tables, tmp_path, monkeypatch):
     whole = train(tables, tmp_path / "whole", cache_features=True)
     out = tmp_path / "run"
     for interval, expected in ((1e9, [False, False]), (0.0, [True, True])):
-        monkeypatch.setattr("kerasface.training.fit.CACHED_INTERVAL", interval)
+        monkeypatch.setattr("kerasface.training.phases.CACHED_INTERVAL", interval)
         saved.clear()
         with pytest.raises(KeyboardInterrupt):
             train(tables, out, cache_features=True, callbacks=[Kill()], overwrite=True)
@@ -235,7 +235,7 @@ def test_cached_epochs_are_written_now_and_then(tables, tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(run.history[columns], whole.history[columns], rtol=1e-3)
 
 
-def test_a_callback_that_stops_cached_epochs_keeps_the_model(tables, tmp_path):
+def test_stop_by_a_callback_saves_the_model_of_cached_epochs(tables, tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = True
@@ -259,7 +259,7 @@ def test_runs_share_a_folder_of_features(tables, tmp_path, monkeypatch):
     assert not (tmp_path / "two" / "features").exists()
 
 
-def test_the_cached_phase_comes_before_the_live_one(tables, tmp_path):
+def test_cached_phase_before_a_phase_on_images(tables, tmp_path):
     phases = ({"epochs": 1}, {"epochs": 1, "trainable": "all", "learning_rate": 1e-4})
     run = train(tables, tmp_path / "run", cache_features=True, phases=phases)
     assert run.history["epoch"].tolist() == [1, 2]

@@ -15,7 +15,7 @@ from kerasface.runs.recipe import Recipe
 from kerasface.runs.record import read_images
 from kerasface.runs.seen import seen_images
 from kerasface.training.assemble import build_optimizer, dtype_policy
-from kerasface.training.keeper import plateaus
+from kerasface.training.progress import plateaus
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 TINY = Recipe(
@@ -42,7 +42,7 @@ def train(tables, out, recipe=TINY, **options):
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Copies a run in the middle of each epoch: what is left if its process dies there."""
+    """Copies the run folder in the middle of each epoch, as a killed process leaves it."""
 
     def __init__(self, run, folder):
         super().__init__()
@@ -60,7 +60,7 @@ class Snapshots(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def snapshots(tmp_path_factory):
-    """Folder of what `finished` was like in the middle of each epoch, counted from 0."""
+    """Folder with copies of `finished` in the middle of each epoch, counted from 0."""
     return tmp_path_factory.mktemp("snapshots")
 
 
@@ -71,7 +71,7 @@ def finished(tables, tmp_path_factory, snapshots, empty_pictures):
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends the process, as it were, in the middle of an epoch."""
+    """Interrupts the process in the middle of an epoch."""
 
     def __init__(self, epoch):
         super().__init__()
@@ -90,7 +90,7 @@ def comparable(run):
     return run.history.drop(columns="seconds")
 
 
-def test_the_folder_is_complete(finished):
+def test_run_folder_is_complete(finished):
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {
         "checkpoint",
@@ -120,7 +120,7 @@ def test_history_and_metrics(finished):
     assert metrics["kept"] == "best"
 
 
-def test_the_saved_model_is_the_validated_one(finished, tables):
+def test_saved_model_has_the_validated_weights(finished, tables):
     model = finished.load_model()
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=TINY.label_smoothing)
     model.compile("sgd", loss, weighted_metrics=["accuracy"])
@@ -131,8 +131,8 @@ def test_the_saved_model_is_the_validated_one(finished, tables):
     np.testing.assert_allclose(found, [best["val_loss"], best["val_accuracy"]], rtol=1e-5)
 
 
-class JudgedWeights(keras.callbacks.Callback):
-    """Notes the weights that the callbacks of a user see."""
+class SeenWeights(keras.callbacks.Callback):
+    """Records the weights that callbacks of a user see."""
 
     def __init__(self):
         super().__init__()
@@ -146,8 +146,8 @@ class JudgedWeights(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_callbacks_see_the_weights_that_were_judged(tables, tmp_path, validated):
-    seen = JudgedWeights()
+def test_callbacks_see_the_validated_weights(tables, tmp_path, validated):
+    seen = SeenWeights()
     given = tables if validated else (tables[0], None)
     recipe = TINY.replace(head="cosine", keep="last", epochs=2, **PLAIN)
     run = train(given, tmp_path / "run", recipe, callbacks=[seen])
@@ -164,7 +164,7 @@ def test_callbacks_see_the_weights_that_were_judged(tables, tmp_path, validated)
         assert run.metrics["best"]["val_accuracy"] == run.history["val_accuracy"].max()
 
 
-def test_a_step_is_traced_once(tables, tmp_path, monkeypatch):
+def test_training_step_is_traced_once(tables, tmp_path, monkeypatch):
     traced = []
     compute = keras.Model.compute_loss
 
@@ -196,7 +196,7 @@ def test_resume_refuses_other_images(finished, tables, tmp_path):
         train((tables[0], None), tmp_path / "run", resume=True)
 
 
-def test_resume_keeps_the_place_of_a_file_that_broke(faces, tmp_path):
+def test_resume_keeps_the_row_of_a_broken_file(faces, tmp_path):
     shutil.copytree(faces, tmp_path / "faces")
     known = identity_folder(tmp_path / "faces" / "train")
     tables = known, identity_folder(tmp_path / "faces" / "dev", names=known.names)
@@ -223,7 +223,7 @@ class Break(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(("count", "share"), [(1, 0.05), (2, 0.05)])
-def test_files_that_break_are_told_and_too_many_end_it(faces, tmp_path, count, share):
+def test_broken_files_warn_and_too_many_end_the_training(faces, tmp_path, count, share):
     shutil.copytree(faces, tmp_path / "faces")
     known = identity_folder(tmp_path / "faces" / "train")
     tables = known, identity_folder(tmp_path / "faces" / "dev", names=known.names)
@@ -237,26 +237,26 @@ def test_files_that_break_are_told_and_too_many_end_it(faces, tmp_path, count, s
             train(tables, tmp_path / "run", **options)
 
 
-def test_a_loss_that_is_no_number_ends_it(tables, tmp_path):
+def test_weights_that_are_not_finite_end_the_training(tables, tmp_path):
     with pytest.raises(ValueError, match=r"a loss of (nan|inf), in epoch 1\..*lower learning_rate"):
         train(tables, tmp_path / "run", **{**PLAIN, "learning_rate": 1e30, "optimizer": "sgd"})
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
-def test_gradients_are_not_accumulated_forever(tables, tmp_path):
+def test_accumulate_steps_must_fit_the_training(tables, tmp_path):
     with pytest.raises(ValueError, match=r"at least one step.*accumulate_steps=99 for 4 epochs"):
         train(tables, tmp_path / "run", **{**PLAIN, "accumulate_steps": 99})
 
 
-def test_a_callback_that_stops_ends_all_phases(tables, tmp_path):
-    seen = JudgedWeights()
+def test_stop_by_a_callback_ends_all_phases(tables, tmp_path):
+    seen = SeenWeights()
     run = train(tables, tmp_path / "run", PHASED, callbacks=[StopTraining(0), seen], **PLAIN)
     assert len(run.history) == 1
     for last, kept in zip(seen.last, run.load_model().get_weights(), strict=True):
         np.testing.assert_allclose(last, kept, rtol=1e-5, atol=1e-6)
 
 
-def test_mixing_ends_so_many_epochs_before_the_end(tables, tmp_path, monkeypatch):
+def test_mixing_ends_before_the_unmixed_epochs(tables, tmp_path, monkeypatch):
     seen = []
 
     def note(table, **options):
@@ -264,7 +264,7 @@ def test_mixing_ends_so_many_epochs_before_the_end(tables, tmp_path, monkeypatch
             seen.append((options["epochs"], options["mix_epochs"]))
         return stream(table, **options)
 
-    monkeypatch.setattr("kerasface.training.fit.stream", note)
+    monkeypatch.setattr("kerasface.training.batches.stream", note)
     options = {"augment": (), "unmixed_epochs": 1}
     with pytest.raises(KeyboardInterrupt):
         train(tables, tmp_path / "run", callbacks=[Stop(2)], **options)
@@ -273,7 +273,7 @@ def test_mixing_ends_so_many_epochs_before_the_end(tables, tmp_path, monkeypatch
     assert seen == [(4, 3)] * 4  # and each of the two phases
 
 
-def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_path, monkeypatch):
+def test_weights_trained_on_validation_images_are_refused(tables, tmp_path, monkeypatch):
     first = train(tables, tmp_path / "first", epochs=1, warmup_epochs=0, **PLAIN)
     shutil.copy(first.path("model.keras"), tmp_path / "alone.keras")
     monkeypatch.chdir(tmp_path)
@@ -290,7 +290,7 @@ def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_p
     assert third.weights_path == first.path("model.keras")
     monkeypatch.chdir("/")
     assert len(seen_images(kerasface.Run(tmp_path / "third"), tables[0])) == 24
-    # The checkpoint is all that it goes on with.
+    # A resumed run needs only the checkpoint.
     shutil.rmtree(first.folder)
     options["weights"] = str(first.path("model.keras"))
     again = train(tables, tmp_path / "third", resume=True, **options)
@@ -299,7 +299,7 @@ def test_weights_of_a_run_that_has_seen_the_validation_are_refused(tables, tmp_p
         assert len(seen_images(again, tables[0])) == 24
 
 
-def test_a_run_that_goes_on_forgets_how_it_was_judged(tables, tmp_path):
+def test_resumed_run_deletes_its_old_evaluation(tables, tmp_path):
     options = {**PLAIN, "report": True, "epochs": 3, "keep": "last"}
     run = train(tables, tmp_path / "run", callbacks=[StopTraining(0)], **options)
     judged = [run.path(name) for name in ("metrics.json", "report.html", "validation")]
@@ -320,13 +320,13 @@ PHASED = TINY.replace(
 @pytest.fixture(scope="module")
 def phased(tables, tmp_path_factory, empty_pictures):
     """A finished run of two phases, the weights at the end of each epoch, and snapshots."""
-    seen, snapshots = JudgedWeights(), tmp_path_factory.mktemp("snapshots")
+    seen, snapshots = SeenWeights(), tmp_path_factory.mktemp("snapshots")
     out = tmp_path_factory.mktemp("runs") / "phased"
     run = train(tables, out, PHASED, callbacks=[seen, Snapshots(out, snapshots)])
     return run, seen.epochs, snapshots
 
 
-def test_phases_train_what_they_say(phased):
+def test_phases_train_the_layers_of_their_recipe(phased):
     run, epochs, _ = phased
     model = run.load_model()
     assert run.history["epoch"].tolist() == [1, 2, 3, 4]
@@ -352,7 +352,7 @@ def test_resume_between_and_within_phases(phased, tables, tmp_path, epoch):
     pd.testing.assert_frame_equal(comparable(resumed), comparable(phased[0]), rtol=1e-4, atol=1e-5)
 
 
-def test_a_finished_run_of_phases_resumes_to_itself(phased, tables, tmp_path):
+def test_resume_of_a_finished_run_with_phases_changes_nothing(phased, tables, tmp_path):
     shutil.copytree(phased[0].folder, tmp_path / "run")
     again = train(tables, tmp_path / "run", PHASED, resume=True)
     pd.testing.assert_frame_equal(again.history, phased[0].history)
@@ -363,13 +363,13 @@ def test_resume_refuses_another_precision(finished, snapshots, tables, tmp_path,
     out = shutil.copytree(snapshots / "1", tmp_path / "run")
     # As "auto" finds it where there is a GPU.
     monkeypatch.setattr(
-        "kerasface.training.fit.dtype_policy", lambda precision: dtype_policy("mixed_float16")
+        "kerasface.training.preflight.dtype_policy", lambda precision: dtype_policy("mixed_float16")
     )
     with pytest.raises(ValueError, match="mixed_float16 where it was float32"):
         train(tables, out, resume=True)
 
 
-def test_resume_gives_the_history_of_the_undisturbed_run(finished, tables, tmp_path):
+def test_resume_gives_the_history_of_the_uninterrupted_run(finished, tables, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         train(tables, out, callbacks=[Stop(epoch=2)])
@@ -383,7 +383,7 @@ def test_resume_gives_the_history_of_the_undisturbed_run(finished, tables, tmp_p
 
 
 class StopTraining(keras.callbacks.Callback):
-    """Asks for an end after an epoch, or in one after its first batch."""
+    """Stops the training after an epoch, or after a batch inside it."""
 
     def __init__(self, epoch, inside=False):
         super().__init__()
@@ -403,7 +403,7 @@ class StopTraining(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def test_a_run_that_a_callback_stopped_goes_on(tables, tmp_path):
+def test_resume_after_callback_stops_training(tables, tmp_path):
     options = {"epochs": 2, **PLAIN}
     whole = train(tables, tmp_path / "whole", **options)
     for inside in (False, True):
@@ -415,7 +415,7 @@ def test_a_run_that_a_callback_stopped_goes_on(tables, tmp_path):
         pd.testing.assert_frame_equal(comparable(resumed), comparable(whole), rtol=1e-4, atol=1e-5)
 
 
-def test_whole_numbers_are_rates_too():
+def test_integer_rates_become_floats():
     recipe = TINY.replace(warmup_learning_rate=0, momentum=0, optimizer="sgd", dropout=0)
     assert [type(value) for value in (recipe.warmup_learning_rate, recipe.dropout)] == [float] * 2
     optimizer = build_optimizer(recipe, 10, [])
@@ -424,30 +424,32 @@ def test_whole_numbers_are_rates_too():
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
-def test_the_average_is_over_updates():
+def test_moving_average_counts_updates():
     optimizer = build_optimizer(TINY.replace(ema=0.81, accumulate_steps=2), 10, [])
     assert optimizer.ema_momentum == pytest.approx(0.9)
 
 
-def test_broken_files_and_emptied_people_are_told(faces, tmp_path):
+def test_unreadable_files_and_emptied_classes_warn(faces, tmp_path):
     shutil.copytree(faces / "train", tmp_path / "train")
     for path in (tmp_path / "train" / "p0001").iterdir():
         path.write_bytes(b"broken")
     table = identity_folder(tmp_path / "train")
     options = {"epochs": 1, "warmup_epochs": 0, "max_unreadable": 0.5, **PLAIN}
-    with pytest.warns(UserWarning, match=r"of `train` cannot be read.* 1 classes have none left"):
+    with pytest.warns(
+        UserWarning, match=r"of `train` cannot be read.* 1 classes have no images left"
+    ):
         run = train((table, None), tmp_path / "run", **options)
     assert len(run.names) == len(table.names)
 
 
-def test_an_error_while_the_folder_is_made_leaves_nothing(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasface.training.fit.write_images", lambda *_: 1 / 0)
+def test_error_while_making_the_folder_leaves_nothing(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasface.training.preflight.write_images", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(tables, tmp_path / "run", epochs=1, warmup_epochs=0, **PLAIN)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_finished_run_resumes_to_itself(finished, tables, tmp_path):
+def test_resume_of_a_finished_run_changes_nothing(finished, tables, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
     again = train(tables, tmp_path / "run", resume=True)
     pd.testing.assert_frame_equal(again.history, finished.history)
@@ -459,18 +461,18 @@ def test_resume_refuses_another_recipe(finished, tables, tmp_path):
         train(tables, tmp_path / "run", resume=True, mixup=1.0)
 
 
-def test_a_run_is_not_overwritten_unless_told(finished, tables, tmp_path):
+def test_run_is_only_overwritten_on_request(finished, tables, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
     with pytest.raises(FileExistsError, match="holds a run"):
         train(tables, tmp_path / "run")
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="mutually exclusive"):
         train(tables, tmp_path / "run", resume=True, overwrite=True)
     run = train(tables, tmp_path / "run", overwrite=True, epochs=1, warmup_epochs=0, **PLAIN)
     assert len(run.history) == 1
 
 
 @pytest.mark.parametrize("option", ["overwrite", "resume"])
-def test_other_files_are_left_alone(tables, tmp_path, option):
+def test_folder_with_other_files_is_refused(tables, tmp_path, option):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(FileExistsError, match="holds something else"):
         train(tables, tmp_path, **{option: True})
@@ -480,7 +482,7 @@ def test_other_files_are_left_alone(tables, tmp_path, option):
 @pytest.mark.parametrize(
     "changes", [{"model": "convnext_big"}, {"architecture": {"stem": "x"}}, {"head": "triple"}]
 )
-def test_a_failed_start_leaves_nothing(tables, tmp_path, changes):
+def test_failed_start_leaves_nothing(tables, tmp_path, changes):
     with pytest.raises(ValueError, match="Received"):
         train(tables, tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
@@ -494,12 +496,12 @@ def test_training_on_validation_reports_no_validation(tables, tmp_path):
     assert run.metrics["kept"] == "last"
 
 
-def test_training_on_validation_needs_it(tables, tmp_path):
+def test_training_on_validation_needs_a_validation(tables, tmp_path):
     with pytest.raises(ValueError, match="needs a validation table"):
         train((tables[0], None), tmp_path / "run", train_on_validation=True)
 
 
-def test_images_on_both_sides_are_refused(tables, tmp_path):
+def test_images_in_both_tables_are_refused(tables, tmp_path):
     with pytest.raises(ValueError, match="24 in both"):
         train((tables[0], tables[0]), tmp_path / "run")
 
@@ -511,12 +513,12 @@ def test_other_classes_are_refused(faces, tables, tmp_path):
         train((tables[0], identity_folder(tmp_path / "dev")), tmp_path / "run")
 
 
-def test_a_wrong_run_folder(tmp_path):
+def test_folder_without_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         kerasface.Run(tmp_path / "nothing")
 
 
-def test_an_unfinished_run_says_so(finished, tmp_path):
+def test_unfinished_run_has_no_model(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
     (tmp_path / "run" / "model.keras").unlink()
     with pytest.raises(FileNotFoundError, match="Go on with it"):
@@ -529,7 +531,7 @@ def test_half_precision_is_saved_as_float32(tables, tmp_path):
     assert {layer.dtype_policy.name for layer in run.load_model().layers} == {"float32"}
 
 
-def test_the_policy_is_restored_after_an_error():
+def test_dtype_policy_is_restored_after_an_error():
     with pytest.raises(RuntimeError, match="inside"), dtype_policy("mixed_float16"):
         raise RuntimeError("inside")
     assert keras.config.dtype_policy().name == "float32"
@@ -575,7 +577,7 @@ def test_plateaus(values, monitor, count):
     assert plateaus(pd.Series(values), monitor, patience=2) == count
 
 
-def test_plateau_lowers_the_rate_and_goes_on_with_it(tables, tmp_path):
+def test_plateau_lowers_the_rate_and_resumes_it(tables, tmp_path):
     recipe = TINY.replace(
         **PLAIN, schedule="plateau", warmup_epochs=0, decay_epochs=1, decay_factor=0.5
     ).replace(learning_rate=1e-30, trainable="head")  # so that the norms' statistics stay too

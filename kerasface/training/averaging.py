@@ -1,0 +1,67 @@
+"""The moving average of the weights: what is validated and saved where a recipe has ``ema``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class EvaluateAverage(keras.callbacks.Callback):
+    """Swaps the weights for their moving average, which the optimizer keeps (EMA).
+
+    The average is in place from the validation to the end of the epoch, so that all callbacks
+    after this one see the weights that were validated, and after the training.
+
+    Keras's ``SwapEMAWeights`` swaps by adding and subtracting, which rounds; a resumed run would
+    not repeat its history.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raw: list[np.ndarray] | None = None
+
+    @property
+    def raw(self) -> list[np.ndarray]:
+        """The trainable variables as the optimizer left them."""
+        if self._raw is not None:
+            return self._raw
+        return [variable.numpy() for variable in self.model.trainable_variables]
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._raw is not None:
+            assign(self.model.trainable_variables, self._raw)
+            self._raw = None
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._raw = self.raw
+        assign(self.model.trainable_variables, averaged(self.model))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._raw is None:  # there is no validation
+            self.on_test_begin()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        assign(self.model.trainable_variables, averaged(self.model))
+        self._raw = None
+
+
+def averaged(model: keras.Model) -> list[np.ndarray]:
+    """The moving averages of a compiled model's trainable variables, in their order."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    # Keras has no public name for them.
+    averages = optimizer._model_variables_moving_average
+    # The mean of unit vectors is shorter than they are, so a layer's constraint holds for the
+    # average too.
+    return [
+        np.asarray(variable.constraint(average) if variable.constraint else average)
+        for variable, average in zip(model.trainable_variables, averages, strict=True)
+    ]
+
+
+def assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
+    """Assigns arrays to variables, one by one."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,272 @@
+"""Checks everything that can be wrong before the first epoch, and makes the run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from kerasface.data.table import FaceTable
+from kerasface.files import new_folder
+from kerasface.models.registry import CUSTOM_MODEL
+from kerasface.runs import run as run_files
+from kerasface.runs.recipe import Recipe
+from kerasface.runs.recipes import named_recipe
+from kerasface.runs.record import same_images, write_images
+from kerasface.runs.run import Run
+from kerasface.runs.seen import run_behind, seen_images
+from kerasface.training.assemble import build_model, dtype_policy
+from kerasface.training.custom_model import (
+    check_custom_model,
+    describe,
+    describe_run,
+    functional_model,
+    recipe_for,
+    resumed_model,
+    set_random_states,
+)
+from kerasface.training.discriminant import linear_layer
+from kerasface.training.job import Job
+from kerasface.training.tables import check_files, check_tables, join_tables
+
+
+def prepare(
+    recipe: str | Recipe,
+    *,
+    train: FaceTable,
+    validation: FaceTable | None,
+    out: str | os.PathLike,
+    model: keras.Model | str | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    resume: bool,
+    overwrite: bool,
+    features: str | os.PathLike | None,
+    verbose: int | str,
+    changes: Mapping[str, Any],
+) -> Job:
+    """Checks the arguments of `kerasface.train` and makes the run folder.
+
+    Nothing is written before all checks have passed.
+
+    Args:
+        recipe: As in `kerasface.train`.
+        train: As in `kerasface.train`.
+        validation: As in `kerasface.train`.
+        out: As in `kerasface.train`.
+        model: As in `kerasface.train`.
+        callbacks: As in `kerasface.train`.
+        resume: As in `kerasface.train`.
+        overwrite: As in `kerasface.train`.
+        features: As in `kerasface.train`.
+        verbose: As in `kerasface.train`.
+        changes: Keys of the recipe to change.
+
+    Returns:
+        The training to run.
+
+    Raises:
+        ValueError: If recipe, tables, weights and folder do not fit.
+        FileExistsError: If ``out`` is in use.
+    """
+    folder = pathlib.Path(out)
+    run = _resumed_run(folder, resume=resume, overwrite=overwrite)
+    custom = functional_model(model) if isinstance(model, keras.Model) else None
+    if isinstance(model, str):
+        changes = {**changes, "model": model}
+    recipe = _resolved(recipe, changes, custom, run)
+    if recipe.attributes:
+        train = train.with_attributes(recipe.attributes)
+        if validation is not None:
+            validation = validation.with_attributes(recipe.attributes)
+    check_tables(train, validation, recipe)
+    if run is not None:
+        _check_same_run(run, recipe, train)
+    whole = _initial_model(recipe, train, custom, run)
+    tables = {"train": train} if validation is None else {"train": train, "validation": validation}
+    if run is not None:
+        readable = same_images(folder, tables)
+    else:
+        readable, unreadable = check_files(
+            tables, max_unreadable=recipe.max_unreadable, progress=bool(verbose)
+        )
+        _check_weights(recipe, readable.get("validation"))
+        with _new_run(folder, recipe, tables, readable, unreadable, overwrite=overwrite) as part:
+            if custom is not None:
+                custom.save(part / run_files.ARCHITECTURE)
+    train, validation = readable["train"], readable.get("validation")
+    if recipe.train_on_validation and validation is not None:
+        train, validation = join_tables(train, validation), None
+    return Job(
+        recipe=recipe,
+        folder=folder,
+        model=whole,
+        train=train,
+        validation=validation,
+        features=folder / run_files.FEATURES if features is None else pathlib.Path(features),
+        resume=run is not None,
+        callbacks=tuple(callbacks),
+        verbose=verbose,
+    )
+
+
+def _resolved(
+    recipe: str | Recipe, changes: Mapping[str, Any], custom: keras.Model | None, run: Run | None
+) -> Recipe:
+    """The recipe with the user's changes; its network is that of a custom model, if there is one.
+
+    Args:
+        recipe: Name of a recipe, or a recipe.
+        changes: Keys to change.
+        custom: The user's model.
+        run: The run that resumes.
+    """
+    recipe = named_recipe(recipe) if isinstance(recipe, str) else recipe
+    network = None
+    if custom is not None:
+        network = describe(custom)
+    elif run is not None:
+        network = describe_run(run)
+    if network is not None:
+        return recipe_for(recipe, changes, network)
+    recipe = recipe.replace(**changes)
+    if recipe.model == CUSTOM_MODEL:
+        raise ValueError(
+            "The recipe of a run with a custom model needs a model. "
+            f"Received: model={CUSTOM_MODEL!r}. Give `model` a keras.Model."
+        )
+    return recipe
+
+
+def _resumed_run(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> Run | None:
+    """The run in the folder if it resumes; raises if the folder must not be written to."""
+    if resume and overwrite:
+        raise ValueError("`resume` and `overwrite` are mutually exclusive. Received: both.")
+    is_run = (folder / run_files.RECIPE).is_file()
+    is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if is_taken and not is_run:
+        raise FileExistsError(
+            "A run needs a folder of its own. "
+            f"Received: {os.fspath(folder)!r}, which holds something else. Choose another."
+        )
+    if is_run and not resume and not overwrite:
+        raise FileExistsError(
+            f"A new run needs a new folder. Received: {os.fspath(folder)!r}, which holds a run. "
+            "Choose another, or use resume=True (--resume) to continue this run or "
+            "overwrite=True (--overwrite) to delete it."
+        )
+    return Run(folder) if resume and is_run else None
+
+
+def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
+    """Refuses to resume a run with another recipe or other classes."""
+    begun = run.recipe
+    if os.path.basename(begun.weights or "") == os.path.basename(recipe.weights or ""):
+        begun = begun.replace(weights=recipe.weights)  # the project may have been moved
+    if begun != recipe:
+        before, now = dataclasses.asdict(begun), dataclasses.asdict(recipe)
+        changed = {key: (before[key], now[key]) for key in now if before[key] != now[key]}
+        raise ValueError(
+            "A run resumes with the recipe that it started with. Received: other values, as "
+            f"(then, now): {changed}. Give the same values, or start a new run."
+        )
+    if run.names != train.names or run.multi_label != train.multi_label:
+        raise ValueError(
+            "A run resumes with the classes or attributes that it started with. "
+            f"Received: {len(train.names)} where there were {len(run.names)}, or others."
+        )
+
+
+def _initial_model(
+    recipe: Recipe, train: FaceTable, custom: keras.Model | None, run: Run | None
+) -> keras.Model:
+    """The model for the first epoch, or for the checkpoint of the run that resumes."""
+    keras.utils.set_random_seed(recipe.seed)
+    if recipe.model == CUSTOM_MODEL:
+        if run is not None:
+            model = resumed_model(run, custom)
+        else:
+            assert custom is not None
+            check_custom_model(custom, recipe, train)
+            model = custom
+        set_random_states(model, recipe.seed)
+    else:
+        # A checkpoint holds all weights; the file of the initial ones may be gone.
+        empty = run is not None and run.path(run_files.CHECKPOINT).is_file()
+        initial = recipe
+        if run is not None and run.weights_path is not None and run.weights_path.is_file():
+            # The path in the recipe may be relative to another folder than the present one.
+            initial = recipe.replace(weights=os.fspath(run.weights_path))
+        multi_label = train.multi_label
+        with dtype_policy(recipe.precision):
+            model = build_model(initial, len(train.names), multi_label=multi_label, empty=empty)
+    if recipe.head_start == "lda":
+        linear_layer(model, multi_label=train.multi_label)  # refuses other heads
+    return model
+
+
+def _check_weights(recipe: Recipe, validation: FaceTable | None) -> None:
+    """Refuses weights of a run that was trained on validation images."""
+    earlier = run_behind(recipe.weights)
+    if earlier is None or validation is None or recipe.train_on_validation:
+        return
+    seen = set(seen_images(earlier, validation))
+    if seen and not earlier.recipe.train_on_validation:
+        # Copies of one picture may be in both partitions of that run, which validated on these.
+        seen -= set(seen_images(earlier, validation, "validation"))
+    if seen:
+        raise ValueError(
+            "The weights must not have been trained on validation images. "
+            f"Received: {len(seen)} of {len(validation)} that {earlier.folder} was trained on, "
+            f"for instance {sorted(seen)[:3]}. Split the images as that run did (the same folder, "
+            "share and seed), or train without validation."
+        )
+
+
+@contextlib.contextmanager
+def _new_run(
+    folder: pathlib.Path,
+    recipe: Recipe,
+    tables: Mapping[str, FaceTable],
+    readable: Mapping[str, FaceTable],
+    unreadable: pd.DataFrame,
+    *,
+    overwrite: bool,
+) -> Iterator[pathlib.Path]:
+    """Makes the run folder with everything that every run holds before its first epoch."""
+    train = tables["train"]
+    names = json.dumps(list(train.names), ensure_ascii=False, indent=0)
+    environment = json.dumps(_environment(), indent=2) + "\n"
+    with new_folder(folder) as part:
+        unreadable.to_csv(part / run_files.UNREADABLE, index=False)
+        file = run_files.ATTRIBUTES if train.multi_label else run_files.CLASSES
+        (part / file).write_text(names, encoding="utf-8")
+        write_images(part, tables, readable)
+        (part / run_files.ENVIRONMENT).write_text(environment, encoding="utf-8")
+        run_files.write_weights_path(part, recipe.weights)
+        (part / run_files.RECIPE).write_text(recipe.to_json(), encoding="utf-8")
+        yield part
+        if overwrite and folder.exists():
+            shutil.rmtree(folder)
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,309 @@
+"""Training a user's own Keras model."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasface
+from kerasface.data import FaceTable, read_celeba
+from kerasface.runs.recipe import Recipe
+from kerasface.training.assemble import dtype_policy
+from kerasface.training.custom_model import (
+    Network,
+    check_custom_model,
+    float32_copy,
+    functional_model,
+    recipe_for,
+    set_random_states,
+)
+
+pytestmark = pytest.mark.usefixtures("empty_pictures")
+RECIPE = Recipe(epochs=2, batch_size=7, learning_rate=1e-2, ema=0.5, keep="last")
+README = pathlib.Path(__file__).parents[2] / "README.md"
+
+
+def small_model(outputs=4, activation="softmax", size=16, name=None):
+    """What a user might write; with a dropout, so that random states matter."""
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(8, 3, strides=2)(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.3)(x)
+    x = keras.layers.Dense(outputs, activation=activation, dtype="float32")(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def embedding_model():
+    inner = small_model(6, activation=None)
+    outputs = keras.layers.UnitNormalization(dtype="float32")(inner.output)
+    return keras.Model(inner.input, outputs)
+
+
+def train(tables, out, **options):
+    options = {"report": False, "verbose": 0, **options}
+    return kerasface.train(RECIPE, train=tables[0], validation=tables[1], out=out, **options)
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Copies the run folder in the middle of each epoch."""
+
+    def __init__(self, run, folder):
+        super().__init__()
+        self.run = run
+        self.folder = folder
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            shutil.copytree(self.run, self.folder / str(self.epoch))
+
+
+@pytest.fixture(scope="module")
+def finished(tables, tmp_path_factory, empty_pictures):
+    """A finished run, its model, and snapshots of the run folder in each epoch."""
+    keras.utils.set_random_seed(3)
+    model, folder = small_model(), tmp_path_factory.mktemp("runs")
+    snapshots = Snapshots(folder / "run", folder)
+    run = train(tables, folder / "run", model=model, report=True, callbacks=[snapshots])
+    return run, model, folder
+
+
+def comparable(run):
+    return run.history.drop(columns="seconds")
+
+
+def test_recipe_follows_the_model(finished):
+    recipe = json.loads(finished[0].path("recipe.json").read_text())
+    assert recipe["model"] == "custom"
+    assert (recipe["image_size"], recipe["precision"]) == (16, "float32")
+    assert (recipe["head"], recipe["architecture"], recipe["weights"]) == (None, {}, None)
+
+
+def test_model_is_trained_in_place(finished):
+    run, model, _ = finished
+    for found, expected in zip(model.get_weights(), run.load_model().get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    initial = keras.saving.load_model(run.path("architecture.keras"))
+    assert np.any(initial.get_weights()[0] != model.get_weights()[0])
+
+
+@pytest.mark.parametrize(("epoch", "given"), [(0, False), (0, True), (1, False), (1, True)])
+def test_resume_gives_the_uninterrupted_result(finished, tables, tmp_path, epoch, given):
+    run, _, folder = finished
+    out = shutil.copytree(folder / str(epoch), tmp_path / "run")
+    assert (out / "checkpoint").exists() == (epoch == 1)
+    options = {"model": small_model()} if given else {}
+    resumed = train(tables, out, resume=True, **options)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(run), rtol=1e-5)
+    for found, expected in zip(
+        resumed.load_model().get_weights(), run.load_model().get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_fresh_process_needs_no_builder(finished, faces, tmp_path):
+    run, _, folder = finished
+    out = shutil.copytree(folder / "1", tmp_path / "resumed")
+    code = f"""
+import kerasface
+train = kerasface.data.identity_folder({str(faces / "train")!r})
+dev = kerasface.data.identity_folder({str(faces / "dev")!r}, names=train.names)
+options = {{"epochs": 2, "batch_size": 7, "learning_rate": 1e-2, "ema": 0.5, "keep": "last"}}
+recipe = kerasface.Recipe(**options)
+run = kerasface.train(
+    recipe, train=train, validation=dev, out={str(out)!r}, resume=True, verbose=0
+)
+kerasface.predict(run, dev).to_csv({str(tmp_path / "predicted.csv")!r}, index=False)
+kerasface.compare([run, {str(run.folder)!r}], {str(tmp_path / "compare.html")!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    pd.testing.assert_frame_equal(
+        comparable(kerasface.Run(out)), comparable(run), rtol=1e-4, atol=1e-5
+    )
+    predicted = pd.read_csv(tmp_path / "predicted.csv")
+    assert len(predicted) == 12
+    assert "custom" in (tmp_path / "compare.html").read_text()
+
+
+def test_resume_refuses_another_model(finished, tables, tmp_path):
+    out = shutil.copytree(finished[2] / "1", tmp_path / "run")
+    with pytest.raises(ValueError, match="resumes with the model that it started with"):
+        train(tables, out, resume=True, model=small_model(activation="sigmoid"))
+    with pytest.raises(ValueError, match="`image_size` follows the custom model"):
+        train(tables, out, resume=True, image_size=32)
+    with pytest.raises(ValueError, match="`model` follows the custom model"):
+        train(tables, out, resume=True, model="convnext_nano")
+
+
+def test_recipe_of_a_custom_run_needs_a_model(finished, tables, tmp_path):
+    recipe = finished[0].recipe
+    with pytest.raises(ValueError, match="needs a model"):
+        kerasface.train(recipe, train=tables[0], out=tmp_path / "new")
+
+
+def test_sequential_model_of_attributes(celeba_folder, tmp_path):
+    parts = read_celeba(celeba_folder, attributes=["Smiling", "Beard"])
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, activation="sigmoid"),
+        ]
+    )
+    run = train(parts, tmp_path / "run", model=model, epochs=1)
+    assert run.multi_label and run.predict(parts[2]).shape == (16, 2)
+    assert len(run.thresholds) == 2
+    loaded = keras.saving.load_model(run.path("model.keras"))
+    assert not loaded.compiled  # so that plain Keras loads it
+
+
+def test_embedding_model(tables, tmp_path):
+    options = {"embedding": {"loss": "arcface", "scale": 16.0}, "epochs": 1}
+    run = train(tables, tmp_path / "run", model=embedding_model(), **options)
+    assert run.recipe.embedding["dimensions"] == 6
+    vectors = kerasface.embed(run, tables[1])
+    assert vectors.shape == (12, 6)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_model_with_head_layers_can_be_frozen(tables, tmp_path):
+    options = {"channels": [8], "blocks_per_stage": [1], "input_shape": (16, 16, 3)}
+    model = kerasface.build("convnext_nano", 4, **options)
+    before = {variable.path: variable.numpy() for variable in model.weights}
+    train(tables, tmp_path / "run", model=model, trainable="head", epochs=1, ema=0.0)
+    changed = {
+        variable.path.split("_")[0]
+        for variable in model.weights
+        if np.any(variable.numpy() != before[variable.path])
+    }
+    assert changed == {"head"}
+
+
+class Subclassed(keras.Model):
+    def call(self, images):
+        return images
+
+
+class Unregistered(keras.layers.Layer):
+    def call(self, images):
+        return images * 2
+
+
+def with_layer(layer):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Flatten()(layer(inputs))
+    return keras.Model(inputs, keras.layers.Dense(4, activation="softmax")(x))
+
+
+def two_ended(inputs=1, outputs=1):
+    first = [keras.Input((16, 16, 3)) for _ in range(inputs)]
+    x = keras.layers.Flatten()(first[0] if inputs == 1 else keras.layers.Add()(first))
+    return keras.Model(first, [keras.layers.Dense(4)(x) for _ in range(outputs)])
+
+
+def of_shape(*shape):
+    inputs = keras.Input(shape)
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(4, activation="softmax")(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Subclassed, "must be a functional keras.Model. .* subclass Subclassed"),
+        (lambda: keras.Sequential([keras.layers.Flatten()]), "Sequential model without an input"),
+        (lambda: two_ended(inputs=2), "one input and one output. .* 2 inputs and 1 outputs"),
+        (lambda: two_ended(outputs=2), "one input and one output. .* 1 inputs and 2 outputs"),
+        (lambda: of_shape(16, 12, 3), r"square images. .*\[None, 16, 12, 3\]"),
+        (lambda: of_shape(None, None, 3), r"known size.*\[None, None, None, 3\]"),
+        (lambda: of_shape(16, 16, 1), r"RGB images.*\[None, 16, 16, 1\]"),
+        (lambda: small_model(5), "one output per class. .* 5 outputs for 4"),
+        (lambda: small_model(activation=None), "must end with a softmax"),
+        (lambda: with_layer(Unregistered()), "Could not locate class 'Unregistered'. Register"),
+        (lambda: with_layer(keras.layers.Lambda(lambda x: x + 1)), "save and load its model"),
+    ],
+)
+def test_refused_model(tables, tmp_path, make, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        train(tables, tmp_path / "run", model=make())
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trainable": "head"}, "Only a model with head layers can be frozen"),
+        ({"head": "pool"}, "`head` follows the custom model and cannot be set"),
+        ({"architecture": {"channels": [8]}}, "`architecture` follows the custom model"),
+        ({"weights": "imagenet"}, "`weights` follows the custom model"),
+        ({"precision": "mixed_float16"}, "`precision` follows the custom model"),
+        ({"embedding": {"dimensions": 9}}, r"dimensions=9 with a model of 4 outputs"),
+        ({"embedding": {"loss": "arcface"}}, "must end with keras.layers.UnitNormalization"),
+    ],
+)
+def test_refused_change(tables, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        train(tables, tmp_path / "run", model=small_model(), **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attributes_need_probabilities():
+    table = FaceTable("f", ["1.jpg"], [[1, 0]], ["a", "b"])
+    with pytest.raises(ValueError, match="must end with a sigmoid"):
+        check_custom_model(functional_model(small_model(2, activation=None)), RECIPE, table)
+
+
+def test_other_changes_are_kept():
+    recipe = recipe_for(RECIPE, {"epochs": 5, "image_size": 16}, Network(16, "float32", 4))
+    assert (recipe.epochs, recipe.image_size, recipe.batch_size) == (5, 16, 7)
+
+
+def test_random_states_follow_the_seed():
+    images = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype("float32")
+    model = small_model()
+    outputs = []
+    for seed in (1, 1, 2):
+        set_random_states(model, seed)
+        outputs.append(np.asarray(model(images, training=True)))
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert np.any(outputs[0] != outputs[2])
+
+
+def test_float32_copy_of_a_half_precision_model():
+    with dtype_policy("mixed_float16"):
+        model = functional_model(small_model())
+    copy = float32_copy(model)
+    copy.set_weights(model.get_weights())
+    assert {layer.dtype_policy.name for layer in copy.layers} == {"float32"}
+    images = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype("float32")
+    np.testing.assert_allclose(copy(images), model(images), atol=5e-3)
+    assert model.layers[2].dtype_policy.name == "mixed_float16"
+
+
+def test_readme_example(faces, tmp_path, monkeypatch):
+    section = README.read_text(encoding="utf-8").split("## Train your own Keras model")[1]
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL).group(1)
+    (tmp_path / "data").symlink_to(faces, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    whole = kerasface.train
+    monkeypatch.setattr(
+        "kerasface.train", lambda *args, **options: whole(*args, **options, epochs=2, verbose=0)
+    )
+    names = {}
+    exec(code, names)
+    assert len(names["frame"]) == 8
+    assert kerasface.Run("runs/mine").recipe.model == "custom"
