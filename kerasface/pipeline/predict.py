@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasface.checks import check_choice, check_number
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.crop import Crop
-from kerasface.pipeline.streams import stream
+from kerasface.pipeline.streams import BATCHES_AHEAD, stream
 
 
 def predict_table(
@@ -63,7 +63,7 @@ def predict_table(
 
     def predict(batches: tf.data.Dataset) -> np.ndarray:
         if preprocess is not None or key is not None:
-            batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            batches = batches.map(prepare, num_parallel_calls=BATCHES_AHEAD)
         outputs = model.predict(batches, verbose=verbose)
         return _float32(select_output(outputs, output, _output_names(model)))
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasface import models
 from kerasface.data.table import FaceTable
-from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.runs.recipe import Recipe
 from kerasface.training.losses import AttributeAccuracy, build_loss
 from kerasface.training.muon import Muon

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasface.models.heads import split_model
-from kerasface.pipeline.streams import steps_per_epoch, stream
+from kerasface.pipeline.settings import steps_per_epoch
+from kerasface.pipeline.streams import stream
 from kerasface.training.discriminant import linear_layer, start_from_discriminant
 from kerasface.training.features import extract, feature_stream, inference
 from kerasface.training.job import Job

@@ -14,7 +14,7 @@ from kerasface.embedding.margins import named_margin, ramp
 from kerasface.embedding.options import TRIPLETS, USUAL_MARGINS, EmbeddingOptions
 from kerasface.embedding.training import EmbeddingHead
 from kerasface.embedding.triplets import SemiHardTriplets
-from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.runs.recipe import Recipe
 
 # Expected pairs of one person in a batch; with fewer, most steps of a triplet loss are empty.

@@ -28,12 +28,8 @@ from kerasface.data.table import FaceTable
 from kerasface.embedding.saving import SavesRandomStates
 from kerasface.files import replacing
 from kerasface.pipeline.crop import Crop
-from kerasface.pipeline.streams import (
-    index_batches,
-    labeler,
-    steps_per_epoch,
-    stream,
-)
+from kerasface.pipeline.settings import steps_per_epoch
+from kerasface.pipeline.streams import index_batches, labeler, ready_batches, stream
 
 # A graph with its constants must stay below 2 GiB, and building it copies them.
 LARGEST_CONSTANTS = 2**29
@@ -245,7 +241,7 @@ def feature_stream(
     order = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
     batches = order.skip(start_step).map(load, num_parallel_calls=1)
     total = steps_per_epoch(table, batch_size) * epochs - start_step
-    return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(tf.data.AUTOTUNE)
+    return ready_batches(batches, total)
 
 
 def inference(backbone: keras.Model) -> Infer:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasface.callbacks import Curves
 from kerasface.embedding.training import EmbeddingHead, EmbeddingTraining
 from kerasface.models.heads import split_model
-from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.runs import run as run_files
 from kerasface.training.assemble import accuracy, compile_model, dtype_policy, set_trainable
 from kerasface.training.averaging import EvaluateAverage

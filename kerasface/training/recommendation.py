@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
-from kerasface.pipeline.streams import steps_per_epoch
+from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.reports.page import table_section
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import named_recipe

@@ -280,7 +280,7 @@ def test_wrong_number_of_names_is_refused_before_training(noise, tmp_path):
         ("file,person\n0000,ann\n", {"names": NAMES}, r"11 files without an id \['0001'"),
         ("file\n0000\n", {"names": NAMES}, "an id column, a label column"),
         (None, {"label": "name"}, "need the class names"),
-        (None, {"label": "number"}, r"one of \('index', 'name'\)"),
+        (None, {"label": "number"}, r"one of \['index', 'name'\]"),
     ],
 )
 def test_invalid_options_are_refused_by_the_constructor(noise, tmp_path, text, options, message):
