@@ -92,7 +92,7 @@ class Checkpoint:
                 )
             if str(saved["policy"]) != policy:
                 raise ValueError(
-                    "A run resumes in the precision that it started with. "
+                    "A run must be resumed in the precision that it started with. "
                     f"Received: {policy} where it was {saved['policy']}; "
                     "precision='auto' depends on whether there is a GPU. "
                     "Resume on the same kind of machine."

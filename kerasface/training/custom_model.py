@@ -284,7 +284,7 @@ def resumed_model(run: Run, given: keras.Model | None) -> keras.Model:
         return saved
     if _comparable(given) != _comparable(saved):
         raise ValueError(
-            "A run resumes with the model that it started with. "
+            "A run must be resumed with the model that it started with. "
             f"Received: {given.name!r}, which differs from the model in {run.folder}. "
             "Leave `model` out, or start a new run."
         )

@@ -177,12 +177,13 @@ def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
         before, now = dataclasses.asdict(begun), dataclasses.asdict(recipe)
         changed = {key: (before[key], now[key]) for key in now if before[key] != now[key]}
         raise ValueError(
-            "A run resumes with the recipe that it started with. Received: other values, as "
-            f"(then, now): {changed}. Give the same values, or start a new run."
+            "A run must be resumed with the recipe that it started with. "
+            f"Received: other values, as (then, now): {changed}. "
+            "Give the same values, or start a new run."
         )
     if run.names != train.names or run.multi_label != train.multi_label:
         raise ValueError(
-            "A run resumes with the classes or attributes that it started with. "
+            "A run must be resumed with the classes or attributes that it started with. "
             f"Received: {len(train.names)} where there were {len(run.names)}, or others."
         )
 

@@ -220,7 +220,7 @@ def test_comparison(attribute_run, run, parts, tmp_path):
 @pytest.mark.parametrize(
     ("sides", "changes", "message"),
     [
-        ("cc", {"attributes": ["Smiling"]}, "Only a table with attributes"),
+        ("cc", {"attributes": ["Smiling"]}, "Attributes can only be chosen"),
         ("aa", {"attributes": ["Smilling"]}, "'Smilling'. Did you mean 'Smiling'"),
         ("ac", {"attributes": ()}, "both have classes or both attributes"),
         ("an", {}, "`validation` must be labelled"),

@@ -139,7 +139,7 @@ kerasface.compare([run, {str(run.folder)!r}], {str(tmp_path / "compare.html")!r}
 
 def test_resume_refuses_another_model(finished, tables, tmp_path):
     out = shutil.copytree(finished[2] / "1", tmp_path / "run")
-    with pytest.raises(ValueError, match="resumes with the model that it started with"):
+    with pytest.raises(ValueError, match="must be resumed with the model that it started with"):
         train(tables, out, resume=True, model=small_model(activation="sigmoid"))
     with pytest.raises(ValueError, match="`image_size` follows the custom model"):
         train(tables, out, resume=True, image_size=32)

@@ -190,7 +190,7 @@ def test_images_are_recorded(finished, tables):
 def test_resume_refuses_other_images(finished, tables, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
     _, some = tables[0].split(0.5)
-    with pytest.raises(ValueError, match="12 images in `train` where there were 24; 12 are in"):
+    with pytest.raises(ValueError, match="12 images in `train`, but it started with 24; 12 are in"):
         train((some, tables[1]), tmp_path / "run", resume=True)
     with pytest.raises(ValueError, match=r"tables for \['train'\]"):
         train((tables[0], None), tmp_path / "run", resume=True)
@@ -521,7 +521,7 @@ def test_folder_without_a_run(tmp_path):
 def test_unfinished_run_has_no_model(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
     (tmp_path / "run" / "model.keras").unlink()
-    with pytest.raises(FileNotFoundError, match="Go on with it"):
+    with pytest.raises(FileNotFoundError, match="training has not finished"):
         kerasface.Run(tmp_path / "run").load_model()
 
 
