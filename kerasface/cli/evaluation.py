@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kerasface.cli.console import print_metrics, verbosity
+from kerasface.cli.console import one_line_warnings, print_metrics, verbosity
 from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Partition, Runs
 
 
@@ -39,16 +39,17 @@ def evaluate(
 
     name = data.resolve().name + ("" if partition == OFFICIAL else f"_{partition}")
     folder = out or run / "evaluation" / name
-    result = evaluate_run(
-        run,
-        data,
-        out=folder,
-        partition=partition,
-        flip=flip,
-        batch_size=batch_size,
-        allow_seen=allow_seen,
-        verbose=verbosity(),
-    )
+    with one_line_warnings():
+        result = evaluate_run(
+            run,
+            data,
+            out=folder,
+            partition=partition,
+            flip=flip,
+            batch_size=batch_size,
+            allow_seen=allow_seen,
+            verbose=verbosity(),
+        )
     print_metrics(result.metrics)
     print(f"\nReport: {result.page}   (open it in any browser)")
 
@@ -65,5 +66,7 @@ def compare(
     """
     from kerasface.inference import compare as compare_runs
 
-    print(compare_runs(runs, out).to_string(index=False))
+    with one_line_warnings():
+        table = compare_runs(runs, out)
+    print(table.to_string(index=False))
     print(f"\nReport: {out}   (open it in any browser)")

@@ -93,16 +93,17 @@ def submit(
             "A submission needs exactly one folder of test images. "
             f"Received: {[str(path) for path in images]}, none of which is a run folder."
         )
-    path = submit_images(
-        runs,
-        images[0],
-        out,
-        sample=sample,
-        label=label,
-        flip=flip,
-        batch_size=batch_size,
-        verbose=verbosity(),
-    )
+    with one_line_warnings():
+        path = submit_images(
+            runs,
+            images[0],
+            out,
+            sample=sample,
+            label=label,
+            flip=flip,
+            batch_size=batch_size,
+            verbose=verbosity(),
+        )
     print(f"Wrote {path}")
 
 

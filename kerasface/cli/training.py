@@ -75,9 +75,10 @@ def demo(
     print(f"Drew the faces of 50 people: {faces}")
     run = _train(_Training("demo", faces, out / "run", set_, overwrite=overwrite))
     sample = faces / "sample_submission.csv"
-    submission = submit(
-        run, faces / "test", run.path("submission.csv"), sample=sample, label="index", flip=True
-    )
+    with one_line_warnings():
+        submission = submit(
+            run, faces / "test", run.path("submission.csv"), sample=sample, label="index", flip=True
+        )
     _print_summary(run)
     print(f"  submission  {submission}   (predictions of the test images, in the sample's order)")
     print(
