@@ -224,7 +224,7 @@ def test_resume_with_another_recipe_is_refused(mistake, faces, run, tmp_path):
     out = shutil.copytree(run.folder, tmp_path / "run")
     words = ["train", "demo", "--data", faces, "--out", out, "--resume", "--set", *AS_RUN]
     line = mistake(*words, "batch_size=4")
-    assert "A run goes on with the recipe that it began with." in line
+    assert "A run resumes with the recipe that it started with." in line
     assert "{'batch_size': (8, 4)}" in line
 
 
@@ -328,7 +328,7 @@ def test_run_inside_the_folder_of_people_is_refused(mistake, faces):
         ("demo", ["--set", "epochs=many"], ["`epochs` must be an integer", "epochs='many'"]),
         ("demo", ["--set", "epochs=0"], ["`epochs` must be an integer of at least 1", "epochs=0"]),
         ("demo", ["--set", "head=triple"], ["`head` must be one of", "head='triple'"]),
-        ("demo", ["--resume", "--overwrite"], ["`resume` or `overwrite`, not both"]),
+        ("demo", ["--resume", "--overwrite"], ["`resume` and `overwrite` are mutually exclusive"]),
     ],
 )
 def test_wrong_recipes_and_keys(mistake, faces, tmp_path, recipe, words, fragments):

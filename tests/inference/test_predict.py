@@ -218,7 +218,7 @@ def test_submission_without_a_sample(two_runs, pictures, tmp_path):
     [
         ("id,label\nz,p0000\n", {}, r"1 ids without a file \['z'\] and 5 files"),
         ("id,label\nz,somebody\n", {}, r"\['somebody'\], which are neither"),
-        (None, {"label": "person"}, r"one of \('index', 'name'\)"),
+        (None, {"label": "person"}, r"one of \['index', 'name'\]"),
     ],
 )
 def test_submission_is_checked_before_the_prediction(

@@ -308,7 +308,7 @@ def test_imagenet_weights_go_into_the_backbone(monkeypatch):
 
 
 def test_too_small_an_input():
-    with pytest.raises(ValueError, match="'xception' takes images of at least 71 pixels"):
+    with pytest.raises(ValueError, match="'xception' needs images of at least 71 pixels"):
         build("xception", 3, input_shape=(70, 70, 3))
 
 

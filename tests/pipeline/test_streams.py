@@ -651,14 +651,14 @@ def test_evaluate_leaves_unreadable_files_out(tmp_path):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_autotuning_is_off(tables, training):
+def test_autotuning_is_off(faces, training):
     # An iterator with autotuning may take seconds to close: see `ready_batches`.
-    ds = stream(tables[0], image_size=16, batch_size=8, training=training)
+    ds = stream(faces, image_size=16, batch_size=8, training=training)
     assert ds.options().autotune.enabled is False
     assert ds.map(lambda *batch: batch).options().autotune.enabled is False
 
 
-def test_all_processors_read(tables, monkeypatch):
+def test_all_processors_read(faces, monkeypatch):
     running, most, lock = 0, 0, threading.Lock()
 
     def note(data):
@@ -677,8 +677,8 @@ def test_all_processors_read(tables, monkeypatch):
         "read_image",
         lambda path, _: tf.ensure_shape(tf.numpy_function(note, [path], tf.uint8), [8, 8, 3]),
     )
-    ds = stream(tables[0], image_size=8, batch_size=4, epochs=2, training=True)
+    ds = stream(faces, image_size=8, batch_size=4, epochs=2, training=True)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 2  # on machines with one processor too
-    assert sum(len(images) for images, _, _ in ds.with_options(options)) == 2 * len(tables[0])
+    assert sum(len(images) for images, _, _ in ds.with_options(options)) == 2 * len(faces)
     assert most == 2
