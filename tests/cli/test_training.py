@@ -224,7 +224,7 @@ def test_resume_with_another_recipe_is_refused(mistake, faces, run, tmp_path):
     out = shutil.copytree(run.folder, tmp_path / "run")
     words = ["train", "demo", "--data", faces, "--out", out, "--resume", "--set", *AS_RUN]
     line = mistake(*words, "batch_size=4")
-    assert "A run resumes with the recipe that it started with." in line
+    assert "A run must be resumed with the recipe that it started with." in line
     assert "{'batch_size': (8, 4)}" in line
 
 
