@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kerasface.metrics.bootstrap import proportion_interval
+from kerasface.metrics.bootstrap import check_bootstrap, proportion_interval
 from kerasface.metrics.operating_points import FEWEST_FALSE_ACCEPTS, threshold_at_far
 from kerasface.metrics.tables import metrics_html, metrics_text
 
@@ -87,11 +87,9 @@ def evaluate(
         (0.5, 0.0)
     """
     ranks, scores = _check_probes(ranks, scores)
-    if bootstrap < 1 or max_rank < 1:
-        raise ValueError(
-            "`bootstrap` and `max_rank` must be at least 1. "
-            f"Received: bootstrap={bootstrap}, max_rank={max_rank}."
-        )
+    check_bootstrap(bootstrap)
+    if max_rank < 1:
+        raise ValueError(f"`max_rank` must be at least 1. Received: max_rank={max_rank}.")
     known = ranks != UNKNOWN
     known_ranks = ranks[known]
     low = high = float("nan")

@@ -71,8 +71,8 @@ def build(
     _check_outputs(num_classes, embedding, multi_label, activation)
     top = heads.parse_head(spec.head if head is None else head)
     _check_scale(top, num_classes, embedding, multi_label, activation)
-    if dropout is not None and not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}.")
+    if dropout is not None:
+        check_number("dropout", dropout, 0, 1, below=True)
 
     inputs = keras.Input(_checked_shape(name, input_shape, spec), name="image")
     features = spec.features(inputs, **{**spec.defaults, **architecture})
@@ -125,8 +125,8 @@ def unfreeze_backbone(model: keras.Model, last: int | None = None, *, norms: boo
         >>> [layer.name for layer in model.layers if layer.trainable_weights][0]
         'stage4_block1_depthwise'
     """
-    if last is not None and last < 1:
-        raise ValueError(f"`last` must be at least 1. Received: last={last}.")
+    if last is not None:
+        check_number("last", last, 1, whole=True)
     backbone = [layer for layer in model.layers if layer.weights and not heads.is_head(layer)]
     for layer in backbone[-last:] if last else backbone:
         layer.trainable = norms or not isinstance(layer, keras.layers.BatchNormalization)

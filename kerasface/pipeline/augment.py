@@ -1,4 +1,4 @@
-"""Augmentations of single images as pure functions of the image and a few drawn numbers.
+"""Augmentations: pure functions of one image and a few random numbers.
 
 An augmentation is a list of steps, each a name with an optional strength after a colon, for
 instance ``"rotation:15"``. Nothing here draws a random number: the stream draws one vector of
@@ -12,23 +12,22 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import keras_cv
 import tensorflow as tf
 
 from kerasface.names import suggest
+from kerasface.packages import import_package
 
-# Recipe 2's training transforms (FaceClassifier, CMU 11-785 HW2P2): rotation by up to 30 degrees,
-# to the nearest pixel as torchvision's does unless told otherwise, mirroring, colour jitter
-# (.2, .2, .2, .2).
+# The training transforms of FaceClassifier (CMU 11-785 HW2P2): rotation by up to 30 degrees with
+# nearest-pixel interpolation (torchvision's default), horizontal flip and color jitter of .2.
 PRESETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "face": ("rotation_nearest:30", "flip", "color_jitter:0.2"),
 }
 Number: TypeAlias = float | tf.Tensor  # a scalar, outside or inside a graph
 IDENTITY = (1.0, 0.0, 0.0, 1.0)
-GREY = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow and torchvision
+GRAY = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow and torchvision
 ERASING_AREA = (0.02, 1 / 3)  # Zhong et al. 2020, arXiv:1708.04896
 ERASING_RATIO = (0.3, 1 / 0.3)
 RAND_AUGMENT_OPERATIONS_PER_IMAGE = 2  # Cubuk et al. 2020, arXiv:1909.13719
@@ -41,10 +40,10 @@ class Step:
     Attributes:
         apply: ``(image, numbers, strength) -> image``; float32 ``[height, width, 3]`` in
             [0, 255] and ``numbers`` float32 ``[count]`` in [0, 1).
-        count: How many numbers it reads.
-        default: Strength where none is given.
-        limits: Smallest and largest strength allowed.
-        before_resize: Whether it works on the image at its own size.
+        count: Number of random numbers that it reads.
+        default: Default strength.
+        limits: Smallest and largest strength.
+        before_resize: If True, it is applied before the image is resized.
     """
 
     apply: Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
@@ -156,7 +155,7 @@ def crop(image: tf.Tensor, numbers: tf.Tensor, smallest_area: float) -> tf.Tenso
 def rotation(
     image: tf.Tensor, numbers: tf.Tensor, degrees: float, *, interpolation: str = "BILINEAR"
 ) -> tf.Tensor:
-    """Turns about the centre by up to ``degrees`` either way; black where nothing was.
+    """Rotates around the center by up to ``degrees`` in both directions; fills with black.
 
     Args:
         image: float32 ``[height, width, 3]``.
@@ -182,7 +181,7 @@ def color_jitter(image: tf.Tensor, numbers: tf.Tensor, strength: float) -> tf.Te
         image: float32 ``[height, width, 3]`` in [0, 255].
         numbers: float32 ``[5]``: the four changes, and their order.
         strength: The first three are scaled by a factor in ``[1 - strength, 1 + strength]``; the
-            hue is turned by up to ``strength`` of the colour circle; in [0, 0.5].
+            hue is rotated by up to ``strength`` of the color circle; in [0, 0.5].
     """
     factors = [_between(numbers[i], 1 - strength, 1 + strength) for i in range(3)]
     hue = _between(numbers[3], -strength, strength)
@@ -206,11 +205,11 @@ def color_jitter(image: tf.Tensor, numbers: tf.Tensor, strength: float) -> tf.Te
 
 
 def random_erasing(image: tf.Tensor, numbers: tf.Tensor, probability: float) -> tf.Tensor:
-    """Fills a random rectangle with noise of the image's own kind: one random colour.
+    """Fills a random rectangle with one random color.
 
     Args:
         image: float32 ``[height, width, 3]`` in [0, 255].
-        numbers: float32 ``[8]``: whether, area, aspect ratio, two positions, three colours.
+        numbers: float32 ``[8]``: whether, area, aspect ratio, two positions, three channels.
         probability: Share of the images that lose a rectangle, in [0, 1].
     """
     height, width = image.shape[0], image.shape[1]
@@ -234,8 +233,8 @@ def rand_augment(image: tf.Tensor, numbers: tf.Tensor, magnitude: float) -> tf.T
         image: float32 ``[height, width, 3]`` in [0, 255].
         numbers: float32 ``[4]``: operation and signed strength, twice.
         magnitude: 0 (weakest) to 10 (strongest); the strength of a single application is drawn
-            uniformly up to it. Two operations know no strength: they stretch the contrast and
-            equalise the histogram at any magnitude.
+            uniformly up to it. Two operations have no strength: autocontrast and
+            histogram equalization.
     """
     for index in range(RAND_AUGMENT_OPERATIONS_PER_IMAGE):
         which, draw = numbers[2 * index], numbers[2 * index + 1]
@@ -251,22 +250,22 @@ def rand_augment(image: tf.Tensor, numbers: tf.Tensor, magnitude: float) -> tf.T
 
 
 def brightness(image: tf.Tensor, factor: Number) -> tf.Tensor:
-    """Multiplies the image; 1 leaves it."""
+    """Multiplies the image by a factor; 1 changes nothing."""
     return _clip(image * factor)
 
 
 def contrast(image: tf.Tensor, factor: Number) -> tf.Tensor:
-    """Blends with the mean grey of the image; 1 leaves it, 0 is plain grey."""
-    mean = tf.reduce_sum(tf.reduce_mean(image, axis=[0, 1]) * GREY)
+    """Blends with the mean gray of the image; 1 changes nothing, 0 is plain gray."""
+    mean = tf.reduce_sum(tf.reduce_mean(image, axis=[0, 1]) * GRAY)
     return _clip(image * factor + (1 - factor) * mean)
 
 
 def saturation(image: tf.Tensor, factor: Number) -> tf.Tensor:
-    """Blends with the grey image; 1 leaves it, 0 has no colour."""
-    # As one product of all pixels with a 3 x 3 matrix; a grey image would have to be spread over
+    """Blends with the gray image; 1 changes nothing, 0 removes all color."""
+    # As one product of all pixels with a 3 x 3 matrix; a gray image would have to be spread over
     # three channels, which takes several times as long.
-    to_grey = tf.tile(tf.constant(GREY)[:, None], [1, 3])
-    matrix = factor * tf.eye(3) + (1 - factor) * to_grey
+    to_gray = tf.tile(tf.constant(GRAY)[:, None], [1, 3])
+    matrix = factor * tf.eye(3) + (1 - factor) * to_gray
     return _clip(tf.reshape(tf.reshape(image, [-1, 3]) @ matrix, tf.shape(image)))
 
 
@@ -287,14 +286,18 @@ def _solarize(image: tf.Tensor, signed: Number) -> tf.Tensor:
     return tf.where(image < 256 * (1 - tf.abs(signed)), image, 255 - image)
 
 
+def _keras_cv_layers() -> Any:
+    return import_package("keras_cv", feature="rand_augment", install="keras-cv").layers
+
+
 def _auto_contrast(image: tf.Tensor, signed: Number) -> tf.Tensor:
-    operation = keras_cv.layers.AutoContrast(value_range=(0, 255), dtype="float32")
+    operation = _keras_cv_layers().AutoContrast(value_range=(0, 255), dtype="float32")
     return operation.augment_images(image[None])[0]
 
 
 def _equalize(image: tf.Tensor, signed: Number) -> tf.Tensor:
-    operation = keras_cv.layers.Equalization(value_range=(0, 255), dtype="float32")
-    # It asks tensors for their truth, which a graph allows in a `tf.function` alone.
+    operation = _keras_cv_layers().Equalization(value_range=(0, 255), dtype="float32")
+    # It branches on tensors, which AutoGraph converts inside a `tf.function` only.
     return tf.function(operation.augment_images)(image[None])[0]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from kerasface.checks import check_choice, check_number
+
 SHAPES = ("square", "image")
 POSITIONS = ("center", "random")
 
@@ -37,16 +39,9 @@ class Crop:
     position: str = "center"
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise ValueError(
-                f"The share of a crop must be in (0, 1]. Received: share={self.share!r}."
-            )
-        for name, known in (("shape", SHAPES), ("position", POSITIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"The {name} of a crop must be one of {list(known)}. "
-                    f"Received: {name}={getattr(self, name)!r}."
-                )
+        check_number("share", self.share, 0, 1, above=True)
+        check_choice("shape", self.shape, SHAPES)
+        check_choice("position", self.position, POSITIONS)
         if self.is_random and self.shape != "square":
             raise ValueError(
                 "A random position needs a square, which has room to move. "

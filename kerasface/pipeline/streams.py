@@ -29,8 +29,8 @@ MAX_BATCHES_AT_ONCE = 16
 BATCHES_AHEAD = 2  # that are finished, and wait for the model
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
-# The functions of a stream say what they do in operations already. To look for Python to convert
-# took 85% of the time that it takes to make a stream.
+# The functions of a stream consist of TensorFlow operations and need no AutoGraph, which took 85%
+# of the time to build a stream.
 _in_operations = tf.autograph.experimental.do_not_convert
 
 
@@ -127,8 +127,8 @@ def stream(
     batches = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
     # One eager tensor: as a numpy array it would become a constant of the graph.
     paths = tf.constant(table.full_paths(), tf.string)
-    # One batch per processor. Left to itself TensorFlow begins with one and takes many batches to
-    # find out, and on large hosts too many unfinished batches would fill the memory.
+    # One batch per processor, up to a limit: on large hosts more unfinished batches would fill the
+    # memory.
     workers = min(os.cpu_count() or 1, MAX_BATCHES_AT_ONCE)
     dataset = batches.skip(start_step).interleave(
         _loader(table, paths, settings),
@@ -166,7 +166,7 @@ def ready_batches(dataset: tf.data.Dataset, total: int) -> tf.data.Dataset:
 def index_batches(
     count: int, batch_size: int, *, training: bool, seed: int = 0, epochs: int | None = None
 ) -> tf.data.Dataset:
-    """Which examples come when, before anything is read.
+    """Batches of indices, in the order in which their images are read.
 
     Args:
         count: Examples of the table.
@@ -176,8 +176,8 @@ def index_batches(
         epochs: As in `stream`.
 
     Returns:
-        Data set of ``(epoch, positions, rows)``: what tells the epochs apart, int64; and int64
-        ``[batch]``, the examples' places in the epoch and in the table.
+        Data set of ``(epoch, positions, rows)``: a number that differs between epochs, int64; and
+        int64 ``[batch]``, the examples' positions in the epoch and in the table.
     """
     order_key = _key(seed, _ORDER)
     steps = math.ceil(count / batch_size)
@@ -201,7 +201,7 @@ def index_batches(
     if epochs is not None:
         keys = tf.data.Dataset.range(epochs)
     elif training:
-        # A new number at each pass: a plain finite data set would repeat its first epoch for ever.
+        # A new number at each pass; otherwise every pass would repeat the first epoch.
         keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
     else:
         keys = tf.data.Dataset.range(1)
@@ -215,7 +215,7 @@ def _key(seed: int, salt: int) -> tf.Tensor:
 def _loader(
     table: FaceTable, paths: tf.Tensor, settings: StreamSettings
 ) -> Callable[..., tf.data.Dataset]:
-    """A function from one batch of indices to a data set of one element, its images."""
+    """Returns a function from a batch of indices to a data set of one element, its images."""
     unknown = np.full(len(table), UNKNOWN_FORMAT)
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
     crop, steps, image_size = settings.crop, settings.steps, settings.image_size
@@ -254,7 +254,7 @@ def _loader(
 def _finisher(
     table: FaceTable, paths: tf.Tensor, settings: StreamSettings, report: Callable[[str], None]
 ) -> Callable[..., Batch]:
-    """A function from what the loader gives to the batch: gaps filled, labels, mixed."""
+    """Returns a function that completes a loaded batch: gaps, labels and mixing."""
     mix_key = _key(settings.seed, _MIX)
     target = None if table.labels is None else labeler(table, settings.labels)
 

@@ -256,9 +256,7 @@ class RecipeKeys:
 
 # Keys that are mappings of options, keys that a phase may override, and keys that an embedding
 # excludes, with the reason.
-MAPPING_KEYS = tuple(
-    f.name for f in dataclasses.fields(RecipeKeys) if f.type == "Mapping[str, Any]"
-)
+MAPPING_KEYS = tuple(f.name for f in dataclasses.fields(RecipeKeys) if f.default_factory is dict)
 PHASE_KEYS = tuple(f.name for f in dataclasses.fields(RecipeKeys) if f.metadata.get("phase"))
 NOT_FOR_EMBEDDINGS = {
     field.name: field.metadata["not_for_embeddings"]

@@ -113,6 +113,7 @@ def test_batches_come_in_the_order_of_the_stream(backbone, tables, tmp_path):
     features = extracted(backbone, table, tmp_path)
     options = {"batch_size": 5, "training": True, "seed": 3, "epochs": 2, "start_step": 2}
     found = feature_stream(features, table, **options)
+    assert found.options().autotune.enabled is False  # see `ready_batches`
     images = stream(table, image_size=16, labels="one_hot", **options)
     assert int(found.cardinality()) == int(images.cardinality())
     for (values, labels, weights), (pixels, targets, ones) in zip(found, images, strict=True):
