@@ -1,7 +1,8 @@
 """A step of the class centers, all of them or a sample: time and peak memory.
 
 Each case runs in a process of its own, one after the other, and prints one JSON object; a case
-that the memory does not hold prints why. Run it on idle cores:
+that the memory does not hold prints why. Run it on idle cores, on Linux or macOS (Windows has
+no ``resource``):
 
     python benchmarks/sampled_classes.py
     python benchmarks/sampled_classes.py --classes 1000000 --shares 0.01 0.1
@@ -20,12 +21,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 CLASSES = (10_000, 100_000, 1_000_000)
 SHARES = (0.01, 0.1)
@@ -47,6 +52,8 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=112, help="of its pictures")
     parser.add_argument("--case", help="for this script's own use: full or a share")
     options = parser.parse_args()
+    if resource is None:
+        parser.error(f"The benchmark needs Linux or macOS. Received: {sys.platform}.")
     if options.case:
         print(json.dumps(measure(options)), flush=True)
         return
@@ -151,7 +158,8 @@ def whole_step(options: argparse.Namespace, head, optimizer, generator) -> Calla
 
 def peak_gigabytes() -> float:
     """The most memory that this process has had, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+    unit = 1 if sys.platform == "darwin" else 2**10  # macOS counts in bytes, Linux in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 if __name__ == "__main__":

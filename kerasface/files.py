@@ -55,15 +55,20 @@ def replacing(
 
 
 @contextlib.contextmanager
-def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def new_folder(path: str | os.PathLike, *, exist_ok: bool = True) -> Iterator[pathlib.Path]:
     """Creates a folder atomically: a temporary folder is renamed when the block succeeds.
 
     Args:
-        path: Folder to create, which must not exist. Its parent is created if it does not exist.
+        path: Folder to create, which must not exist or be empty. Its parent is created if it does
+            not exist.
+        exist_ok: If another process creates the folder in the meantime, its folder is kept. False
+            raises an error then; True is for folders that are the same in every process.
 
     Yields:
-        The temporary folder. It is removed if the block raises an error, or if another process
-        has created ``path`` in the meantime, whose folder is then kept.
+        The temporary folder. It is removed if it does not become ``path``.
+
+    Raises:
+        FileExistsError: If another process has created the folder and ``exist_ok`` is False.
 
     Example:
         >>> with new_folder("faces") as part:  # doctest: +SKIP
@@ -76,11 +81,18 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     part.mkdir()
     try:
         yield part
+        with contextlib.suppress(OSError):
+            path.rmdir()  # only an empty folder, which Windows does not replace
         try:
             os.rename(part, path)
-        except OSError:
-            if not path.is_dir():
+        except OSError as error:
+            if not path.is_dir() or not any(path.iterdir()):
                 raise
+            if not exist_ok:
+                raise FileExistsError(
+                    f"A new folder must not exist. Received: {os.fspath(path)!r}, which another "
+                    "process has created in the meantime. Choose another."
+                ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -135,6 +135,51 @@ def test_folder_of_another_process_is_kept(tmp_path):
     assert names(target) == ["theirs.jpg"]
 
 
+def write_a_folder_as_another_process_does(target):
+    with new_folder(target, exist_ok=False) as part:
+        (part / "mine.json").write_text("mine")
+        target.mkdir()
+        (target / "theirs.json").write_text("theirs")
+
+
+def test_folder_of_another_process_is_an_error(tmp_path):
+    target = tmp_path / "run"
+    with pytest.raises(FileExistsError, match="another process has created"):
+        write_a_folder_as_another_process_does(target)
+    assert names(tmp_path) == ["run"]
+    assert names(target) == ["theirs.json"]
+
+
+@pytest.mark.parametrize("exist_ok", [True, False])
+def test_empty_folder_is_replaced(tmp_path, monkeypatch, exist_ok):
+    rename = os.rename
+
+    def rename_as_windows_does(old, new):
+        if os.path.lexists(new):
+            raise FileExistsError(errno.EEXIST, "the folder exists", str(new))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", rename_as_windows_does)
+    (tmp_path / "run").mkdir()
+    with new_folder(tmp_path / "run", exist_ok=exist_ok) as part:
+        (part / "mine.json").write_text("mine")
+    assert names(tmp_path) == ["run"]
+    assert names(tmp_path / "run") == ["mine.json"]
+
+
+def test_empty_folder_that_cannot_be_replaced_is_an_error(tmp_path, monkeypatch):
+    """A mount point, for instance: the new folder would be lost."""
+    (tmp_path / "run").mkdir()
+
+    def refuse(*paths, **options):
+        raise OSError(errno.EBUSY, "the folder is in use")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(os, "rmdir", refuse)
+    with pytest.raises(OSError, match="in use"), new_folder(tmp_path / "run"):
+        pass
+
+
 def test_new_folder_does_not_replace_a_file(tmp_path):
     (tmp_path / "faces").write_text("a file")
     with pytest.raises(OSError, match="faces"), new_folder(tmp_path / "faces"):

@@ -96,17 +96,27 @@ class Run:
 
     @property
     def weights_path(self) -> pathlib.Path | None:
-        """Absolute path of the weights file that the training started from.
+        """Path of the weights file that the training started from.
 
-        ``recipe.weights`` is the path as the user gave it. None for random initialization and
-        ImageNet weights.
+        ``recipe.weights`` is the path as the user gave it, and ``weights.json`` holds the absolute
+        path of that time. If this file is missing, the path as given is looked up from the working
+        folder and from the folders above the run, since a project may have been moved as a whole.
+        None for random initialization and ImageNet weights.
         """
         weights = self.recipe.weights
         if weights is None or weights == "imagenet":
             return None
         if not self.path(WEIGHTS).is_file():  # an older run, whose recipe has the absolute path
             return pathlib.Path(weights)
-        return pathlib.Path(json.loads(self.path(WEIGHTS).read_text(encoding="utf-8"))["path"])
+        path = pathlib.Path(json.loads(self.path(WEIGHTS).read_text(encoding="utf-8"))["path"])
+        if path.is_file():
+            return path
+        folder = self.folder.absolute()
+        places = [pathlib.Path.cwd(), *folder.parents]
+        moved = (pathlib.Path(os.path.abspath(place / weights)) for place in places)
+        # Weights of this name in the run's own folder are its results.
+        found = (file for file in moved if file.is_file() and folder not in file.parents)
+        return next(found, path)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ class EpochChecks(keras.callbacks.Callback):
         """Adds a file that broke during the training to ``unreadable.csv``."""
         if path not in self._unreadable:
             self._unreadable.add(path)
-            with open(self.folder / run_files.UNREADABLE, "a", newline="") as file:
+            path_of_list = self.folder / run_files.UNREADABLE
+            with open(path_of_list, "a", newline="", encoding="utf-8") as file:
                 row = pd.DataFrame([["", path, "broke during the training"]])
                 row.to_csv(file, header=False, index=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import filecmp
 import json
 import os
 import pathlib
@@ -171,7 +172,7 @@ def _resumed_run(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> Run 
 def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
     """Refuses to resume a run with another recipe or other classes."""
     begun = run.recipe
-    if os.path.basename(begun.weights or "") == os.path.basename(recipe.weights or ""):
+    if _are_same_weights(run, recipe.weights):
         begun = begun.replace(weights=recipe.weights)  # the project may have been moved
     if begun != recipe:
         before, now = dataclasses.asdict(begun), dataclasses.asdict(recipe)
@@ -186,6 +187,19 @@ def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
             "A run must be resumed with the classes or attributes that it started with. "
             f"Received: {len(train.names)} where there were {len(run.names)}, or others."
         )
+
+
+def _are_same_weights(run: Run, weights: str | None) -> bool:
+    """Whether a run started from these weights, under this path or another."""
+    begun = run.recipe.weights
+    if begun is None or weights is None or "imagenet" in (begun, weights):
+        return begun == weights
+    if run.weights_path is not None and run.weights_path.is_file() and os.path.isfile(weights):
+        return os.path.samefile(run.weights_path, weights) or filecmp.cmp(
+            run.weights_path, weights, shallow=False
+        )
+    # A checkpoint is enough to resume, so either file may be missing.
+    return os.path.basename(begun) == os.path.basename(weights)
 
 
 def _initial_model(
@@ -248,7 +262,7 @@ def _new_run(
     train = tables["train"]
     names = json.dumps(list(train.names), ensure_ascii=False, indent=0)
     environment = json.dumps(_environment(), indent=2) + "\n"
-    with new_folder(folder) as part:
+    with new_folder(folder, exist_ok=False) as part:
         unreadable.to_csv(part / run_files.UNREADABLE, index=False)
         file = run_files.ATTRIBUTES if train.multi_label else run_files.CLASSES
         (part / file).write_text(names, encoding="utf-8")

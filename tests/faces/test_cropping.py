@@ -277,7 +277,7 @@ def test_resumed_run_gives_the_same_result(crops, tmp_path, monkeypatch, stop):
     with pytest.raises(FileNotFoundError, match="Call `crop` again"):
         read_crops(crops.target)
     # As a kill may leave it: the last line of the journal cut, a crop of which it does not know.
-    with open(crops.target / WORK_FOLDER / JOURNAL, "a") as journal:
+    with open(crops.target / WORK_FOLDER / JOURNAL, "a", encoding="utf-8") as journal:
         journal.write('[{"file": "bob/dee')
     (crops.target / WORK_FOLDER / ".one.123.part.png").write_bytes(b"half")
     seen = []

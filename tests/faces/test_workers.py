@@ -54,7 +54,7 @@ def is_alive(pid):
     except ProcessLookupError:
         return False
     # A zombie has ended; only nobody has asked yet.
-    with open(f"/proc/{pid}/stat") as file:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 

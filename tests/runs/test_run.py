@@ -64,6 +64,31 @@ def test_moved_run_finds_its_weights(run, tables, tmp_path, monkeypatch, unpaint
     assert seen_images(resumed, tables[0]) == tables[0].paths.tolist()
 
 
+def test_run_that_moved_with_its_weights_finds_them(run, copied, tmp_path, monkeypatch):
+    """The recorded path is missing, and the path as given leads to the moved file."""
+    values = run.recipe.replace(weights="runs/first/model.keras")
+    copied.path("recipe.json").write_text(values.to_json())
+    old = tmp_path / "old" / "runs" / "first" / "model.keras"
+    copied.path("weights.json").write_text(json.dumps({"path": str(old)}))
+    project = tmp_path / "new"
+    moved = kerasface.Run(shutil.move(copied.folder, project / "runs" / "second"))
+    assert moved.weights_path == old  # messages name it
+    weights = project / "runs" / "first" / "model.keras"
+    weights.parent.mkdir()
+    shutil.copy(run.path("model.keras"), weights)
+    assert moved.weights_path == weights  # from a folder above the run
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(weights.parent, elsewhere / "runs" / "first")
+    shutil.rmtree(weights.parent)
+    assert moved.weights_path == old
+    monkeypatch.chdir(elsewhere)
+    assert moved.weights_path == elsewhere / "runs" / "first" / "model.keras"
+    # The model of the run itself is no weights that it started from.
+    moved.path("recipe.json").write_text(values.replace(weights="model.keras").to_json())
+    monkeypatch.chdir(moved.folder)
+    assert moved.weights_path == old
+
+
 def test_weights_path_of_an_older_run(run, copied, tmp_path):
     assert run.weights_path is None
     values = json.loads(copied.path("recipe.json").read_text())

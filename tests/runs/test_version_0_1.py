@@ -32,10 +32,11 @@ def test_opens(old_run):
     assert run.recipe.architecture["channels"] == [8, 16]
     assert run.names == ("p0000", "p0001", "p0002", "p0003")
     assert run.history["epoch"].tolist() == [1, 2]
-    assert run.metrics["kept"] in ("best", "last")
+    assert run.metrics["kept"] == "best"
     attributes = old_run("attributes")
     assert attributes.multi_label
     assert len(attributes.thresholds) == 3
+    assert attributes.metrics["kept"] == "last"
 
 
 def test_predicts_classes(old_run, faces):
@@ -59,7 +60,8 @@ def test_predicts_attributes(old_run, celeba_folder):
 def test_evaluates(old_run, faces):
     run = old_run("classes")
     expected = pd.read_json(run.path("validation/metrics.json"), typ="series")
-    with pytest.warns(UserWarning, match="images of the run are not where|cannot be|chosen on"):
+    lost = "24 of the 24 train images of the run are missing: copies of them cannot be told"
+    with pytest.warns(UserWarning, match=lost):
         metrics = kerasface.evaluate(run, faces / "dev").metrics
     assert metrics["accuracy"] == pytest.approx(expected["accuracy"])
     assert metrics["log_loss"] == pytest.approx(expected["log_loss"], rel=1e-4)
@@ -79,6 +81,7 @@ def test_resumes_and_compares(old_run, tables, tmp_path):
     )
     expected = pd.read_csv(OLD_RUNS / "resumed_history.csv")
     numbers = [name for name in expected if name != "seconds"]
-    np.testing.assert_allclose(resumed.history[numbers], expected[numbers], rtol=1e-3)
+    # Another processor may compute other last bits.
+    np.testing.assert_allclose(resumed.history[numbers], expected[numbers], rtol=1e-5)
     frame = kerasface.compare([old_run("classes"), resumed], tmp_path / "compare.html")
     assert sorted(frame["run"]) == ["classes", "classes_unfinished"]

@@ -16,6 +16,7 @@ from kerasface.runs.record import read_images
 from kerasface.runs.seen import seen_images
 from kerasface.training.assemble import build_optimizer, dtype_policy
 from kerasface.training.progress import plateaus
+from kerasface.training.tables import check_files
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 TINY = Recipe(
@@ -288,6 +289,16 @@ def test_weights_trained_on_validation_images_are_refused(tables, tmp_path, monk
     third = kerasface.Run("third")
     assert third.recipe.weights == "first/model.keras"
     assert third.weights_path == first.path("model.keras")
+    # Every run has a file of this name, so the contents are compared.
+    for folder in ("other", "copy"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "other" / "model.keras").write_bytes(b"other weights")
+    shutil.copy(first.path("model.keras"), tmp_path / "copy")
+    with pytest.raises(ValueError, match=r"\(then, now\): {'weights': .*other"):
+        train(tables, "third", resume=True, **{**options, "weights": "other/model.keras"})
+    changed = {**options, "weights": "copy/model.keras", "epochs": 3}
+    with pytest.raises(ValueError, match=r"\(then, now\): {'epochs': \(2, 3\)}"):
+        train(tables, "third", resume=True, **changed)
     monkeypatch.chdir("/")
     assert len(seen_images(kerasface.Run(tmp_path / "third"), tables[0])) == 24
     # A resumed run needs only the checkpoint.
@@ -297,6 +308,23 @@ def test_weights_trained_on_validation_images_are_refused(tables, tmp_path, monk
     assert len(again.history) == 2
     with pytest.warns(UserWarning, match="weights .* are missing"):
         assert len(seen_images(again, tables[0])) == 24
+
+
+def test_second_of_two_simultaneous_runs_is_refused(tables, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+
+    def check_files_while_another_begins(*args, **options):
+        folder.mkdir()
+        (folder / "recipe.json").write_text("theirs")
+        return check_files(*args, **options)
+
+    monkeypatch.setattr(
+        "kerasface.training.preflight.check_files", check_files_while_another_begins
+    )
+    with pytest.raises(FileExistsError, match=r"run', which another process has created"):
+        train(tables, folder, **PLAIN)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert [path.name for path in folder.iterdir()] == ["recipe.json"]
 
 
 def test_resumed_run_deletes_its_old_evaluation(tables, tmp_path):

@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -12,7 +11,7 @@ from kerasface.data import identity_folder
 # Data and models.
 table: kerasface.data.FaceTable = identity_folder("data/train")
 train, validation = table.split(0.1, seed=0)
-model: keras.Model = kerasface.build("convnext_nano", 50, dropout=0.1)
+model = kerasface.build("convnext_nano", 50, dropout=0.1)
 models: pd.DataFrame = kerasface.list_models()
 
 # Training.

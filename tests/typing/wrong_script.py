@@ -1,5 +1,8 @@
 """A user's script with mistakes; each comment names the error code that mypy reports."""
 
+import numpy as np
+import pandas as pd
+
 import kerasface
 
 kerasface.train("x", trian=2)  # error: call-arg
@@ -13,3 +16,5 @@ decision = kerasface.verify(run, "a.jpg")  # error: call-arg
 similarity = kerasface.verify(run, "a.jpg", "b.jpg").simliar  # error: attr-defined
 kerasface.Recipe(epoch=3)  # error: call-arg
 names: int = run.names  # error: assignment
+embeddings: pd.DataFrame = kerasface.embed(run, "photographs")  # error: assignment
+frame: np.ndarray = kerasface.predict(run, "photographs")  # error: assignment
