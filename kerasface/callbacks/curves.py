@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pathlib
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kerasface import reports
+from kerasface.callbacks.types import Logs
 from kerasface.files import replacing
-
-Logs = Mapping[str, Any] | None
 
 
 class Curves(keras.callbacks.Callback):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from kerasface.callbacks.inputs import TableOptions, labeled_images
+from kerasface.callbacks.types import Logs
 from kerasface.checks import check_number
 from kerasface.data.table import FaceTable
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-Logs = Mapping[str, Any] | None
 
 
 class Report(keras.callbacks.Callback):

@@ -6,20 +6,18 @@ import math
 import os
 import pathlib
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import pandas as pd
 
 from kerasface.callbacks.inputs import Preprocess, TableOptions
+from kerasface.callbacks.types import Logs
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import read_sample, submission_frame, write_submission
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.crop import Crop
-
-Logs = Mapping[str, Any] | None
 
 
 class Submission(keras.callbacks.Callback):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Self
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasface.embedding.centers import ClassCenters
-from kerasface.embedding.saving import SavesRandomStates
+from kerasface.embedding.saving import SavesParts
 from kerasface.embedding.triplets import SemiHardTriplets
 from kerasface.models import heads
 
@@ -17,7 +16,7 @@ EmbeddingHead = ClassCenters | SemiHardTriplets
 
 
 @keras.saving.register_keras_serializable(package="kerasface")
-class EmbeddingTraining(SavesRandomStates, keras.Model):
+class EmbeddingTraining(SavesParts, keras.Model):
     """A model for ``fit`` that holds an embedding model and the head it is trained with.
 
     It is a class because the loss needs both parts: the class centers of the head are trained
@@ -53,6 +52,8 @@ class EmbeddingTraining(SavesRandomStates, keras.Model):
         >>> model.fit(stream(table, training=True), epochs=10)  # doctest: +SKIP
         >>> embedder.save("embedder.keras")  # doctest: +SKIP
     """
+
+    parts = ("embedder", "head")
 
     def __init__(
         self,
@@ -93,32 +94,7 @@ class EmbeddingTraining(SavesRandomStates, keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, both parts in serialized form."""
-        return {
-            "embedder": keras.saving.serialize_keras_object(self.embedder),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "frozen_backbone": self.frozen_backbone,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-            "trainable": self.trainable,
-        }
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> Self:
-        """Creates a model, without its weights, from the result of `get_config`."""
-        # Keras empties the configs of functional models while it reads them.
-        config = copy.deepcopy(config)
-        parts = {
-            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
-            for key in ("embedder", "head", "dtype")
-        }
-        options = {**config, **parts}
-        trainable = options.pop("trainable", True)
-        model = cls(**options)
-        if not trainable:  # True would unfreeze layers that are frozen
-            model.trainable = False
-        return model
+        return {**super().get_config(), "frozen_backbone": self.frozen_backbone}
 
 
 def unnormalized_output(embedder: keras.Model) -> keras.KerasTensor:

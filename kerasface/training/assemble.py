@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerasface import models
 from kerasface.data.table import FaceTable
+from kerasface.models.registry import CUSTOM_MODEL
 from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.runs.recipe import Recipe
 from kerasface.training.losses import AttributeAccuracy, build_loss
@@ -85,7 +86,11 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
             f"accumulate_steps={recipe.accumulate_steps} for {recipe.total_epochs} epochs of "
             f"{steps} batches. Accumulate fewer, or make batch_size smaller."
         )
-    optimizer = build_optimizer(recipe, steps, model.trainable_variables)
+    class_layers = CLASS_LAYERS
+    if recipe.model == CUSTOM_MODEL and not recipe.embedding:
+        class_layers += last_kernel_layer(model)
+    variables = model.trainable_variables
+    optimizer = build_optimizer(recipe, steps, variables, class_layers=class_layers)
     # XLA makes this step three times slower on CPUs, and needs samples of constant size.
     compiled = on_gpu and recipe.embedding.get("class_share", 1) == 1
     options: dict[str, Any] = {"jit_compile": "auto" if compiled else False}
@@ -103,13 +108,30 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
         model.reset_metrics()
 
 
+def last_kernel_layer(model: keras.Model) -> tuple[str, ...]:
+    """Returns the path of a model's last layer with a kernel: of a classifier, the output layer.
+
+    Args:
+        model: A built model.
+
+    Returns:
+        One path, or none for a model without kernels.
+    """
+    kernels = [variable for variable in model.weights if len(variable.shape) >= 2]
+    return (kernels[-1].path.rpartition("/")[0],) if kernels else ()
+
+
 def accuracy(table: FaceTable) -> list[str | keras.metrics.Metric]:
     """Returns the metric for the labels of a table, under the name ``accuracy``."""
     return [AttributeAccuracy()] if table.multi_label else ["accuracy"]
 
 
 def build_optimizer(
-    recipe: Recipe, steps: int, variables: Sequence[keras.Variable]
+    recipe: Recipe,
+    steps: int,
+    variables: Sequence[keras.Variable],
+    *,
+    class_layers: Sequence[str] = CLASS_LAYERS,
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a recipe, with its schedule.
 
@@ -120,6 +142,7 @@ def build_optimizer(
         recipe: Optimizer, rates, decay, moving average and accumulation.
         steps: Batches an epoch.
         variables: The variables that it will update.
+        class_layers: Layers whose kernels Muon must not treat as matrices.
     """
     options: dict[str, Any] = {
         "learning_rate": _schedule(recipe, steps),
@@ -134,7 +157,7 @@ def build_optimizer(
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
     elif recipe.optimizer == "muon":
-        optimizer = Muon(exclude_layers=CLASS_LAYERS, **options)
+        optimizer = Muon(exclude_layers=class_layers, **options)
     elif recipe.optimizer == "adam":
         optimizer = keras.optimizers.Adam(epsilon=ADAM_EPSILON, **options)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import pathlib
 import re
 import tempfile
@@ -21,10 +20,17 @@ from kerasface.runs import run as run_files
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.run import Run
 from kerasface.training.assemble import dtype_policy
+from kerasface.training.model_config import architecture_text
 
 CHECKED_IMAGES = 4
 # Half precision rounds the sum of a softmax this far.
 TOLERANCE = 1e-2
+# Sigmoids sum to 1 this exactly only by chance.
+TIGHT_TOLERANCE = 1e-5
+# Two sigmoids without a clear answer sum to about 1, too.
+UNDECIDED = 0.05
+# What a model class may not override: a run trains a plain keras.Model of the same layers.
+TRAINING_METHODS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 # Keys of a recipe that describe a network that `kerasface.build` makes.
 UNUSED: dict[str, Any] = {"architecture": {}, "head": None, "dropout": None, "weights": None}
 
@@ -55,17 +61,11 @@ def functional_model(model: keras.Model) -> keras.Model:
         output, not compiled.
 
     Raises:
-        ValueError: If the model is subclassed, has several inputs or outputs, or does not map
-            square RGB images of a known size to one row each.
+        ValueError: If the model is not functional, its class changes how it is computed or
+            trained, it has several inputs or outputs, or it does not map square RGB images of a
+            known size to one row each.
     """
-    kind = type(model).__name__
-    is_functional = isinstance(model, (keras.Function, keras.Sequential))
-    if not is_functional or not type(model).__module__.startswith("keras."):
-        raise ValueError(
-            "`model` must be a functional keras.Model. "
-            f"Received: {model.name!r}, an instance of the subclass {kind}. "
-            "Make a functional one, for instance with keras.Model(inputs, outputs)."
-        )
+    _check_class(model)
     if isinstance(model, keras.Sequential) and not model.built:
         raise ValueError(
             "`model` must have a known input. "
@@ -97,6 +97,25 @@ def functional_model(model: keras.Model) -> keras.Model:
             f"Received: {model.name!r} with output shape {list(plain.outputs[0].shape)}."
         )
     return plain
+
+
+def _check_class(model: keras.Model) -> None:
+    """Refuses a model that is not functional, or whose class changes its calls or its training."""
+    kind = type(model)
+    if not isinstance(model, (keras.Function, keras.Sequential)):
+        raise ValueError(
+            "`model` must be a functional keras.Model. "
+            f"Received: {model.name!r}, an instance of the subclass {kind.__name__}. "
+            "Make a functional one, for instance with keras.Model(inputs, outputs)."
+        )
+    for method in TRAINING_METHODS:
+        owner = next(each for each in kind.__mro__ if method in vars(each))
+        if not owner.__module__.startswith("keras."):
+            raise ValueError(
+                f"The class of `model` must not override `{method}`. "
+                f"Received: {model.name!r}, an instance of the subclass {kind.__name__}. "
+                "Pass keras.Model(model.input, model.output) to train its layers without it."
+            )
 
 
 def describe(model: keras.Model) -> Network:
@@ -189,23 +208,48 @@ def _check_activation(model: keras.Model, recipe: Recipe, *, multi_label: bool) 
     shape = (CHECKED_IMAGES, *model.inputs[0].shape[1:])
     noise = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
     values = np.asarray(keras.ops.cast(model(noise, training=False), "float32"))
-    last = model.layers[-1]
-    is_linear = getattr(last, "activation", None) is keras.activations.linear
+    outputs = values.shape[1]
+    last = model.operations[-1]
+    activation = getattr(last, "activation", None)
+    is_linear = activation is keras.activations.linear
     if recipe.embedding:
         rule = "end with keras.layers.UnitNormalization(), for embeddings of length 1"
+        remedy = _with_output('UnitNormalization(dtype="float32")')
         fits = isinstance(last, keras.layers.UnitNormalization)
         fits = fits and np.allclose(np.linalg.norm(values, axis=1), 1, atol=TOLERANCE)
     elif multi_label:
         rule = "end with a sigmoid, for one probability per attribute"
-        fits = not is_linear and bool(((values >= 0) & (values <= 1)).all())
+        in_range = bool(((values >= 0) & (values <= 1)).all())
+        is_softmax = activation is keras.activations.softmax or _sums_to_one(values)
+        fits = in_range and not is_linear and (outputs == 1 or not is_softmax)
+        remedy = _with_output('Activation("sigmoid", dtype="float32")')
+        if in_range and not is_linear:
+            remedy = "Replace the softmax by a sigmoid."
     else:
         rule = "end with a softmax, for probabilities of the classes"
         fits = bool((values >= 0).all()) and np.allclose(values.sum(axis=1), 1, atol=TOLERANCE)
+        remedy = _with_output('Softmax(dtype="float32")')
+        if not is_linear and bool((values >= 0).all()):
+            remedy = "Replace the last activation by a softmax."
     if not fits:
         raise ValueError(
             f"`model` must {rule}. Received: {model.name!r}, whose last layer is {last.name!r} "
-            f"({type(last).__name__}) and whose outputs for noise are {values[0, :3].tolist()}..."
+            f"({type(last).__name__}) and whose outputs for noise are {values[0, :3].tolist()}... "
+            f"{remedy}"
         )
+
+
+def _with_output(layer: str) -> str:
+    """The remedy for a model whose output is linear."""
+    return (
+        f"For a linear output, pass keras.Model(model.input, keras.layers.{layer}(model.output))."
+    )
+
+
+def _sums_to_one(values: np.ndarray) -> bool:
+    """Whether outputs are those of a softmax rather than of sigmoids."""
+    is_undecided = np.allclose(values, 0.5, atol=UNDECIDED)
+    return not is_undecided and np.allclose(values.sum(axis=1), 1, rtol=0, atol=TIGHT_TOLERANCE)
 
 
 def _has_head(model: keras.Model) -> bool:
@@ -267,8 +311,8 @@ def resumed_model(run: Run, given: keras.Model | None) -> keras.Model:
 
     Args:
         run: The run.
-        given: A model from `functional_model`, to which the weights are assigned; None loads the
-            model of the run.
+        given: A model from `functional_model`, which gets the weights and the frozen layers of the
+            run's model; None loads that model.
 
     Raises:
         ValueError: If the given model is another one, or the model cannot be loaded.
@@ -282,21 +326,28 @@ def resumed_model(run: Run, given: keras.Model | None) -> keras.Model:
         ) from error
     if given is None:
         return saved
-    if _comparable(given) != _comparable(saved):
+    texts = [architecture_text(model, with_trainable=False) for model in (given, saved)]
+    if texts[0] != texts[1]:
         raise ValueError(
             "A run must be resumed with the model that it started with. "
             f"Received: {given.name!r}, which differs from the model in {run.folder}. "
             "Leave `model` out, or start a new run."
         )
     given.set_weights(saved.get_weights())
+    _copy_trainable(saved, given)
     return given
 
 
-def _comparable(model: keras.Model) -> str:
-    """The config without what differs between two processes or changes with the phases."""
-    config = json.dumps(model.get_config(), sort_keys=True, default=str)
-    config = re.sub(r'"trainable": (true|false)', "", config)
-    return re.sub(r'_\d+"', '"', config)
+def _copy_trainable(source: keras.Model, target: keras.Model) -> None:
+    """Freezes and unfreezes the layers of a model as those of another one with the same layers.
+
+    An optimizer has one slot per trainable variable, so a run that resumes must begin with the
+    layers frozen that were frozen when it started.
+    """
+    for original, layer in zip(source.layers, target.layers, strict=True):
+        layer.trainable = original.trainable  # also sets the layers inside, so it comes first
+        if isinstance(layer, keras.Model):
+            _copy_trainable(original, layer)
 
 
 def set_random_states(model: keras.Model, seed: int) -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import copy
 import dataclasses
 import hashlib
 import json
 import math
 import pathlib
-import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -25,11 +23,12 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kerasface.data.table import FaceTable
-from kerasface.embedding.saving import SavesRandomStates
+from kerasface.embedding.saving import SavesParts
 from kerasface.files import replacing
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.pipeline.streams import index_batches, labeler, ready_batches, stream
+from kerasface.training.model_config import architecture_text
 
 # A graph with its constants must stay below 2 GiB, and building it copies them.
 LARGEST_CONSTANTS = 2**29
@@ -68,7 +67,7 @@ class Batch(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasface")
-class HeadTraining(SavesRandomStates, keras.Model):
+class HeadTraining(SavesParts, keras.Model):
     """A model for ``fit`` that trains a head while its backbone is in inference mode.
 
     It is a class because a functional model passes ``training=True`` on to every layer, even to a
@@ -83,6 +82,8 @@ class HeadTraining(SavesRandomStates, keras.Model):
         name: Name of the model; None derives it from the head.
         dtype: Dtype policy, which decides on loss scaling; None is Keras's global policy.
     """
+
+    parts = ("backbone", "head")
 
     def __init__(
         self,
@@ -100,34 +101,6 @@ class HeadTraining(SavesRandomStates, keras.Model):
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the outputs of the head."""
         return self.head(self.backbone(images, training=False), training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor, both parts in serialized form."""
-        return {
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-            "trainable": self.trainable,
-        }
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> Self:
-        """Creates a model, without its weights, from the result of `get_config`."""
-        # Keras empties the configs of functional models while it reads them.
-        config = copy.deepcopy(config)
-        parts = {
-            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
-            for key in ("backbone", "head", "dtype")
-        }
-        options = {**config, **parts}
-        trainable = options.pop("trainable", True)
-        model = cls(**options)
-        if not trainable:  # True would unfreeze layers that are frozen
-            model.trainable = False
-        return model
 
 
 def extract(
@@ -327,9 +300,7 @@ def _pictures(
 
 def _fingerprint(backbone: keras.Model, table: FaceTable, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    config = json.dumps(backbone.get_config(), sort_keys=True, default=str)
-    # Automatic names count up within a process and do not change what a network computes.
-    digest.update(re.sub(r'_\d+"', '"', config).encode())
+    digest.update(architecture_text(backbone).encode())
     for array in backbone.get_weights():
         digest.update(np.ascontiguousarray(array).tobytes())
     for path in table.full_paths():

@@ -40,11 +40,14 @@ def train(
             For attributes, the thresholds that `kerasface.predict` uses are chosen on them.
         out: Run folder to write.
         model: Your own model, or the name of another model than the recipe's; None uses that of
-            the recipe. Your own is a functional `keras.Model` from square RGB images in [0, 255]
-            of a known size to a softmax over the classes, a sigmoid per attribute, or, for a
-            recipe with ``embedding``, to embeddings of length 1. It is trained in place, so it
-            has the weights of the last epoch afterwards. The recipe's keys about the network,
-            ``image_size`` and ``precision`` follow it. The run keeps the model:
+            the recipe. Your own is a functional or `Sequential` `keras.Model`, or an instance of a
+            functional subclass that overrides none of ``call``, ``train_step``, ``test_step``,
+            ``compute_loss`` and ``compute_metrics``. It has one input, RGB images in [0, 255] of
+            shape ``[None, size, size, 3]``, and one output of shape ``[None, outputs]``: a softmax
+            over the classes (not logits), a sigmoid per attribute, or, for a recipe with
+            ``embedding``, a `keras.layers.UnitNormalization`. It is trained in place, so it has
+            the weights of the last epoch afterwards. The recipe's keys about the network,
+            ``image_size`` and ``precision`` follow it. The run keeps a plain model of its layers:
             ``resume``, `kerasface.predict` and `kerasface.compare` do not need the code that
             made it, except for custom layers, which must be registered.
         callbacks: Keras callbacks to add.

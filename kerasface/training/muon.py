@@ -44,8 +44,8 @@ class Muon(keras.optimizers.Optimizer):
         beta_1: AdamW's decay rate of the first moments of the other variables, in [0, 1).
         beta_2: AdamW's decay rate of the second moments, in [0, 1).
         epsilon: AdamW's constant for numerical stability, at least 0.
-        exclude_layers: Strings. A kernel whose path contains one of them is updated by AdamW. Name
-            the layer that makes the classes here.
+        exclude_layers: Names of layers, or paths such as ``"block/dense"``, whose kernels are
+            updated by AdamW. Name the layer that makes the classes here.
         name: Name of the optimizer.
         **options: Further arguments of `keras.optimizers.Optimizer`, for instance ``weight_decay``
             and ``use_ema``.
@@ -79,18 +79,25 @@ class Muon(keras.optimizers.Optimizer):
         self.beta_2 = float(beta_2)
         self.epsilon = float(epsilon)
         self.exclude_layers = list(exclude_layers)
-        self._undecayed_paths: list[str] = []
+        # Positions among the variables of `build`; before it, paths of variables.
+        self._undecayed: list[int | str] = []
         self._undecayed_names: list[str] = []
+        self._undecayed_ids: frozenset[int] = frozenset()
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates a momentum for every variable and a second moment for those of AdamW."""
         if self.built:
             return
-        if self._undecayed_paths or self._undecayed_names:
-            excluded = [
-                variable for variable in variables if variable.path in self._undecayed_paths
-            ]
+        positions = [
+            position
+            for position, variable in enumerate(variables)
+            if self._is_undecayed(position, variable)
+        ]
+        if positions or self._undecayed_names:
+            excluded = [variables[position] for position in positions]
             super().exclude_from_weight_decay(excluded, self._undecayed_names)
+        # Paths are not unique: nested models may have layers of equal names.
+        self._undecayed = list(positions)
         super().build(variables)
         self.momentums = [
             self.add_variable_from_reference(variable, "momentum") for variable in variables
@@ -110,17 +117,24 @@ class Muon(keras.optimizers.Optimizer):
         """Excludes variables from weight decay; call it before the optimizer is built.
 
         Args:
-            var_list: Variables to exclude. They are recognized by their paths.
+            var_list: Variables to exclude.
             var_names: Strings. A variable whose name contains one of them is excluded.
         """
         super().exclude_from_weight_decay(var_list, var_names)
-        self._undecayed_paths = [variable.path for variable in var_list or ()]
+        self._undecayed = [variable.path for variable in var_list or ()]
+        self._undecayed_ids = frozenset(id(variable) for variable in var_list or ())
         self._undecayed_names = list(var_names or ())
+
+    def _is_undecayed(self, position: int, variable: keras.Variable) -> bool:
+        """Whether a variable of `build` is in the list of those that are not decayed."""
+        if self._undecayed_ids:
+            return id(variable) in self._undecayed_ids
+        return position in self._undecayed or variable.path in self._undecayed
 
     def is_kernel(self, variable: keras.Variable) -> bool:
         """Returns whether Muon updates a variable; it does not update depthwise kernels."""
         shape = variable.shape
-        excluded = any(word in variable.path for word in self.exclude_layers)
+        excluded = any(f"/{name}/" in f"/{variable.path}/" for name in self.exclude_layers)
         return len(shape) >= 2 and shape[-1] > 1 and not excluded
 
     def update_step(
@@ -145,7 +159,13 @@ class Muon(keras.optimizers.Optimizer):
         self.assign_sub(variable, rate * update)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor and the exclusions from weight decay."""
+        """Returns a config for `from_config`.
+
+        It holds the arguments of the constructor, a schedule in serialized form, and two keys
+        that only `from_config` takes: ``undecayed``, the positions of the variables without weight
+        decay among those of `build` (their paths, if the optimizer is not built yet), and
+        ``undecayed_names``, the ``var_names`` of `exclude_from_weight_decay`.
+        """
         return {
             **super().get_config(),
             "momentum": self.momentum,
@@ -153,7 +173,7 @@ class Muon(keras.optimizers.Optimizer):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "exclude_layers": list(self.exclude_layers),
-            "undecayed_paths": list(self._undecayed_paths),
+            "undecayed": list(self._undecayed),
             "undecayed_names": list(self._undecayed_names),
         }
 
@@ -163,10 +183,10 @@ class Muon(keras.optimizers.Optimizer):
     ) -> Self:
         """Creates an optimizer from the result of `get_config`."""
         options = dict(config)
-        paths = options.pop("undecayed_paths", ())
+        undecayed = options.pop("undecayed", ())
         names = options.pop("undecayed_names", ())
         optimizer = super().from_config(options, custom_objects)
-        optimizer._undecayed_paths = list(paths)
+        optimizer._undecayed = list(undecayed)
         optimizer._undecayed_names = list(names)
         return optimizer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-Logs = dict[str, Any] | None
+from kerasface.callbacks.types import Logs
 
 
 class UserCallbacks(keras.callbacks.Callback):

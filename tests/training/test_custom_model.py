@@ -15,13 +15,14 @@ import pytest
 import kerasface
 from kerasface.data import FaceTable, read_celeba
 from kerasface.runs.recipe import Recipe
-from kerasface.training.assemble import dtype_policy
+from kerasface.training.assemble import compile_model, dtype_policy
 from kerasface.training.custom_model import (
     Network,
     check_custom_model,
     float32_copy,
     functional_model,
     recipe_for,
+    resumed_model,
     set_random_states,
 )
 
@@ -137,6 +138,26 @@ kerasface.compare([run, {str(run.folder)!r}], {str(tmp_path / "compare.html")!r}
     assert "custom" in (tmp_path / "compare.html").read_text()
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_resume_freezes_the_layers_of_the_first_run(finished, tmp_path, nested):
+    def make():
+        if not nested:
+            return small_model()
+        return keras.Sequential([keras.Input((16, 16, 3)), small_model(), keras.layers.Softmax()])
+
+    def frozen(model):
+        return [variable.trainable for variable in model.weights]
+
+    run = kerasface.Run(shutil.copytree(finished[0].folder, tmp_path / "run"))
+    first, given = functional_model(make()), functional_model(make())
+    inner = first.layers[1] if nested else first
+    inner.layers[2].trainable = False
+    first.save(run.path("architecture.keras"))
+    given.layers[1].trainable = False
+    assert frozen(resumed_model(run, given)) == frozen(first)
+    assert frozen(first).count(False) == 4  # kernel, bias and two moving statistics
+
+
 def test_resume_refuses_another_model(finished, tables, tmp_path):
     out = shutil.copytree(finished[2] / "1", tmp_path / "run")
     with pytest.raises(ValueError, match="must be resumed with the model that it started with"):
@@ -192,9 +213,46 @@ def test_model_with_head_layers_can_be_frozen(tables, tmp_path):
     assert changed == {"head"}
 
 
+def test_muon_leaves_the_output_layer_to_adamw():
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Dense(8, name="dense")(keras.layers.Flatten()(inputs))
+    x = keras.layers.Dense(4, name="dense_1")(x)
+    hidden = keras.Model(inputs, keras.layers.Dense(5, name="dense_11")(x)).output
+    outputs = keras.layers.Dense(4, activation="softmax", name="dense_1x")(hidden)
+    model = functional_model(keras.Model(inputs, outputs))
+    table = FaceTable("f", ["1.jpg"], [0], ["a", "b", "c", "d"])
+    compile_model(model, RECIPE.replace(optimizer="muon", model="custom"), table)
+    kernels = model.trainable_variables[::2]
+    assert [model.optimizer.is_kernel(kernel) for kernel in kernels] == [True, True, True, False]
+
+
 class Subclassed(keras.Model):
     def call(self, images):
         return images
+
+
+class Classifier(keras.Model):
+    """As in keras-hub: a functional model with methods of its own."""
+
+    def __init__(self, outputs):
+        model = small_model(outputs)
+        super().__init__(model.input, model.output)
+        self.classes = outputs
+
+    def predict_names(self):
+        return list(range(self.classes))
+
+
+class WithTrainStep(Classifier):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def test_functional_subclass_is_accepted():
+    table = FaceTable("f", ["1.jpg"], [0], ["a", "b", "c", "d"])
+    plain = functional_model(Classifier(4))
+    check_custom_model(plain, RECIPE, table)
+    assert not isinstance(plain, Classifier)
 
 
 class Unregistered(keras.layers.Layer):
@@ -224,6 +282,7 @@ def of_shape(*shape):
     ("make", "message"),
     [
         (Subclassed, "must be a functional keras.Model. .* subclass Subclassed"),
+        (lambda: WithTrainStep(4), "must not override `train_step`. .* subclass WithTrainStep"),
         (lambda: keras.Sequential([keras.layers.Flatten()]), "Sequential model without an input"),
         (lambda: two_ended(inputs=2), "one input and one output. .* 2 inputs and 1 outputs"),
         (lambda: two_ended(outputs=2), "one input and one output. .* 1 inputs and 2 outputs"),
@@ -261,10 +320,43 @@ def test_refused_change(tables, tmp_path, changes, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_attributes_need_probabilities():
-    table = FaceTable("f", ["1.jpg"], [[1, 0]], ["a", "b"])
-    with pytest.raises(ValueError, match="must end with a sigmoid"):
-        check_custom_model(functional_model(small_model(2, activation=None)), RECIPE, table)
+ATTRIBUTES = FaceTable("f", ["1.jpg"], [[1, 0]], ["a", "b"])
+CLASSES = FaceTable("f", ["1.jpg"], [0], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("table", "recipe", "rule"),
+    [
+        (ATTRIBUTES, RECIPE, "end with a sigmoid"),
+        (CLASSES, RECIPE, "end with a softmax"),
+        (CLASSES, RECIPE.replace(embedding={"dimensions": 2}), "UnitNormalization"),
+    ],
+)
+def test_error_for_a_linear_output_names_a_remedy_that_works(table, recipe, rule):
+    model = small_model(2, activation=None)
+    with pytest.raises(ValueError, match=rule) as caught:
+        check_custom_model(functional_model(model), recipe, table)
+    remedy = re.search(r"pass (keras\.Model\(.*\))\.$", str(caught.value)).group(1)
+    fixed = eval(remedy, {"keras": keras, "model": model})
+    check_custom_model(functional_model(fixed), recipe, table)
+
+
+def test_attributes_do_not_take_a_softmax():
+    for activation in ("softmax", keras.ops.softmax):
+        model = small_model(2, activation=None)
+        outputs = keras.layers.Rescaling(1e3)(model.output)
+        model = keras.Model(model.input, keras.layers.Activation(activation)(outputs))
+        with pytest.raises(ValueError, match="Replace the softmax by a sigmoid"):
+            check_custom_model(functional_model(model), RECIPE, ATTRIBUTES)
+
+
+def test_attributes_take_any_sigmoid():
+    model = small_model(2, activation=None)
+    operation = keras.Model(model.input, keras.ops.sigmoid(model.output))
+    check_custom_model(functional_model(operation), RECIPE, ATTRIBUTES)
+    undecided = small_model(2, "sigmoid")
+    undecided.layers[-1].kernel.assign(np.zeros((8, 2)))  # both outputs are 0.5
+    check_custom_model(functional_model(undecided), RECIPE, ATTRIBUTES)
 
 
 def test_other_changes_are_kept():

@@ -147,6 +147,33 @@ def test_exclusions_from_weight_decay_are_in_the_config(variables, by_name):
         np.testing.assert_allclose(variable.numpy(), old * left, rtol=1e-6)
 
 
+def test_variables_with_equal_paths_are_told_apart(variables):
+    """Layers of nested models may have equal names."""
+    first, second = variables[1], variables[3]
+    second._path = first.path
+    made = Muon(RATE, weight_decay=0.5)
+    made.exclude_from_weight_decay(var_list=[first])
+    made.build(variables)
+    again = Muon.from_config(made.get_config())
+    assert again.get_config() == made.get_config()
+    zeros = [np.zeros(variable.shape, "float32") for variable in variables]
+    for optimizer in (made, again):
+        before = [variable.numpy() for variable in variables]
+        optimizer.apply(zeros, variables)
+        for variable, old in zip(variables, before, strict=True):
+            left = 1.0 if variable is first else 1 - 0.5 * RATE
+            np.testing.assert_allclose(variable.numpy(), old * left, rtol=1e-6)
+
+
+def test_layers_are_excluded_by_their_whole_name(variables):
+    variables[0]._path = "dense_1/kernel"
+    variables[4]._path = "block/dense/kernel"
+    optimizer = Muon(RATE, exclude_layers=["block/dense"])
+    assert [optimizer.is_kernel(variables[index]) for index in (0, 3, 4)] == [True, True, False]
+    optimizer = Muon(RATE, exclude_layers=["dense"])
+    assert [optimizer.is_kernel(variables[index]) for index in (0, 3, 4)] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
