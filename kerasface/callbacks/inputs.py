@@ -213,7 +213,10 @@ def check_scaling(model: keras.Model, image_size: int) -> None:
     """
     images = np.zeros((2, image_size, image_size, 3), np.float32)
     images[1] = LARGEST_PIXEL
-    layer, values = next(_weighted_layers(model, images), (None, images))
+    first = next(_weighted_layers(model, images), None)
+    if first is None:
+        return
+    layer, values = first
     stock = type(layer).__module__.split(".")[0] == "keras"
     if not stock or isinstance(layer, RANGE_UNKNOWN):
         return
