@@ -101,9 +101,12 @@ class ConfusionMatrix(ClassFigure):
     are scaled:
 
     - Images of a table are given to the model as RGB in [0, 255]. A model that scales them itself
-      (`Rescaling`, `Normalization`) needs nothing else. If the weights of the model would get
+      (`Rescaling`, `Normalization`) needs nothing else. If the first layer with weights would get
       values up to 255, the callback raises an error before the first epoch and asks for
       ``preprocess``.
+    - It cannot check a model that begins with another normalization, such as
+      `BatchNormalization`, or with a user's own layer with weights, nor a subclassed model whose
+      ``call`` does not accept a symbolic Keras tensor. These are given [0, 255].
     - A data set is predicted as it is: give it the preprocessing of the training data.
     - A model that scales its input and is trained on images that are scaled already is not
       noticed, nor is a ``preprocess`` that differs from the one of the training.

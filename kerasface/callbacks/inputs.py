@@ -25,32 +25,16 @@ if TYPE_CHECKING:
 Preprocess = Callable[["tf.Tensor"], Any] | Literal["auto"] | None
 BATCH_SIZE = 64
 LARGEST_PIXEL = 255.0
-# Layers that leave the range of their input as it is, or nearly so.
-RANGE_KEPT = (
-    keras.layers.InputLayer,
-    keras.layers.Identity,
-    keras.layers.Reshape,
-    keras.layers.Flatten,
-    keras.layers.Permute,
-    keras.layers.Resizing,
-    keras.layers.CenterCrop,
-    keras.layers.Cropping2D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.AveragePooling2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.RandomBrightness,
-    keras.layers.RandomContrast,
-    keras.layers.RandomCrop,
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomTranslation,
-    keras.layers.RandomZoom,
-)
 SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
+# Layers with weights that may scale their input.
+RANGE_UNKNOWN = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.TFSMLayer,
+    keras.Model,  # one without a graph
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,10 +92,6 @@ class TableOptions:
             ValueError: If the model cannot predict tables, has no such output, has another output
                 than one row an image, or is given unscaled pixels.
         """
-        size = self.image_size
-        unbuilt = isinstance(model, keras.Sequential) and not model.built
-        if unbuilt and size is not None and not callable(self.preprocess):
-            model.build((None, size, size, 3))  # a batch of one would fix the batch size
         outputs = self.predict(model, table.take(np.arange(1)))
         check_rows(outputs)
         if self.preprocess == "auto":
@@ -219,39 +199,70 @@ def check_scaling(model: keras.Model, image_size: int) -> None:
     its input is usually trained on images that the data set has scaled, and pixels in [0, 255]
     would then give wrong predictions.
 
+    A black and a white image pass through the graph up to the first layer with weights other than
+    `Rescaling` and `Normalization`. A model that begins with a normalization such as
+    `BatchNormalization` or with a user's own layer with weights is accepted, since either may
+    scale. So is a subclassed model whose ``call`` does not accept a symbolic Keras tensor.
+
     Args:
-        model: A built model. Of a subclassed model the layers are checked in the order of its
-            attributes, since what its ``call`` does is not known.
+        model: A built model.
         image_size: Side of its images in pixels.
 
     Raises:
         ValueError: If values up to 255 reach the first layer with weights.
     """
-    values = np.zeros((2, image_size, image_size, 3), np.float32)
-    values[1] = LARGEST_PIXEL
-    for step in _steps(model):
-        if isinstance(step, RANGE_KEPT):
-            continue
-        if isinstance(step, SCALING):
-            values = np.asarray(step(values), np.float32)
-        elif not getattr(step, "weights", None):
-            return  # unknown: it may scale
-        elif np.abs(values).max() < LARGEST_PIXEL:
-            return
-        else:
-            raise ValueError(
-                "A model that is given the images of a table must scale pixels in [0, 255] "
-                f"itself. Received: a model whose first layer with weights, {step.name!r}, gets "
-                f"values up to {np.abs(values).max():.0f}. Pass preprocess=, the function that "
-                "scales your training images, or preprocess=None if the model is trained on "
-                "[0, 255]."
-            )
+    images = np.zeros((2, image_size, image_size, 3), np.float32)
+    images[1] = LARGEST_PIXEL
+    first = next(_weighted_layers(model, images), None)
+    if first is None:
+        return
+    layer, values = first
+    stock = type(layer).__module__.split(".")[0] == "keras"
+    if not stock or isinstance(layer, RANGE_UNKNOWN):
+        return
+    largest = np.abs(values).max()
+    if largest >= LARGEST_PIXEL:
+        raise ValueError(
+            "A model that is given the images of a table must scale pixels in [0, 255] "
+            f"itself. Received: a model whose first layer with weights, {layer.name!r}, gets "
+            f"values up to {largest:.0f}. Pass preprocess=, the function that "
+            "scales your training images, or preprocess=None if the model is trained on "
+            "[0, 255]."
+        )
 
 
-def _steps(model: keras.Model) -> Iterator[Any]:
-    """Layers and operations in the order of the graph, those of nested models too."""
-    for step in getattr(model, "operations", model.layers):
-        if isinstance(step, keras.Model):
-            yield from _steps(step)
-        else:
-            yield step
+def _weighted_layers(
+    model: keras.Model, values: np.ndarray
+) -> Iterator[tuple[keras.layers.Layer, np.ndarray]]:
+    """Layers with weights in the order of the graph, and what each gets; nested models too."""
+    graph = _graph(model, values.shape[1:])
+    if graph is None:
+        yield model, values
+        return
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            layer = node.operation
+            if not getattr(layer, "weights", None) or isinstance(layer, SCALING):
+                continue
+            before = keras.Model(graph.inputs, node.input_tensors[0])
+            reached = np.asarray(before([values], training=False), np.float32)
+            if isinstance(layer, keras.Model):
+                yield from _weighted_layers(layer, reached)
+            else:
+                yield layer, reached
+
+
+def _graph(model: keras.Model, shape: tuple[int, ...]) -> keras.Model | None:
+    """The model as a functional model of one input; None if it cannot be one."""
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except (AttributeError, ValueError):
+        inputs = outputs = None
+    try:
+        if not inputs:
+            inputs = [keras.Input(shape)]
+            with keras.StatelessScope():  # keeps losses that `call` adds out of the model
+                outputs = model.call(inputs[0])
+        return keras.Model(inputs, outputs) if len(inputs) == 1 else None
+    except Exception:  # `call` is the user's code, and may raise anything for symbolic tensors
+        return None

@@ -64,6 +64,8 @@ def predict_table(
     def predict(batches: tf.data.Dataset) -> np.ndarray:
         if preprocess is not None or key is not None:
             batches = batches.map(prepare, num_parallel_calls=BATCHES_AHEAD)
+        if _is_unbuilt(model):
+            _build(model, next(iter(batches)))
         outputs = model.predict(batches, verbose=verbose)
         return _float32(select_output(outputs, output, _output_names(model)))
 
@@ -121,6 +123,8 @@ def predict_batches(
     names = _output_names(model)
     labels, rows = [], []
     for images, target, *weights in dataset if limit is None else dataset.take(limit):
+        if _is_unbuilt(model):
+            _build(model, images)
         if model.distribute_strategy.num_replicas_in_sync > 1:
             outputs = model.predict(images, verbose=0)  # of a single batch, each replica does all
         else:
@@ -241,6 +245,15 @@ def _input_key(model: keras.Model) -> str | None:
 
 def _output_names(model: keras.Model) -> Sequence[str]:
     return getattr(model, "output_names", None) or ()
+
+
+def _is_unbuilt(model: keras.Model) -> bool:
+    return isinstance(model, keras.Sequential) and not model.built
+
+
+def _build(model: keras.Sequential, images: tf.Tensor) -> None:
+    """Builds a model for any batch size; its first batch would fix the batch size."""
+    model.build((None, *images.shape[1:]))
 
 
 def _float32(outputs: Any) -> np.ndarray:

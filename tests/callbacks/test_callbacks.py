@@ -473,6 +473,32 @@ def test_model_without_an_optimizer_has_no_learning_rate(tmp_path):
 
 
 L = keras.layers
+IMAGE = (SIZE, SIZE, 3)
+
+
+class Scale(L.Layer):
+    def call(self, images):
+        return images / 255.0
+
+
+class ScaledConvolution(L.Layer):
+    def __init__(self):
+        super().__init__()
+        self.convolution = L.Conv2D(2, 3)
+
+    def call(self, images):
+        return self.convolution(images / 255.0)
+
+
+class ScaledInCall(keras.Model):
+    """Scales its input with the given function in ``call``, without a layer."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale, self.convolution = scale, L.Conv2D(2, 3)
+
+    def call(self, images):
+        return self.convolution(self.scale(images))
 
 
 @pytest.mark.parametrize(
@@ -483,9 +509,13 @@ L = keras.layers
         ([L.Normalization(mean=[130.0] * 3, variance=[70.0**2] * 3)], None),
         ([L.Lambda(lambda x: x / 255)], None),
         ([keras.Sequential([L.Rescaling(1 / 255)])], None),
+        ([L.BatchNormalization()], None),
+        ([Scale()], None),
+        ([ScaledConvolution()], None),
+        ([L.Flatten(), L.Normalization(mean=128.0, variance=64.0**2), L.Reshape(IMAGE)], None),
         ([], 255),
         ([L.RandomFlip()], 255),
-        ([L.BatchNormalization()], 255),
+        ([L.GaussianNoise(0.1), L.RandomErasing()], 255),
         # As adapted to images in [0, 1].
         ([L.Normalization(mean=[0.5] * 3, variance=[0.01] * 3)], 2545),
     ],
@@ -496,6 +526,36 @@ def test_unscaled_pixels_are_refused(layers, refused):
         check_scaling(model, SIZE)
         return
     with pytest.raises(ValueError, match=f"gets values up to {refused}"):
+        check_scaling(model, SIZE)
+
+
+def test_scaling_is_checked_along_the_graph():
+    image = keras.Input(IMAGE)
+    branches = [L.Rescaling(200.0)(image), L.Rescaling(1 / 255)(image), image]
+    small, large = L.Conv2D(2, 3), L.Conv2D(2, 3)
+    check_scaling(keras.Model(image, [small(branches[1]), branches[0]]), SIZE)
+    with pytest.raises(ValueError, match="gets values up to 255"):
+        check_scaling(keras.Model(image, large(L.Concatenate()(branches[1:]))), SIZE)
+    with pytest.raises(ValueError, match="gets values up to 255"):
+        # `small` is shared with the model above, which scales.
+        check_scaling(keras.Model(image, small(L.Identity()(image))), SIZE)
+
+
+@pytest.mark.parametrize(
+    ("scale", "refused"),
+    [
+        (lambda images: images / 255.0, False),
+        (tf.image.per_image_standardization, False),  # not symbolic, so not known
+        (lambda images: images, True),
+    ],
+)
+def test_scaling_of_subclassed_models(scale, refused):
+    model = ScaledInCall(scale)
+    model(np.zeros((1, *IMAGE)))
+    if not refused:
+        check_scaling(model, SIZE)
+        return
+    with pytest.raises(ValueError, match="gets values up to 255"):
         check_scaling(model, SIZE)
 
 

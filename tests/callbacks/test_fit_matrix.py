@@ -69,10 +69,26 @@ def sequential(units):
     return keras.Sequential([keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), dense(units)])
 
 
+def raw_sequential(units):
+    return keras.Sequential([keras.layers.Flatten(), dense(units)])
+
+
+def normalizing(units):
+    image = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Flatten()(keras.layers.BatchNormalization()(image))
+    return keras.Model(image, dense(units)(x))
+
+
+def normalized_when_flat(units):
+    image = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Normalization(mean=127.5, variance=75.0**2)(keras.layers.Flatten()(image))
+    return keras.Model(image, dense(units)(x))
+
+
 class Subclassed(keras.Model):
-    def __init__(self, units):
+    def __init__(self, units, scaling=True):
         super().__init__()
-        self.scale = keras.layers.Rescaling(1 / 255)
+        self.scale = keras.layers.Rescaling(1 / 255) if scaling else keras.layers.Identity()
         self.flatten = keras.layers.Flatten()
         self.head = dense(units)
 
@@ -216,6 +232,23 @@ SITUATIONS = {
         fit={"initial_epoch": 1, "epochs": 3}, epochs=(2, 3), validated=(2, 3)
     ),
     "scaled_outside": Situation(raw, images=scaled, refuses=NOT_SCALED),
+    "scaled_outside_sequential": Situation(
+        raw_sequential, images=scaled, options={"image_size": SIZE}, refuses=NOT_SCALED
+    ),
+    "scaled_outside_subclassed": Situation(
+        functools.partial(Subclassed, scaling=False),
+        images=scaled,
+        options={"image_size": SIZE},
+        refuses=NOT_SCALED,
+    ),
+    "sequential_with_preprocess": Situation(
+        raw_sequential, images=scaled, options={"image_size": SIZE, "preprocess": scaled}
+    ),
+    "sequential_with_dataset": Situation(
+        raw_sequential, images=scaled, dataset=True, refuses={"Submission": NO_IDS}
+    ),
+    "batch_normalization_first": Situation(normalizing),
+    "normalization_after_flatten": Situation(normalized_when_flat),
     "scaled_with_preprocess": Situation(raw, images=scaled, options={"preprocess": scaled}),
     "centered_with_preprocess": Situation(raw, images=centered, options={"preprocess": centered}),
     "caffe_with_preprocess": Situation(
@@ -276,6 +309,10 @@ def folder(tmp_path_factory):
     return folder
 
 
+def small_figure():
+    return Figure(figsize=(2, 2))
+
+
 class Figures:
     """What the figures are drawn from; drawing them takes longer than the training."""
 
@@ -285,13 +322,13 @@ class Figures:
     def patch(self, patch):
         for name in ("training_curves", "confusion_matrix", "roc_curves"):
             patch.setattr(reports, name, functools.partial(self.note, name))
-        figures = {"Label distribution": Figure()}
+        figures = {"Label distribution": small_figure()}
         patch.setattr(reports, "attribute_figures", lambda *_, **__: figures)
         patch.setattr("kerasface.pipeline.predict.stream", self.stream)
 
     def note(self, name, *arguments, **_):
         self.drawn[name] = arguments
-        return Figure()
+        return small_figure()
 
     def stream(self, table, *, image_size, batch_size, crop):
         """The images from memory; a real stream takes as long as the training."""
@@ -402,6 +439,8 @@ def test_callback_in_situation(key, name, folder, trained, tmp_path, monkeypatch
         return
     model, witness, drawn, paths = trained(key, units)
     path = paths[name]
+    if name in REPORTS and isinstance(model, keras.Sequential):
+        assert model.input_shape == (None, SIZE, SIZE, 3)
     if name == "Curves":
         check_history(situation, witness.logs, path, drawn)
         return
@@ -466,7 +505,7 @@ import sys
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from kerasface.callbacks import ConfusionMatrix, Curves, Submission
+from kerasface.callbacks import ConfusionMatrix, Curves, RocCurves, Submission
 from kerasface.data import FaceTable
 from kerasface import reports
 
@@ -476,6 +515,8 @@ labels, names = np.arange(24) % 4, ("a", "b", "c", "d")
 pixels = np.stack([keras.utils.img_to_array(keras.utils.load_img(f"{folder}/{f}")) for f in files])
 drawn, draw = [], reports.confusion_matrix
 reports.confusion_matrix = lambda *given, **o: drawn.append(given) or draw(*given, **o)
+curves, draw_curves = [], reports.roc_curves
+reports.roc_curves = lambda *given, **o: curves.append(given) or draw_curves(*given, **o)
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
@@ -489,11 +530,16 @@ model.fit(pixels, labels, batch_size=8, epochs=1, verbose=0, callbacks=[
     Submission(folder, f"{out}/a.csv"),
     ConfusionMatrix(FaceTable(folder, files, labels, names), f"{out}/table.png"),
     ConfusionMatrix(batches, f"{out}/batches.png", names=names),
+    RocCurves(batches, f"{out}/curves_of_batches.png", names=names),
 ])
-expected = np.asarray(model(pixels, training=False)).argmax(axis=1)
+outputs = np.asarray(model(pixels, training=False))
+expected = outputs.argmax(axis=1)
 for found_labels, found, _ in drawn:
     np.testing.assert_array_equal(found_labels, labels)
     np.testing.assert_array_equal(found, expected)
+[(found_labels, found, _)] = curves
+np.testing.assert_array_equal(found_labels, labels)
+np.testing.assert_allclose(found, outputs, atol=1e-5)
 print("EXPECTED", len(drawn), expected.tolist())
 """
 
