@@ -21,7 +21,7 @@ from kerasface.training.muon import Muon
 # PyTorch's default, which the published recipes used; Keras's is ten times as large.
 ADAM_EPSILON = 1e-8
 # Layers whose kernels hold one direction a class, which Muon must not treat as a matrix.
-CLASS_LAYERS = ("head_logits", "centers")
+CLASS_LAYERS: tuple[str, ...] = ("head_logits", "centers")
 
 
 def build_model(
