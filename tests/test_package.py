@@ -441,3 +441,29 @@ def test_backend_of_the_configuration_file(monkeypatch, tmp_path):
         backend.require_tensorflow()
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     backend.require_tensorflow()
+
+
+def readme_imports():
+    """Every ``from kerasface... import ...`` of the README."""
+    text = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    for line in "\n".join(blocks).splitlines():
+        if line.startswith(("from kerasface", "import kerasface")):
+            yield line
+
+
+@pytest.mark.parametrize("line", sorted(set(readme_imports())))
+def test_imports_of_the_readme(line):
+    exec(line, {})
+
+
+def test_names_of_the_readme():
+    text = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    for name in sorted(set(re.findall(r"\bkerasface(?:\.[A-Za-z_]\w*)+", text))):
+        parts = name.split(".")[1:]
+        target = kerasface
+        for part in parts:
+            if not hasattr(target, part):
+                target = importlib.import_module(f"{target.__name__}.{part}")
+            else:
+                target = getattr(target, part)

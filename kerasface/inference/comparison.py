@@ -55,6 +55,11 @@ def compare(
     Example:
         >>> compare(["runs/a", "runs/b"], "compare.html")  # doctest: +SKIP
     """
+    if isinstance(runs, (str, os.PathLike, Run)):
+        raise ValueError(
+            f"`runs` must be a list of at least two runs. Received: {runs!r}. "
+            "Use compare([first, second])."
+        )
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     if len(opened) < 2:
         raise ValueError(f"A comparison needs at least two runs. Received: {len(opened)}.")

@@ -130,7 +130,8 @@ class Recipe(RecipeKeys):
         if self.warmup_epochs and self.warmup_epochs >= epochs:
             raise ValueError(
                 "`warmup_epochs` must be less than `epochs`. "
-                f"Received: warmup_epochs={self.warmup_epochs}, epochs={epochs}."
+                f"Received: warmup_epochs={self.warmup_epochs}, epochs={epochs}. "
+                "Set warmup_epochs=0, for instance."
             )
         if self.warmup_epochs and self.schedule in ("step", "plateau"):
             raise ValueError(

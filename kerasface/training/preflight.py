@@ -39,7 +39,7 @@ from kerasface.training.custom_model import (
 )
 from kerasface.training.discriminant import linear_layer
 from kerasface.training.job import Job
-from kerasface.training.tables import check_files, check_tables, join_tables
+from kerasface.training.tables import check_files, check_tables, check_types, join_tables
 
 
 def prepare(
@@ -80,6 +80,12 @@ def prepare(
         ValueError: If recipe, tables, weights and folder do not fit.
         FileExistsError: If ``out`` is in use.
     """
+    check_types(train, validation)
+    if model is not None and not isinstance(model, (keras.Model, str)):
+        raise ValueError(
+            "`model` must be a keras.Model or the name of a model. "
+            f"Received: {model!r} of type {type(model).__name__}."
+        )
     folder = pathlib.Path(out)
     run = _resumed_run(folder, resume=resume, overwrite=overwrite)
     custom = functional_model(model) if isinstance(model, keras.Model) else None

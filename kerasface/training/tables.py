@@ -33,6 +33,26 @@ def check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe)
         _check_overlap(train, validation)
 
 
+def check_types(train: FaceTable, validation: FaceTable | None) -> None:
+    """Refuses a folder or another object in place of a table.
+
+    Args:
+        train: Training images.
+        validation: Validation images, or None.
+
+    Raises:
+        ValueError: If one of them is no table.
+    """
+    for name, table in (("train", train), ("validation", validation)):
+        if table is not None and not isinstance(table, FaceTable):
+            raise ValueError(
+                f"`{name}` must be a FaceTable. Received: {table!r} of type "
+                f"{type(table).__name__}. Read a folder with kerasface.data.identity_folder."
+            )
+    if train is None:
+        raise ValueError("`train` must be a FaceTable. Received: train=None.")
+
+
 def _check_labels(train: FaceTable, validation: FaceTable | None, recipe: Recipe) -> None:
     for name, table in (("train", train), ("validation", validation)):
         if table is not None and table.labels is None:

@@ -84,6 +84,8 @@ def test_runs_with_equal_names_get_longer_names(two_runs, tmp_path):
 def test_refused_comparisons(two_runs, run, tmp_path):
     with pytest.raises(ValueError, match="at least two runs"):
         compare(two_runs[:1])
+    with pytest.raises(ValueError, match=r"a list of at least two runs\. Received: 'runs/one'"):
+        compare("runs/one")
     bare = shutil.copytree(two_runs[0].folder, tmp_path / "bare")
     shutil.rmtree(bare / "validation")
     with pytest.raises(ValueError, match="Train it with a validation table"):

@@ -359,5 +359,5 @@ def test_unfreezing_leaves_the_norms_unless_told_otherwise():
 
 
 def test_unfreezing_nothing_is_a_mistake():
-    with pytest.raises(ValueError, match="`last` must be at least 1"):
+    with pytest.raises(ValueError, match="`last` must be an integer of at least 1"):
         unfreeze_backbone(smallest("mobilenet_v2"), last=0)

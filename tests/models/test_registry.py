@@ -333,7 +333,7 @@ def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
         ),
         (("resnet_small", 3), {"stem_stride": 3}, "`stem_stride` must be 1, 2 or 4"),
         (("resnet_small", 3), {"channels": (8,)}, "one number per stage"),
-        (("convnext_nano", 3), {"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
+        (("convnext_nano", 3), {"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\)"),
         (("convnext_nano", 3), {"activation": "relu"}, "`activation` must be"),
         (("convnext_nano", 3), {"input_shape": (32, 32)}, "`input_shape` must be"),
         (("convnext_nano", 3), {"input_shape": (None, None, 3)}, "`input_shape` must be"),

@@ -399,3 +399,21 @@ def test_readme_example(faces, tmp_path, monkeypatch):
     exec(code, names)
     assert len(names["frame"]) == 8
     assert kerasface.Run("runs/mine").recipe.model == "custom"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model": small_model},
+            r"must be a keras\.Model or the name of a model\. Received: <func",
+        ),
+        ({"train": "data/train"}, r"`train` must be a FaceTable\. Received: 'data/train' of type"),
+        ({"validation": "data/dev"}, r"`validation` must be a FaceTable.*identity_folder"),
+    ],
+)
+def test_wrong_types_are_refused(tables, tmp_path, changes, message):
+    options = {"train": tables[0], "model": small_model(), "out": tmp_path / "run", **changes}
+    with pytest.raises(ValueError, match=message):
+        kerasface.train(RECIPE, **options)
+    assert not (tmp_path / "run").exists()
