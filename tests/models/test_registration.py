@@ -3,6 +3,7 @@
 import functools
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -211,11 +212,12 @@ def test_readme(tables, faces, tmp_path, monkeypatch, unpainted):
     section = README.read_text(encoding="utf-8").split("## Your own network\n")[1].split("\n## ")[0]
     [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(faces, "data")  # the README reads data/train and data/dev
     train, dev = tables
     with unpainted(), monkeypatch.context() as patch:
         patch.setattr(kerasface, "train", functools.partial(kerasface.train, callbacks=[Kill()]))
         with pytest.raises(KeyboardInterrupt):
-            exec(code, {"train": train, "dev": dev})
+            exec(code, {})
     run = kerasface.Run("runs/own")
     assert run.recipe.model in list_models().index and len(run.history) == 2
     with unpainted():
