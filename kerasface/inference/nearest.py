@@ -86,7 +86,7 @@ def _nearest_with_faiss(
 
     index = faiss.IndexFlatIP(gallery.embeddings.shape[1])
     index.add(np.ascontiguousarray(gallery.embeddings, np.float32))
-    # So many images show at least `count` people, who are then the nearest ones.
+    # This number of images shows at least `count` people, who are then the nearest ones.
     images = min(len(gallery), count * int(np.bincount(gallery.labels).max()))
     rows = max(1, CHUNK // images)
     people = np.empty((len(embeddings), count), np.int64)

@@ -15,7 +15,7 @@ from kerasface.runs.evaluation import RunEvaluation
 from kerasface.runs.pair_evaluation import evaluate_pairs
 from kerasface.runs.run import Run
 
-# An evaluation of so many pairs takes about ten seconds, and more hardly change the metrics.
+# Evaluating this number of pairs takes about ten seconds; more pairs hardly change the metrics.
 MOST_PAIRS = 100_000
 
 

@@ -44,13 +44,12 @@ def check_types(train: FaceTable, validation: FaceTable | None) -> None:
         ValueError: If one of them is no table.
     """
     for name, table in (("train", train), ("validation", validation)):
-        if table is not None and not isinstance(table, FaceTable):
+        is_left_out = name == "validation" and table is None
+        if not is_left_out and not isinstance(table, FaceTable):
             raise ValueError(
                 f"`{name}` must be a FaceTable. Received: {table!r} of type "
                 f"{type(table).__name__}. Read a folder with kerasface.data.identity_folder."
             )
-    if train is None:
-        raise ValueError("`train` must be a FaceTable. Received: train=None.")
 
 
 def _check_labels(train: FaceTable, validation: FaceTable | None, recipe: Recipe) -> None:
