@@ -22,7 +22,7 @@ SOURCES = {
 }
 # A module imports from earlier groups and its own.
 ORDER = (
-    ("images", "files", "names", "packages", "checks", "options", "backend"),
+    ("images", "files", "names", "packages", "progress", "checks", "options", "backend"),
     ("data",),
     ("faces",),
     ("pipeline",),
@@ -46,6 +46,7 @@ FORBIDDEN = {
     "inference": {"training"},
     "names": set(RANK),
     "packages": set(RANK),
+    "progress": set(RANK),
     "checks": set(RANK) - {"names", "checks"},
     "options": set(RANK) - {"names", "checks", "options"},
     "files": set(RANK),
