@@ -42,8 +42,8 @@ def main() -> None:
         size=96,
         align=True,
         margin=0.1,
-        without="centre",
-        progress=True,
+        without="center",
+        verbose=1,
     )
     print(crops["outcome"].value_counts().to_string())
 

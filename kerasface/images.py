@@ -142,7 +142,7 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS}")
         plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
-        # A PNG with a transparent colour or several frames has more than its plain pixels.
+        # A PNG with a transparent color or several frames has more than its plain pixels.
         plain = plain and "transparency" not in image.info
         plain = plain and getattr(image, "n_frames", 1) == 1
         image.load()

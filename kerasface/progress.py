@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 
-SECONDS_PER_LINE = 30.0  # where standard error is not a terminal
+# Where standard error is not a terminal: time between lines, and shortest loop with a last line.
+SECONDS_PER_LINE, SECONDS_OF_LAST_LINE = 30.0, 10.0
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{unit} [{rate_noinv_fmt}, {remaining}]"
 COUNTER = "{desc}: {n_fmt}{unit} [{rate_noinv_fmt}, {elapsed}]"  # without a known total
 VERBOSE = (0, 1, 2, "auto")  # as in Keras
@@ -25,9 +26,9 @@ _shown = threading.Lock()
 class ProgressBar:
     """Shows the progress of a loop over images on standard error.
 
-    A terminal gets a bar with images/s and the remaining time. A file or a pipe gets a line at
-    most every 30 seconds and one at the end, without carriage returns. Only one bar is shown at a
-    time: a bar that starts inside another one is silent.
+    A terminal gets a bar with images/s and the remaining time. A file or a pipe gets a line every
+    30 seconds and one at the end, without carriage returns, and nothing from loops of less than
+    10 seconds. Only one bar is shown at a time: a bar that starts inside another one is silent.
 
     Args:
         total: Number of images. None if it is not known.
@@ -113,6 +114,8 @@ class ProgressBar:
                 self._bar = None
             elif error is None:
                 seconds = time.monotonic() - self._start
+                if seconds < SECONDS_OF_LAST_LINE:
+                    return
                 took = f"{tqdm.format_interval(seconds)} ({self._rate():,.1f} {self.unit}/s)"
                 self._print(f"{self.description}: {self.done:,} {self.unit} in {took}")
         finally:

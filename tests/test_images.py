@@ -55,8 +55,8 @@ def test_jpeg_equals_pillow():
 
 
 def test_gray_becomes_three_equal_channels():
-    grey = noise(channels=0)
-    np.testing.assert_array_equal(images.decode(encode(grey, "PNG")), np.dstack([grey] * 3))
+    gray = noise(channels=0)
+    np.testing.assert_array_equal(images.decode(encode(gray, "PNG")), np.dstack([gray] * 3))
 
 
 def test_one_bit_becomes_black_and_white():
@@ -119,12 +119,12 @@ def test_wide_pixels_are_brought_into_range(values, expected):
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 @pytest.mark.parametrize("transparent", [None, 1])
 def test_palette(kind, transparent):
-    colours = np.array([[10, 20, 30], [250, 0, 120], [0, 200, 90]], np.uint8)
+    colors = np.array([[10, 20, 30], [250, 0, 120], [0, 200, 90]], np.uint8)
     index = np.array([[0, 1, 2, 1], [2, 2, 0, 1]], np.uint8)
     image = Image.fromarray(index)
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     options = {} if transparent is None else {"transparency": transparent}
-    expected = colours[index]
+    expected = colors[index]
     if transparent is not None:
         expected[index == transparent] = 0
     np.testing.assert_array_equal(images.decode(encode(image, kind, **options)), expected)
@@ -140,7 +140,7 @@ def test_transparent_color_of_an_rgb_png_is_black():
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_first_frame_of_an_animation(kind):
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "lime", "blue")]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     assert Image.open(io.BytesIO(data)).n_frames == 3

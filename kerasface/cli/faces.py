@@ -69,13 +69,13 @@ def crop(
     align: Annotated[
         bool, typer.Option("--align", help="Align eyes and mouth to standard positions.")
     ] = False,
-    rule: Annotated[
+    faces: Annotated[
         str,
         typer.Option(help="Which face to crop if there are several: largest, central, best, all."),
     ] = "largest",
     without: Annotated[
         str,
-        typer.Option(help="How to handle photographs without a face: skip, centre (crop) or copy."),
+        typer.Option(help="How to handle photographs without a face: skip, center (crop) or copy."),
     ] = "skip",
     suffix: Annotated[str, typer.Option(help="Format of the crops: .jpg or .png.")] = ".jpg",
     processes: Annotated[
@@ -98,11 +98,11 @@ def crop(
                 size=size,
                 margin=margin,
                 align=align,
-                rule=rule,
+                faces=faces,
                 without=without,
                 suffix=suffix,
                 processes=processes,
-                progress=True,
+                verbose=1,
             )
     except KeyboardInterrupt:
         print("\nInterrupted. Repeat the command to resume.", file=sys.stderr)
@@ -153,7 +153,7 @@ def split(
             how=how,
             small=small,
             distance=None if distance == -1 else distance,
-            progress=True,
+            verbose=1,
         )
     counts = table["partition"].value_counts()
     by_partition = ", ".join(f"{count:,} {name}" for name, count in counts.items())

@@ -89,7 +89,7 @@ def near_duplicates(hashes: np.ndarray, distance: int = NEAR_DUPLICATE) -> np.nd
 
 
 def duplicate_groups(
-    table: FaceTable, distance: int | None = NEAR_DUPLICATE, *, progress: bool = False
+    table: FaceTable, distance: int | None = NEAR_DUPLICATE, *, verbose: int = 0
 ) -> DuplicateGroups:
     """Finds the near-duplicates of a table, for splits that keep them together.
 
@@ -101,8 +101,7 @@ def duplicate_groups(
         table: Images, with one class each where crops are compared by their photographs.
         distance: Largest number of bits in which near hashes differ, see `near_duplicates`. None
             makes every file its own group and only tests which files can be read.
-        progress: If True, show a progress bar while images are read, if standard error is a
-            terminal.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The group of every file, and which files can be read.
@@ -114,9 +113,7 @@ def duplicate_groups(
         >>> found = duplicate_groups(table)  # doctest: +SKIP
         >>> train, validation = table.split(0.1, groups=found.groups)  # doctest: +SKIP
     """
-    hashes = read_files(
-        _hash, table.full_paths(), description="comparing images", progress=progress
-    )
+    hashes = read_files(_hash, table.full_paths(), description="Comparing images", verbose=verbose)
     readable = np.array([value is not None for value in hashes], dtype=bool)
     group = np.arange(len(table))
     if distance is not None and readable.any():

@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from kerasface.images import exif_orientation
+from kerasface.progress import track
 
 Result = TypeVar("Result")
 SAMPLED_FILES = 200
@@ -26,7 +26,7 @@ def read_files(
     *,
     description: str,
     workers: int | None = None,
-    progress: bool = False,
+    verbose: int | str = 0,
 ) -> list[Result]:
     """Calls a function on every file, in threads.
 
@@ -35,28 +35,19 @@ def read_files(
         paths: The files.
         description: Title of the progress bar.
         workers: Number of threads; None for twice the processors.
-        progress: If True, show a progress bar, if standard error is a terminal.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The results, in the order of the paths.
 
     Example:
-        >>> read_files(len, ["a.jpg", "bc.jpg"], description="measuring names")
+        >>> read_files(len, ["a.jpg", "bc.jpg"], description="Measuring names")
         [5, 6]
     """
     workers = workers or 2 * (os.cpu_count() or 1)
     with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
         warnings.simplefilter("ignore")  # Pillow's warnings about odd EXIF blocks
-        return list(
-            tqdm(
-                pool.map(read, paths),
-                total=len(paths),
-                desc=description,
-                unit=" files",
-                disable=None if progress else True,  # None: if standard error is not a terminal
-                leave=False,
-            )
-        )
+        return list(track(pool.map(read, paths), len(paths), description, verbose=verbose))
 
 
 def sampled_sizes(paths: Sequence[str], count: int = SAMPLED_FILES) -> np.ndarray:

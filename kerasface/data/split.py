@@ -16,6 +16,7 @@ from kerasface.data.duplicates import NEAR_DUPLICATE, duplicate_groups
 from kerasface.data.folders import identity_folder
 from kerasface.data.partition import SKIP, Partitions, check_shares, choose_partitions
 from kerasface.data.table import FaceTable
+from kerasface.progress import track
 
 UNREADABLE = "unreadable"
 TABLE = "split.csv"
@@ -34,7 +35,7 @@ def split_folder(
     how: str = "copy",
     small: str = "train",
     distance: int | None = NEAR_DUPLICATE,
-    progress: bool = False,
+    verbose: int = 0,
 ) -> pd.DataFrame:
     """Splits every person's images into ``train/``, ``validation/`` and ``test/``.
 
@@ -61,8 +62,7 @@ def split_folder(
             another partition are left out.
         distance: Largest number of the 256 bits in which the hashes of near-duplicates differ
             (`near_duplicates`), 0 or more. None keeps no images together.
-        progress: If True, show a progress bar while images are read, if standard error is a
-            terminal.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The content of ``split.csv``: ``file`` (as in ``source``), ``person``, ``partition``
@@ -91,7 +91,7 @@ def split_folder(
     source, target = pathlib.Path(source), pathlib.Path(target).resolve()
     _check_target(source, target)
     table = identity_folder(source)
-    found = duplicate_groups(table, distance, progress=progress)
+    found = duplicate_groups(table, distance, verbose=verbose)
     readable = np.flatnonzero(found.readable)
     labels = np.asarray(table.labels)
     chosen = choose_partitions(
@@ -109,7 +109,7 @@ def split_folder(
         }
     )
     _warn(table, found.readable, chosen, small)
-    _write(frame, source, target, how, chosen.names)
+    _write(frame, source, target, how, chosen.names, verbose)
     return frame
 
 
@@ -155,6 +155,7 @@ def _write(
     target: pathlib.Path,
     how: str,
     partitions: Iterable[str],
+    verbose: int,
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # An existing folder may be a mounted disk or somebody's working folder: it is kept, and filled
@@ -164,11 +165,12 @@ def _write(
     shutil.rmtree(part, ignore_errors=True)  # of a killed process with the same number
     part.mkdir()
     try:
-        for name in partitions:
-            for file in frame.loc[frame["partition"] == name, "file"]:
-                place = part / name / file
-                place.parent.mkdir(parents=True, exist_ok=True)
-                _WAYS[how](source.resolve() / file, place)
+        chosen = frame[frame["partition"].isin(list(partitions))]
+        places = list(zip(chosen["partition"], chosen["file"], strict=True))
+        for name, file in track(places, len(places), "Writing images", verbose=verbose):
+            place = part / name / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _WAYS[how](source.resolve() / file, place)
         frame.to_csv(part / TABLE, index=False, lineterminator="\n", errors="surrogateescape")
         if inside:
             for name in sorted(os.listdir(part), key=lambda name: (name == TABLE, name)):

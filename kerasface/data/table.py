@@ -234,7 +234,7 @@ def attribute_columns(attributes: str | Sequence[str], known: Sequence[str]) -> 
     for name in wanted:
         if name not in known:
             raise ValueError(
-                f"`attributes` must be among the {len(known)} that the images are labelled with. "
+                f"`attributes` must be among the {len(known)} that the images are labeled with. "
                 f"Received: {name!r}.{suggest(name, known) or f' They are {list(known)}.'}"
             )
     if not wanted or len(set(wanted)) < len(wanted):
@@ -278,7 +278,7 @@ def check(
     *,
     max_unreadable: float = 0.05,
     workers: int | None = None,
-    progress: bool = False,
+    verbose: int = 0,
 ) -> CheckReport:
     """Reads every file completely, to find unreadable files before a training starts.
 
@@ -286,7 +286,7 @@ def check(
         table: The files to read.
         max_unreadable: Largest share of unreadable files to accept, in ``[0, 1]``.
         workers: Number of threads; None for twice the processors.
-        progress: If True, show a progress bar, if standard error is a terminal.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The readable rows and the list of the others with reasons.
@@ -299,9 +299,9 @@ def check(
     outcomes = read_files(
         _check_file,
         table.full_paths(),
-        description="checking images",
+        description="Checking images",
         workers=workers,
-        progress=progress,
+        verbose=verbose,
     )
     readable = np.array([reason is None for _, reason in outcomes], dtype=bool)
     formats = np.array([code for code, _ in outcomes], dtype=np.int8)

@@ -198,7 +198,7 @@ def _check_crop(size: int, margin: float) -> None:
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Maps an image by ``[2, 3]``; whole coordinates are centres of pixels, as in OpenCV."""
+    """Maps an image by ``[2, 3]``; whole coordinates are centers of pixels, as in OpenCV."""
     linear, shift = matrix[:, :2], matrix[:, 2]
     back = np.linalg.inv(linear)
     picture = Image.fromarray(image)

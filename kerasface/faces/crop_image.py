@@ -17,8 +17,8 @@ from kerasface.faces import alignment
 from kerasface.faces.face import LANDMARKS, Face
 from kerasface.files import replacing
 
-RULES = ("largest", "central", "best", "all")
-WITHOUT = ("skip", "centre", "copy")
+FACES = ("largest", "central", "best", "all")
+WITHOUT = ("skip", "center", "copy")
 SUFFIXES = (".jpg", ".png")
 JPEG_QUALITY = 95
 WORK_FOLDER = ".crops"  # in the folder of crops, while they are made
@@ -42,7 +42,7 @@ class CropPlan:
         size: Width and height of the crops in pixels.
         margin: Added at each side, see `crop`.
         align: If True, faces are turned upright by their landmarks.
-        rule: One of `RULES`.
+        faces: One of `FACES`.
         without: One of `WITHOUT`, for photographs without a face.
         suffix: One of `SUFFIXES`.
     """
@@ -52,7 +52,7 @@ class CropPlan:
     size: int
     margin: float
     align: bool
-    rule: str
+    faces: str
     without: str
     suffix: str
 
@@ -80,7 +80,7 @@ def empty_row(name: str, outcome: str, reason: str, output: str = "") -> Row:
 
     Args:
         name: Path of the photograph.
-        outcome: ``face``, ``centre``, ``copied``, ``skipped`` or ``unreadable``.
+        outcome: ``face``, ``center``, ``copied``, ``skipped`` or ``unreadable``.
         reason: Why there is no face.
         output: Path of the crop.
     """
@@ -106,7 +106,7 @@ def crop_image(plan: CropPlan, name: str, image: np.ndarray, faces: Sequence[Fac
     rows: list[Row] = []
     # Crops are cut at the rounded places that the table has.
     faces = [_rounded(face) for face in faces]
-    for number, face in _choose(faces, plan.rule, image.shape):
+    for number, face in _choose(faces, plan.faces, image.shape):
         if not plan.align:
             pixels = alignment.cut(image, face.box, plan.size, margin=plan.margin)
         elif face.landmarks is not None:
@@ -116,7 +116,7 @@ def crop_image(plan: CropPlan, name: str, image: np.ndarray, faces: Sequence[Fac
                 "Aligning needs the landmarks of every face. "
                 f"Received: a face without landmarks, in {name}. Crop without `align`."
             )
-        output = plan.output_name(name, number if plan.rule == "all" else None)
+        output = plan.output_name(name, number if plan.faces == "all" else None)
         _save(pixels, plan, output)
         row = empty_row(name, "face", "", output) | {"face": str(number), "faces": str(len(faces))}
         places = [*face.box, *(() if face.landmarks is None else face.landmarks.ravel())]
@@ -132,9 +132,9 @@ def crop_image(plan: CropPlan, name: str, image: np.ndarray, faces: Sequence[Fac
         with replacing(plan.target / name, folder=plan.work_folder) as part:
             shutil.copyfile(plan.source / name, part)
         return [empty_row(name, "copied", reason, name)]
-    output = plan.output_name(name, 0 if plan.rule == "all" else None)
+    output = plan.output_name(name, 0 if plan.faces == "all" else None)
     _save(alignment.center_square(image, plan.size), plan, output)
-    return [empty_row(name, "centre", reason, output)]
+    return [empty_row(name, "center", reason, output)]
 
 
 def _rounded(face: Face) -> Face:
@@ -145,14 +145,14 @@ def _rounded(face: Face) -> Face:
     return Face(tuple((box + 0.0).tolist()), round(face.score, 4), landmarks)
 
 
-def _choose(faces: Sequence[Face], rule: str, shape: tuple[int, ...]) -> list[tuple[int, Face]]:
-    """The faces that the rule selects, with their numbers from 1."""
+def _choose(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[tuple[int, Face]]:
+    """The chosen faces, with their numbers from 1."""
     numbered = list(enumerate(faces, start=1))
-    if rule == "all" or not faces:
+    if which == "all" or not faces:
         return numbered
-    if rule == "largest":
+    if which == "largest":
         return [max(numbered, key=lambda pair: (pair[1].box[2] * pair[1].box[3], -pair[0]))]
-    if rule == "central":
+    if which == "central":
 
         def distance(pair: tuple[int, Face]) -> tuple[float, int]:
             left, top, width, height = pair[1].box

@@ -24,7 +24,7 @@ from kerasface.files import LOCK, replacing
 
 SETTINGS = "crops.json"
 JOURNAL = "journal.jsonl"
-FORMAT = 2  # raised when crops change, so that old and new ones are not mixed
+FORMAT = 3  # raised when crops change, so that old and new ones are not mixed
 SHOWN_FILES = 3
 
 Rows = dict[str, list[Row]]  # the rows of each photograph, by its path
@@ -57,7 +57,7 @@ class CropStore:
         plan = self._plan
         settings: dict[str, Any] = {"format": FORMAT, "detector": detector}
         settings |= {f"options.{key}": options[key] for key in sorted(options)}
-        settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "rule")}
+        settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "faces")}
         settings |= {key: getattr(plan, key) for key in ("without", "suffix")}
         settings["source"] = os.fspath(plan.source.resolve())
         text = json.dumps(settings, indent=1, default=str)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from kerasface import images
 from kerasface.checks import check_choice, check_number
@@ -20,7 +19,7 @@ from kerasface.data.duplicates import CROPS, PHOTOGRAPH
 from kerasface.data.folders import unlabeled_folder
 from kerasface.faces import alignment
 from kerasface.faces.crop_image import (
-    RULES,
+    FACES,
     STAMP,
     SUFFIXES,
     WITHOUT,
@@ -36,6 +35,7 @@ from kerasface.faces.face import Face
 from kerasface.faces.workers import spawned
 from kerasface.files import locked
 from kerasface.packages import import_package
+from kerasface.progress import ProgressBar
 
 BOX_MARGIN = 0.2
 FILES_A_JOB = 8  # a kill loses at most one job of each process
@@ -53,11 +53,11 @@ def crop(
     size: int = 224,
     margin: float | None = None,
     align: bool = False,
-    rule: str = "largest",
+    faces: str = "largest",
     without: str = "skip",
     suffix: str = ".jpg",
     processes: int | None = None,
-    progress: bool = False,
+    verbose: int = 0,
 ) -> pd.DataFrame:
     """Detects the faces of all photographs in a folder and writes crops of them.
 
@@ -82,10 +82,10 @@ def crop(
             standard crop; None is 0.2, or with ``align`` 0, the standard.
         align: If True, turn faces upright by their landmarks (`kerasface.faces.align`);
             otherwise cut out the box without turning.
-        rule: Which face to crop if there are several: ``"largest"``, ``"central"`` (nearest to
+        faces: Which face to crop if there are several: ``"largest"``, ``"central"`` (nearest to
             the center of the photograph), ``"best"`` (highest score), or ``"all"``, numbered from
             1 in the order of their scores: ``name.1.jpg``.
-        without: How to handle photographs without a face: ``"skip"`` leaves them out, ``"centre"``
+        without: How to handle photographs without a face: ``"skip"`` leaves them out, ``"center"``
             keeps the square in the middle, ``"copy"`` the whole file.
         suffix: ``".jpg"`` (quality 95) or ``".png"``.
         processes: Number of new processes, each with one thread and without a GPU. The crops do
@@ -93,11 +93,11 @@ def crop(
             function that cannot be pickled, and RetinaFace if onnxruntime has a GPU, use 0. 0
             starts none, for scripts that do not call from under ``if __name__ == "__main__":``;
             next to other threads, the last digit of a box may then differ.
-        progress: If True, show a progress bar, if standard error is a terminal.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The content of ``crops.csv``, one row for each crop or file left out, sorted: ``file``,
-        ``face`` (its number) of ``faces``, ``outcome`` (``face``, ``centre``, ``copied``,
+        ``face`` (its number) of ``faces``, ``outcome`` (``face``, ``center``, ``copied``,
         ``skipped``, ``unreadable``), ``reason``, ``crop`` (its path in ``target``), box and
         landmarks in pixels of the photograph, to 0.1, ``score``, to 0.0001, ``photograph_hash``
         (`kerasface.images.perceptual_hash`, in hexadecimal) and ``stamp``, the photograph's size
@@ -119,7 +119,7 @@ def crop(
         >>> table = crop("photographs", "crops", size=112, align=True)  # doctest: +SKIP
         >>> table["outcome"].value_counts()  # doctest: +SKIP
     """
-    check_choice("rule", rule, RULES)
+    check_choice("faces", faces, FACES)
     check_choice("without", without, WITHOUT)
     check_choice("suffix", suffix, SUFFIXES)
     if processes is not None:
@@ -134,7 +134,7 @@ def crop(
     margin = (0.0 if align else BOX_MARGIN) if margin is None else float(margin)
     alignment.template(size, margin)  # refuses numbers that are out of range
     source, target = pathlib.Path(source), pathlib.Path(target)
-    plan = CropPlan(source, target, int(size), margin, align, rule, without, suffix)
+    plan = CropPlan(source, target, int(size), margin, align, faces, without, suffix)
     names = unlabeled_folder(source).paths.tolist()
     _check_outputs(names, plan)
     if target.exists() and not target.is_dir():
@@ -144,7 +144,7 @@ def crop(
     with locked(target):
         store = CropStore(plan)
         store.claim(describe_detector(detector), chosen)
-        return _crop_names(names, _Job(plan, detector, chosen), store, processes, progress)
+        return _crop_names(names, _Job(plan, detector, chosen), store, processes, verbose)
 
 
 def read_crops(target: str | os.PathLike) -> pd.DataFrame:
@@ -191,7 +191,7 @@ def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:
                     "Every photograph must have a crop of its own name. Received: "
                     f"{owners[output]!r} and {name!r}, both to {output!r}. Rename one of them."
                 )
-    if plan.rule == "all" and plan.without == "copy":
+    if plan.faces == "all" and plan.without == "copy":
         crops = {plan.output_name(name): name for name in names}
         for name in names:
             numbered = re.fullmatch(r"(.+)\.\d+(\.[^./]+)", name)
@@ -199,7 +199,7 @@ def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:
             if owner is not None and owner != name:
                 raise ValueError(
                     "A photograph that may be copied must not have the name of another's crop. "
-                    f"Received: {name!r} beside {owner!r}. Rename it, or use without='centre'."
+                    f"Received: {name!r} beside {owner!r}. Rename it, or use without='center'."
                 )
 
 
@@ -213,7 +213,7 @@ class _Job:
 
 
 def _crop_names(
-    names: list[str], job: _Job, store: CropStore, processes: int | None, progress: bool
+    names: list[str], job: _Job, store: CropStore, processes: int | None, verbose: int
 ) -> pd.DataFrame:
     store.load()
     done = {name for name in names if store.is_done(name)}
@@ -222,13 +222,7 @@ def _crop_names(
     jobs = [[name for name in files if name not in done] for files in jobs]
     with (
         store.journal() as journal,
-        tqdm(
-            total=len(names),
-            initial=len(done),
-            desc="cropping",
-            unit=" files",
-            disable=None if progress else True,  # None: if standard error is not a terminal
-        ) as bar,
+        ProgressBar(len(names), "Cropping", initial=len(done), verbose=verbose) as bar,
     ):
         for results in _results(job, [files for files in jobs if files], processes):
             store.add(results, journal)

@@ -134,7 +134,7 @@ def check_files(
         ValueError: If too many files of a table are unreadable.
     """
     reports = {
-        name: check(table, max_unreadable=max_unreadable, progress=progress)
+        name: check(table, max_unreadable=max_unreadable, verbose=int(progress))
         for name, table in tables.items()
     }
     for name, report in reports.items():

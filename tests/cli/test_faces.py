@@ -27,7 +27,7 @@ def test_crop(shell, tmp_path, monkeypatch):
     )
     code, out, err = shell(
         "crop", tmp_path, tmp_path / "crops", "--detector", "retinaface", "--size", "112",
-        "--margin", "0.1", "--align", "--rule", "all", "--without", "copy", "--suffix", ".png",
+        "--margin", "0.1", "--align", "--faces", "all", "--without", "copy", "--suffix", ".png",
         "--processes", "2", "--set", "threshold=0.5", "turned=true",
     )  # fmt: skip
     assert (code, err) == (0, "")
@@ -39,11 +39,11 @@ def test_crop(shell, tmp_path, monkeypatch):
         "size": 112,
         "margin": 0.1,
         "align": True,
-        "rule": "all",
+        "faces": "all",
         "without": "copy",
         "suffix": ".png",
         "processes": 2,
-        "progress": True,
+        "verbose": 1,
     }
     assert "3 files: 1 face, 1 skipped, 1 unreadable" in out
     assert "Wrote 2 images: " in out
@@ -61,11 +61,11 @@ def test_crop_by_default(shell, tmp_path, monkeypatch):
         "size": 224,
         "margin": None,
         "align": False,
-        "rule": "largest",
+        "faces": "largest",
         "without": "skip",
         "suffix": ".jpg",
         "processes": None,
-        "progress": True,
+        "verbose": 1,
     }
 
 
@@ -82,7 +82,7 @@ def test_interrupted_crop(shell, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
-        (("--rule", "big"), "`rule` must be one of"),
+        (("--faces", "big"), "`faces` must be one of"),
         (("--size", "0"), "`size` must be"),
         (("--detector", "mtcn"), "Did you mean 'mtcnn'?"),
     ],

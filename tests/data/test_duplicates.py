@@ -20,7 +20,7 @@ def flipped(value, bits):
 
 
 def slow_groups(hashes, distance):
-    """All pairs, and a colour that spreads."""
+    """All pairs, and a color that spreads."""
     bits = np.unpackbits(hashes, axis=1).astype(int)
     near = (bits[:, None] != bits[None]).sum(axis=2) <= distance
     group = np.arange(len(hashes))

@@ -335,12 +335,11 @@ def test_check_share_out_of_range(share):
 
 
 @pytest.mark.parametrize(
-    ("progress", "terminal", "shown"),
-    [(True, True, True), (True, False, False), (False, True, False)],
+    ("verbose", "terminal", "shown"), [(1, True, True), (1, False, False), (0, True, False)]
 )
-def test_check_shows_progress_on_a_terminal(folder, capsys, monkeypatch, progress, terminal, shown):
+def test_check_shows_progress_on_a_terminal(folder, capsys, monkeypatch, verbose, terminal, shown):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
-    check(files_table(folder), max_unreadable=1, progress=progress)
+    check(files_table(folder), max_unreadable=1, verbose=verbose)
     output = capsys.readouterr()
     assert output.out == ""
-    assert ("checking images" in output.err) == shown
+    assert ("Checking images" in output.err) == shown

@@ -103,7 +103,7 @@ def test_crop_and_train(tmp_path):
     assert re.search(r"test accuracy [\d.]+% of \d+ pictures", done.stdout)
     table = pd.read_csv(tmp_path / "crops" / "crops.csv")
     assert len(table) == 30
-    assert set(table["outcome"]) <= {"face", "centre"}
+    assert set(table["outcome"]) <= {"face", "center"}
     assert (table["outcome"] == "face").sum() >= 8
     assert {path.name for path in (tmp_path / "data").iterdir()} >= {"train", "test"}
     for name in ("boxes.png", "crops.png", "run/curves.png"):

@@ -1,4 +1,4 @@
-"""Tests of cropping one photograph: names, rules, rows and files."""
+"""Tests of cropping one photograph: names, choice of faces, rows and files."""
 
 import pathlib
 
@@ -16,7 +16,7 @@ FACES = [Face((2, 3, 10, 10), 0.95), Face((40, 20, 11, 14), 0.9), Face((60, 30, 
 @pytest.fixture
 def plan(tmp_path):
     def make(**changes):
-        settings = {"size": 16, "margin": 0.1, "align": False, "rule": "largest"}
+        settings = {"size": 16, "margin": 0.1, "align": False, "faces": "largest"}
         settings |= {"without": "skip", "suffix": ".png"}
         (tmp_path / "source").mkdir(exist_ok=True)
         (tmp_path / "target" / ".crops").mkdir(parents=True, exist_ok=True)
@@ -40,10 +40,10 @@ def test_names_of_crops(plan, name, suffix, number, expected):
 
 
 @pytest.mark.parametrize(
-    ("rule", "chosen"), [("largest", [2]), ("central", [1]), ("best", [0]), ("all", [0, 1, 2])]
+    ("faces", "chosen"), [("largest", [2]), ("central", [1]), ("best", [0]), ("all", [0, 1, 2])]
 )
-def test_rules(plan, rule, chosen):
-    options = plan(rule=rule)
+def test_chosen_faces(plan, faces, chosen):
+    options = plan(faces=faces)
     rows = crop_image(options, "1.png", IMAGE, FACES)
     assert [int(row["face"]) for row in rows] == [number + 1 for number in chosen]
     for row, number in zip(rows, chosen, strict=True):
@@ -64,7 +64,7 @@ def test_crop_is_cut_at_the_rounded_place_of_its_row(plan):
 
 
 @pytest.mark.parametrize(
-    ("without", "outcome", "written"), [("skip", "skipped", 0), ("centre", "centre", 1)]
+    ("without", "outcome", "written"), [("skip", "skipped", 0), ("center", "center", 1)]
 )
 def test_photograph_without_a_face(plan, without, outcome, written):
     options = plan(without=without)

@@ -143,16 +143,16 @@ def test_default_margin_is_a_fifth(crops):
 
 
 @pytest.mark.parametrize(
-    ("rule", "left"), [("largest", 40.0), ("central", 40.0), ("best", 4.0), ("all", 4.0)]
+    ("faces", "left"), [("largest", 40.0), ("central", 40.0), ("best", 4.0), ("all", 4.0)]
 )
-def test_rule_chooses_the_face(crops, rule, left):
-    table = crops(rule=rule)
+def test_faces_chooses_the_face(crops, faces, left):
+    table = crops(faces=faces)
     rows = table[table["file"] == "ann/two.bmp"]
     assert rows["left"].iloc[0] == left
     assert (rows["faces"] == 2).all()
     # Numbers are those of the scores' order, whichever was chosen.
-    assert rows["face"].tolist() == ([1, 2] if rule == "all" else {4.0: [1], 40.0: [2]}[left])
-    if rule == "all":
+    assert rows["face"].tolist() == ([1, 2] if faces == "all" else {4.0: [1], 40.0: [2]}[left])
+    if faces == "all":
         assert rows["crop"].tolist() == ["ann/two.bmp.1.png", "ann/two.bmp.2.png"]
         assert (crops.target / "ann/two.bmp.2.png").is_file()
         assert table["crop"].tolist()[0] == "ann/one.1.png"
@@ -163,14 +163,14 @@ def test_central_is_nearest_to_the_middle(tmp_path):
     folder.mkdir()
     places = [(2, 2, 40, 40, 250), (46, 26, 8, 8, 230)]
     Image.fromarray(photograph(places)).save(folder / "a.png")
-    for rule, left in (("central", 46.0), ("largest", 2.0)):
-        table = crop(folder, tmp_path / rule, detector=blocks, rule=rule, processes=0)
+    for faces, left in (("central", 46.0), ("largest", 2.0)):
+        table = crop(folder, tmp_path / faces, detector=blocks, faces=faces, processes=0)
         assert table["left"].tolist() == [left]
 
 
 def test_without_a_face_the_center_is_kept(crops, photographs):
-    table = crops(without="centre").set_index("file")
-    assert table.loc["bob/none.png", ["outcome", "crop"]].tolist() == ["centre", "bob/none.png"]
+    table = crops(without="center").set_index("file")
+    assert table.loc["bob/none.png", ["outcome", "crop"]].tolist() == ["center", "bob/none.png"]
     expected = center_square(pixels(photographs / "bob/none.png"), SIZE)
     np.testing.assert_array_equal(pixels(crops.target / "bob/none.png"), expected)
 
@@ -291,7 +291,7 @@ def test_resumed_run_gives_the_same_result(crops, tmp_path, monkeypatch, stop):
     [
         ({"size": 32}, "size=32, where .* was begun with size=24"),
         ({"align": True}, "margin=0.0, align=True, where .* with margin=0.2, align=False"),
-        ({"rule": "best"}, "rule='best'"),
+        ({"faces": "best"}, "faces='best'"),
         ({"without": "copy"}, "without='copy'"),
         ({"suffix": ".jpg"}, r"suffix='\.jpg'"),
         ({"margin": 0.5}, "margin=0.5"),
@@ -336,14 +336,14 @@ def test_copies_do_not_take_the_names_of_crops(crops, photographs):
     (photographs / "bob" / "none.png").rename(photographs / "bob" / "a.1.png")
     Image.fromarray(photograph(BLOCKS["one"])).save(photographs / "bob" / "a.png")
     with pytest.raises(ValueError, match=r"Received: 'bob/a\.1\.png' beside 'bob/a\.png'"):
-        crops(rule="all", without="copy")
+        crops(faces="all", without="copy")
     assert not crops.target.exists()
-    made = crops(rule="all", without="centre")["crop"]
+    made = crops(faces="all", without="center")["crop"]
     assert made[made != ""].is_unique
 
 
 def test_replaced_photograph_is_cropped_again(crops, photographs):
-    before = crops(rule="all")
+    before = crops(faces="all")
     assert before["crop"].tolist() == [
         "ann/one.1.png", "ann/two.bmp.1.png", "ann/two.bmp.2.png", "", "bob/deep/one.1.png", "",
     ]  # fmt: skip
@@ -351,14 +351,14 @@ def test_replaced_photograph_is_cropped_again(crops, photographs):
     for name, places in (("ann/one.png", BLOCKS["two"]), ("ann/two.bmp", BLOCKS["one"])):
         Image.fromarray(photograph(places)).save(photographs / name)
     Image.fromarray(photograph()).save(photographs / "bob/deep/one.png")
-    after = crops(rule="all")
+    after = crops(faces="all")
     assert after["crop"].tolist() == [
         "ann/one.1.png", "ann/one.2.png", "ann/two.bmp.1.png", "", "", "",
     ]  # fmt: skip
     assert set(files(crops.target)) == {
         "ann/one.1.png", "ann/one.2.png", "ann/two.bmp.1.png", "crops.csv", "crops.json",
     }  # fmt: skip
-    anew = crops(target=crops.target.with_name("anew"), rule="all")
+    anew = crops(target=crops.target.with_name("anew"), faces="all")
     pd.testing.assert_frame_equal(after, anew)
 
 
@@ -546,8 +546,8 @@ def test_photographs_with_the_same_crop_are_refused(crops, photographs):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "biggest"}, r"`rule` must be one of .*Received: rule='biggest'"),
-        ({"without": "center"}, r"Did you mean 'centre'\?"),
+        ({"faces": "biggest"}, r"`faces` must be one of .*Received: faces='biggest'"),
+        ({"without": "centre"}, r"Did you mean 'center'\?"),
         ({"suffix": ".gif"}, r"`suffix` must be one of"),
         ({"detector": "mtcn"}, r"Did you mean 'mtcnn'\?"),
         ({"size": 0}, "`size`"),
@@ -629,7 +629,7 @@ def test_real_detector_gives_the_same_in_any_number_of_processes(tmp_path):
     for seed in range(10):
         scene = draw_scene(faces=2, width=220, height=180, face_size=(50, 90), seed=seed)
         Image.fromarray(scene.image).save(source / f"{seed}.png")
-    options = {"detector": "mtcnn", "rule": "all", "size": 32, "align": True}
+    options = {"detector": "mtcnn", "faces": "all", "size": 32, "align": True}
     tables = [
         crop(source, tmp_path / str(number), processes=number, **options) for number in (1, 2)
     ]

@@ -6,11 +6,10 @@ import os
 import pathlib
 from typing import Any
 
-from tqdm import tqdm
-
 from kerasface.data.celeba.labels import write_label_files
 from kerasface.files import new_folder
 from kerasface.packages import import_package
+from kerasface.progress import track
 
 FOLDER = "kerasface_celeba"
 PARTITIONS = ("train", "validation", "test")  # 0, 1 and 2 in the partition file
@@ -82,9 +81,8 @@ def _write(builder: Any, folder: pathlib.Path) -> None:
         examples = builder.as_dataset(
             split=partition, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False
         )
-        for example in tqdm(
-            tfds.as_numpy(examples), desc=f"writing CelebA ({partition})", disable=None
-        ):
+        title = f"Writing CelebA ({partition})"
+        for example in track(tfds.as_numpy(examples), None, title, verbose=1):
             name = f"{len(names) + 1:06d}.jpg"
             (pictures / name).write_bytes(example["image"])
             names.append(name)

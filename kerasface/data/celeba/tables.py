@@ -112,7 +112,7 @@ def read_celeba(
             line number), or an argument is out of range or conflicts with another.
 
     Warns:
-        UserWarning: If labels have no image, images no labels, or labelled images no partition,
+        UserWarning: If labels have no image, images no labels, or labeled images no partition,
             with their numbers and the first few names; they are left out. If a person is in two
             partitions.
 
@@ -191,8 +191,8 @@ def _check_arguments(
 
 
 def _image_folder(root: pathlib.Path, table: LabelRows) -> tuple[pathlib.Path, set[str]]:
-    """The folder with most of the labelled images, and the names of all images in it."""
-    labelled = set(table.names)
+    """The folder with most of the labeled images, and the names of all images in it."""
+    labeled = set(table.names)
     best, found = root, set[str]()
     for below in IMAGE_FOLDERS:
         folder = root / below
@@ -204,12 +204,12 @@ def _image_folder(root: pathlib.Path, table: LabelRows) -> tuple[pathlib.Path, s
             if not entry.name.startswith(".")
             and os.path.splitext(entry.name)[1].lower() in images.EXTENSIONS
         }
-        if len(here & labelled) > len(found & labelled):
+        if len(here & labeled) > len(found & labeled):
             best, found = folder, here
     if not found:
         raise FileNotFoundError(
             f"The images must be in one of {[folder or '.' for folder in IMAGE_FOLDERS]}. "
-            f"Received: {os.fspath(root)!r}, without any of the {len(labelled)} images in "
+            f"Received: {os.fspath(root)!r}, without any of the {len(labeled)} images in "
             f"{table.file.name}, such as {table.names[0]!r}."
         )
     return best, found
@@ -218,23 +218,23 @@ def _image_folder(root: pathlib.Path, table: LabelRows) -> tuple[pathlib.Path, s
 def _kept_rows(
     folder: pathlib.Path, table: LabelRows, groups: LabelRows, present: set[str]
 ) -> np.ndarray:
-    """Positions of the labelled images that exist and have a partition; warns of the others."""
+    """Positions of the labeled images that exist and have a partition; warns of the others."""
     names = table.names
-    labelled = pd.Index(names).isin(present)  # numpy would compare all pairs of objects
+    labeled = pd.Index(names).isin(present)  # numpy would compare all pairs of objects
     placed = groups.positions(names) >= 0
     gaps = [
-        (names[~labelled], "labels without an image"),
+        (names[~labeled], "labels without an image"),
         (np.array(sorted(present - set(names)), dtype=object), "images without labels"),
-        (names[labelled & ~placed], f"labelled images that are not in {groups.file.name}"),
+        (names[labeled & ~placed], f"labeled images that are not in {groups.file.name}"),
     ]
     found = [f"{len(few):,} {what} ({quote_few(few)})" for few, what in gaps if len(few)]
     if found:
         warnings.warn(f"{folder}: {'; '.join(found)}. They are left out.", stacklevel=3)
-    kept = np.flatnonzero(labelled & placed)
+    kept = np.flatnonzero(labeled & placed)
     if not len(kept):
         raise ValueError(
             f"{groups.file.name} must be for the images that have labels. "
-            f"Received: {groups.file}, with none of the {labelled.sum()} labelled images."
+            f"Received: {groups.file}, with none of the {labeled.sum()} labeled images."
         )
     return kept
 

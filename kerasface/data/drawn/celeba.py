@@ -14,6 +14,7 @@ from kerasface.data.celeba.labels import write_label_files
 from kerasface.data.drawn.face import draw_face
 from kerasface.data.drawn.people import ATTRIBUTES
 from kerasface.files import new_folder
+from kerasface.progress import track
 
 SHAPE = (178, 218)  # width and height of CelebA's aligned images in pixels
 SETTINGS = "drawn.json"
@@ -26,6 +27,7 @@ def drawn_celeba(
     images: int = 8,
     height: int = SHAPE[1],
     seed: int = 0,
+    verbose: int = 0,
 ) -> pathlib.Path:
     """Draws a folder that `kerasface.data.read_celeba` reads: faces with exactly known attributes.
 
@@ -36,6 +38,7 @@ def drawn_celeba(
         images: Number of images of each person.
         height: Height of the images in pixels; the aspect ratio is CelebA's, 178 to 218.
         seed: Seed of the drawings.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The folder, with ``img_align_celeba/`` and the label files of the original form.
@@ -78,7 +81,8 @@ def drawn_celeba(
     labels = []
     with new_folder(root) as new:
         (new / "img_align_celeba").mkdir()
-        for name, (person, _, variant) in zip(names, shots, strict=True):
+        drawings = zip(names, shots, strict=True)
+        for name, (person, _, variant) in track(drawings, len(shots), "Drawing", verbose=verbose):
             face = draw_face(person, variant, size=height, seed=seed)
             pixels = face.image[:, left : left + width]
             Image.fromarray(pixels).save(new / "img_align_celeba" / name, quality=92)

@@ -14,6 +14,7 @@ from PIL import Image
 from kerasface.checks import check_number
 from kerasface.data.drawn.face import MIN_SIZE, DrawnFace, draw_face
 from kerasface.data.drawn.people import ATTRIBUTES
+from kerasface.progress import track
 
 FORMAT = 1  # raised whenever the drawings change, so that old folders are refused
 SETTINGS = "drawn.json"
@@ -30,11 +31,12 @@ def drawn_faces(
     size: int = 96,
     seed: int = 0,
     quality: int = 92,
+    verbose: int = 0,
 ) -> pathlib.Path:
     """Writes a folder of drawn faces, laid out like a face classification competition.
 
     The folder holds `train/<name>/<nnnn>.jpg` and `dev/<name>/<nnnn>.jpg` with one folder for
-    each person (`p0000`, ...), the unlabelled and shuffled `test/<nnnnnn>.jpg`, and
+    each person (`p0000`, ...), the unlabeled and shuffled `test/<nnnnnn>.jpg`, and
 
     - `sample_submission.csv`: `id` (a file name in `test`) and `label`, 0 everywhere;
     - `test_labels.csv`: `id` and `name`, the truth;
@@ -56,6 +58,7 @@ def drawn_faces(
         size: Width and height of the images in pixels, at least 24.
         seed: Seed of the people and of the order of the test images, 0 or more.
         quality: JPEG quality, 1 to 95.
+        verbose: 1 shows the progress, 0 nothing.
 
     Returns:
         The folder.
@@ -82,7 +85,8 @@ def drawn_faces(
         return root
     (root / f"{SETTINGS}.part").write_text(text, encoding="utf-8")
     faces: dict[str, DrawnFace] = {}
-    for file, identity, variant in _plan(identities, train, dev, test, seed):
+    plan = _plan(identities, train, dev, test, seed)
+    for file, identity, variant in track(plan, len(plan), "Drawing", verbose=verbose):
         faces[file] = face = draw_face(identity, variant, size=size, seed=seed)
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(face.image).save(root / file, quality=quality)

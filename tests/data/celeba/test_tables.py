@@ -272,7 +272,7 @@ def test_gaps_are_counted_and_named(make):
     for words in (
         "2 labels without an image ('000001.jpg', '000002.jpg')",
         "4 images without labels ('w.jpg', 'x.jpg', 'y.jpg' and others)",
-        "1 labelled images that are not in list_eval_partition.txt ('000012.jpg')",
+        "1 labeled images that are not in list_eval_partition.txt ('000012.jpg')",
     ):
         assert words in str(warning.message)
     assert tables.train.paths.tolist() == [NAMES[row] for row in rows_of(0)[2:]]
@@ -358,7 +358,7 @@ def test_damaged_label_file(make, labels, message):
         (["image_id,partition", f"{NAMES[0]},-1"], r"0, 1 or 2. .*\[-1\] in line 2 "),
         (["image_id,partition"], "a row an image. Received: nothing in line 2 of "),
         ([f"{NAMES[0]} 0", f"{NAMES[1]} train"], "'train' in line 2 "),
-        (["other.jpg 0"], "with none of the 12 labelled images"),
+        (["other.jpg 0"], "with none of the 12 labeled images"),
     ],
 )
 def test_damaged_partition(make, rows, message):

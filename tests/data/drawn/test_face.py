@@ -57,10 +57,10 @@ def channel_histograms(image):
 
 def edge_directions(image, side=32, cell=4, bins=8):
     """Gradient directions in cells, normalised by the local contrast (in the manner of HOG)."""
-    grey = np.asarray(Image.fromarray(image).convert("L").resize((side, side)), float)
-    down, right = np.gradient(grey)
+    gray = np.asarray(Image.fromarray(image).convert("L").resize((side, side)), float)
+    down, right = np.gradient(gray)
     direction = (np.arctan2(down, right) % np.pi / np.pi * bins).astype(int) % bins
-    y, x = np.indices(grey.shape) // cell
+    y, x = np.indices(gray.shape) // cell
     cells = np.zeros((side // cell, side // cell, bins))
     np.add.at(cells, (y, x, direction), np.hypot(down, right))
     padded = np.pad(np.hypot.reduce(cells, axis=2), 1, mode="edge")
@@ -77,7 +77,7 @@ def test_shapes_say_much_about_the_identity(task):
     assert dev_accuracy(task, edge_directions, strength=0.01) > 0.60
 
 
-def test_face_is_labelled():
+def test_face_is_labeled():
     face = draw_face(3, 5, size=80)
     assert face.image.shape == (80, 80, 3) and face.image.dtype == np.uint8
     assert face.landmarks.shape == (5, 2) and face.landmarks.dtype == np.float32
@@ -217,14 +217,14 @@ def test_eyes_are_drawn_at_their_landmarks():
     contrasts = []
     for identity in range(30):
         face = draw_face(identity, 0, size=128, attributes=PLAIN)
-        grey = face.image.mean(axis=2)
+        gray = face.image.mean(axis=2)
         left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
         cheeks = [
             0.3 * eye + 0.3 * nose + 0.4 * mouth
             for eye, mouth in ((left_eye, left_mouth), (right_eye, right_mouth))
         ]
         spread = [
-            grey[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].std()
+            gray[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].std()
             for x, y in (left_eye, right_eye, *cheeks)
         ]
         contrasts.append(min(spread[:2]) > max(spread[2:]))

@@ -1,7 +1,7 @@
 """RetinaFace's adapter against the real package, with stand-ins for the network.
 
 The stand-in fires at one place: it makes one anchor a face, with offsets that are worked out here
-from the anchors' definition, wherever the photograph has a patch of a given colour.
+from the anchors' definition, wherever the photograph has a patch of a given color.
 """
 
 import json
@@ -20,7 +20,7 @@ pytest.importorskip("retinaface")
 STRIDE = 16
 ANCHOR = 128  # the larger one of that stride: -56 to 71
 BACKGROUND = (20, 20, 20)
-PATCH = (200, 60, 10)  # red and blue far apart: swapped colours are noticed
+PATCH = (200, 60, 10)  # red and blue far apart: swapped colors are noticed
 # The network's five points, in shares of the anchor around its middle: the person's right eye,
 # left eye, nose, right and left mouth corner; the person's right is the image's left.
 POINTS = np.array([[-0.2, -0.2], [0.2, -0.2], [0.0, 0.0], [-0.15, 0.2], [0.15, 0.25]])
@@ -33,7 +33,7 @@ def photograph(height, width, left, top, side=16):
 
 
 class Network:
-    """Gives RetinaFace's nine outputs; a cell of the middle stride fires on a patch of colour."""
+    """Gives RetinaFace's nine outputs; a cell of the middle stride fires on a patch of color."""
 
     def __init__(self, probability=0.97):
         self.probability = probability
