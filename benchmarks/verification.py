@@ -168,7 +168,7 @@ def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, emb
         model = kerasface.embedder(network)
 
         def untrained(table, share=1.0):
-            return kerasface.embed(model, table, crop=middle(share), flip=True)
+            return kerasface.embed(table, model=model, crop=middle(share), flip=True)
 
         vectors = embed_lists(untrained)
         if "untrained" in options.only:
@@ -221,7 +221,7 @@ def trained(case, seed, options, known, changes) -> kerasface.Run:
 
 def embedded(run: kerasface.Run, table: FaceTable, share: float) -> np.ndarray:
     """What a run makes of the middle of images, with the mirrored image added."""
-    return kerasface.embed(run, table, crop=middle(share * run.recipe.crop_share), flip=True)
+    return kerasface.embed(table, model=run, crop=middle(share * run.recipe.crop_share), flip=True)
 
 
 def middle(share: float) -> Crop:

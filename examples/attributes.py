@@ -55,7 +55,7 @@ def main() -> None:
 
     if options.photos:
         frame = kerasface.predict(
-            run, options.photos, detector="mtcnn", pictures=run.path("photographs")
+            run, options.photos, detect=True, pictures=run.path("photographs")
         )
         print(frame[["path", "face", "prediction"]].to_string(index=False))
         print(f"Pictures: {run.path('photographs')}")

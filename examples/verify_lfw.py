@@ -53,7 +53,7 @@ def main() -> None:
         **changes,
     )
     crop = Crop(options.centre, shape="image") if options.centre < 1 else None
-    result = kerasface.inference.verify_pairs(run, pairs, images, flip=True, crop=crop)
+    result = kerasface.inference.verify_pairs(pairs, images, model=run, flip=True, crop=crop)
     metrics = result.metrics
     print(
         f"accuracy {metrics['accuracy']:.1%} +- {metrics['accuracy_standard_error']:.1%} "
@@ -65,7 +65,7 @@ def main() -> None:
     table = kerasface.data.read_pairs(pairs, images)
     files = [images / table.images.paths[row] for row in table.rows[0]]
     if result.operating_point is not None:
-        decision = kerasface.verify(run, *files)
+        decision = kerasface.verify(*files, model=run)
         print(f"{files[0].name} and {files[1].name}: {decision}")
 
 

@@ -14,6 +14,7 @@ from kerasface import __version__
 from kerasface.cli.console import USER_ERROR
 from kerasface.cli.evaluation import compare, evaluate
 from kerasface.cli.faces import crop, faces, split
+from kerasface.cli.old_forms import refuse_old_form
 from kerasface.cli.people import identify, match, verify
 from kerasface.cli.prediction import predict, submit
 from kerasface.cli.training import demo, models, train
@@ -74,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         # Names of files and people that the terminal cannot show are escaped.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        refuse_old_form([word for word in words if word != "--debug"])
         app(_repeat_set([word for word in words if word != "--debug"]))
     except (ValueError, OSError, RuntimeError) as error:
         if debug:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from kerasface.cli.console import one_line_warnings, print_metrics, verbosity
-from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Partition, Runs
+from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Model, Partition, Runs
 
 
 def evaluate(
-    run: Annotated[pathlib.Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    model: Model,
     data: Annotated[
         pathlib.Path,
         typer.Option(
@@ -37,13 +37,11 @@ def evaluate(
     """
     from kerasface.inference import evaluate as evaluate_run
 
-    name = data.resolve().name + ("" if partition == OFFICIAL else f"_{partition}")
-    folder = out or run / "evaluation" / name
     with one_line_warnings():
         result = evaluate_run(
-            run,
+            model,
             data,
-            out=folder,
+            out=out,
             partition=partition,
             flip=flip,
             batch_size=batch_size,

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 Runs = Annotated[list[pathlib.Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")]
-Model = Annotated[
-    pathlib.Path, typer.Argument(metavar="RUN", help="Run folder or .keras file to use.")
+Model = Annotated[pathlib.Path, typer.Argument(metavar="MODEL", help="Run folder or .keras file.")]
+ModelOption = Annotated[
+    pathlib.Path, typer.Option("--model", metavar="MODEL", help="Run folder or .keras file.")
 ]
 Changes = Annotated[
     list[str] | None,
@@ -39,6 +40,14 @@ Partition = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")]
 Flip = Annotated[bool, typer.Option("--flip", help="Average over each image and its mirror image.")]
+StoredFlip = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip",
+        help="Average over each image and its mirror image. Default: as for the stored threshold "
+        "or gallery, otherwise no.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(help="Batch size.")]
 
 OFFICIAL = "official"

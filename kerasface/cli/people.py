@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasface.cli.console import one_line_warnings, print_metrics, verbosity
-from kerasface.cli.options import BatchSize, Flip, Model
+from kerasface.cli.options import BatchSize, Model, ModelOption, StoredFlip
 
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     from kerasface.inference.verification import Verified
 
 TwoImages = Annotated[
     list[pathlib.Path] | None,
-    typer.Argument(metavar="A B", help="Two images: do they show the same person?"),
+    typer.Argument(metavar="[IMAGE_A IMAGE_B]", help="Two images of faces."),
 ]
 Pairs = Annotated[
     pathlib.Path | None,
@@ -43,20 +43,21 @@ AllowSeen = Annotated[
 
 
 def verify(
-    run: Model,
+    model: ModelOption,
     two_images: TwoImages = None,
     pairs: Pairs = None,
     images: PairImages = None,
     out: PairReport = None,
     far: FalseAcceptRate = None,
     threshold: Threshold = None,
-    flip: Flip = False,
+    flip: StoredFlip = None,
     batch_size: BatchSize = 64,
     allow_seen: AllowSeen = False,
 ) -> None:
-    """Evaluate face verification, or compare two images.
+    """Compare two images, or evaluate verification on many pairs.
 
-    Without images, the run is evaluated on a list of pairs and a threshold is stored.
+    With two images: do they show the same person? With --images: evaluates the model on pairs of
+    images and stores a threshold.
     """
     if two_images:
         pair_options = {"--pairs": pairs, "--images": images, "--out": out, "--far": far}
@@ -65,7 +66,7 @@ def verify(
             raise ValueError(
                 f"{given[0]} is for a list of pairs. Received: {given[0]} with two images."
             )
-        _verify_two(run, two_images, threshold, flip)
+        _verify_two(model, two_images, threshold, flip)
         return
     from kerasface.inference import verify_pairs
 
@@ -76,9 +77,9 @@ def verify(
         )
     with one_line_warnings():
         result = verify_pairs(
-            run,
             pairs,
             images,
+            model=model,
             out=out,
             far=far,
             flip=flip,
@@ -90,18 +91,22 @@ def verify(
 
 
 def identify(
-    run: Model,
     gallery: Annotated[
         pathlib.Path,
-        typer.Option(help="Folder with one subfolder per known person, or a saved .npz gallery."),
-    ],
-    probe: Annotated[
-        pathlib.Path,
-        typer.Option(
-            help="Folder of images to identify. With one subfolder per person, the answers are "
-            "evaluated."
+        typer.Argument(
+            metavar="GALLERY",
+            help="Folder with one subfolder per known person, or a saved .npz gallery.",
         ),
     ],
+    probes: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            metavar="PROBES",
+            help="Folder of images to identify. With one subfolder per person, the answers are "
+            "evaluated.",
+        ),
+    ],
+    model: ModelOption,
     out: Annotated[pathlib.Path, typer.Option(help="Folder to write to.")] = (
         pathlib.Path("identification")
     ),
@@ -112,7 +117,7 @@ def identify(
     save_gallery: Annotated[
         pathlib.Path | None, typer.Option(help="Save the gallery to this .npz file.")
     ] = None,
-    flip: Flip = False,
+    flip: StoredFlip = None,
     batch_size: BatchSize = 64,
 ) -> None:
     """Find faces in a gallery of known people.
@@ -123,11 +128,11 @@ def identify(
 
     with one_line_warnings():
         result = identify_people(
-            run,
             gallery,
-            probe,
+            probes,
+            model=model,
             threshold=threshold,
-            flip=True if flip else None,
+            flip=flip,
             batch_size=batch_size,
             save_gallery=save_gallery,
             out=out,
@@ -144,7 +149,7 @@ def identify(
 
 
 def match(
-    run: Model,
+    model: Model,
     known: Annotated[
         pathlib.Path, typer.Option(help="Folder with one subfolder per known person.")
     ],
@@ -162,7 +167,7 @@ def match(
         typer.Option(help="CSV file with a column `label` for the development images, in order."),
     ] = None,
     no_match: Annotated[str, typer.Option(help="Label of images without a match.")] = "n000000",
-    flip: Flip = False,
+    flip: StoredFlip = None,
     batch_size: BatchSize = 64,
 ) -> None:
     """Write a verification submission of CMU 11-785 HW2P2.
@@ -173,7 +178,7 @@ def match(
 
     with one_line_warnings():
         matches = submit_matches(
-            run,
+            model,
             known,
             unknown,
             out,
@@ -181,7 +186,7 @@ def match(
             dev=dev,
             dev_labels=dev_labels,
             no_match=no_match,
-            flip=True if flip else None,
+            flip=flip,
             batch_size=batch_size,
             verbose=verbosity(),
         )
@@ -192,14 +197,14 @@ def match(
 
 
 def _verify_two(
-    run: pathlib.Path, images: list[pathlib.Path], threshold: float | None, flip: bool
+    model: pathlib.Path, images: list[pathlib.Path], threshold: float | None, flip: bool | None
 ) -> None:
     from kerasface.inference import verify as verify_two
 
     if len(images) != 2:
         raise ValueError(f"Exactly two images are needed. Received: {len(images)}.")
     with one_line_warnings():
-        decision = verify_two(run, *images, threshold=threshold, flip=True if flip else None)
+        decision = verify_two(*images, model=model, threshold=threshold, flip=flip)
     answer = "same person" if decision.same else "different people"
     print(f"{answer}: similarity {decision.similarity:.4f}, threshold {decision.threshold:.4f}")
     if decision.far is not None:

@@ -15,7 +15,7 @@ def predict(
     paths: Annotated[
         list[pathlib.Path],
         typer.Argument(
-            metavar="RUN... IMAGES...",
+            metavar="MODEL... IMAGES...",
             help="One or more run folders, whose probabilities are averaged, then image files and "
             "folders of images.",
         ),
@@ -23,13 +23,21 @@ def predict(
     out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (
         pathlib.Path("predictions.csv")
     ),
-    crop: Annotated[
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Find the faces first and predict each of them.")
+    ] = False,
+    detector: Annotated[
         str | None,
-        typer.Option(metavar="DETECTOR", help="Detect and crop faces first, for example mtcnn."),
+        typer.Option(
+            metavar="NAME", help="Face detector of --detect: mtcnn (default) or retinaface."
+        ),
     ] = None,
     margin: Annotated[
-        float, typer.Option(help="Margin around a face that --crop adds, as a share of the box.")
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            help="Margin around each detected face, as a share of its size. Default: 0.2."
+        ),
+    ] = None,
     pictures: Annotated[
         pathlib.Path | None,
         typer.Option(help="Folder for one picture per image that shows its prediction."),
@@ -46,7 +54,8 @@ def predict(
         frame = predict_images(
             runs,
             images[0] if len(images) == 1 else images,
-            detector=crop,
+            detect=detect,
+            detector=detector,
             margin=margin,
             pictures=pictures,
             flip=flip,
@@ -66,7 +75,7 @@ def submit(
     paths: Annotated[
         list[pathlib.Path],
         typer.Argument(
-            metavar="RUN... IMAGES",
+            metavar="MODEL... IMAGES",
             help="One or more run folders, whose probabilities are averaged, then one folder of "
             "images.",
         ),

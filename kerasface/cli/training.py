@@ -138,7 +138,7 @@ def train(
         raise typer.Exit(INTERRUPTED) from None
     _print_summary(run)
     if run.embeds:
-        print(f"\nNext: kerasface verify {out} --pairs PAIRS --images FOLDER")
+        print(f"\nNext: kerasface verify --model {out} --images FOLDER")
     elif run.multi_label:
         same = "" if partition == OFFICIAL else f" --partition {partition}"
         print(

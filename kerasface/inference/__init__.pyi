@@ -6,7 +6,7 @@ from .embedding import embedder as embedder
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .gallery import Gallery as Gallery
-from .gallery import enrol as enrol
+from .gallery import enroll as enroll
 from .gallery import load_gallery as load_gallery
 from .identification import Identified as Identified
 from .identification import identify as identify

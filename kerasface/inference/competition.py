@@ -12,11 +12,12 @@ import pandas as pd
 
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import write_submission
+from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
-from kerasface.inference.gallery import enrol
+from kerasface.inference.gallery import enroll
 from kerasface.inference.nearest import nearest_people
 from kerasface.inference.operating_point import resolve_threshold
-from kerasface.inference.reading import Source
+from kerasface.inference.reading import AnyModel
 from kerasface.inference.results import facts_html
 from kerasface.metrics.identification import UNKNOWN, best_threshold
 from kerasface.pipeline.crop import Crop
@@ -45,8 +46,9 @@ class Matches:
         return facts_html(dataclasses.asdict(self))
 
 
+@explain_old_calls
 def submit_matches(
-    source: Source,
+    model: AnyModel,
     known: str | os.PathLike,
     unknown: str | os.PathLike,
     out: str | os.PathLike,
@@ -66,7 +68,7 @@ def submit_matches(
     and ``label``, the name of the person's folder.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
+        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
         known: Folder with one subfolder per person (``known``).
         unknown: Folder of images (``unknown_test``).
         out: CSV file to write.
@@ -100,9 +102,9 @@ def submit_matches(
             "`dev` and `dev_labels` must be given together. "
             f"Received: dev={dev!r}, dev_labels={dev_labels!r}."
         )
-    stored = resolve_threshold(source, None)
-    model = embedder(source)
-    flip, crop = stored.flip_and_crop(source, flip, crop)
+    stored = resolve_threshold(model, None)
+    network = embedder(model)
+    flip, crop = stored.flip_and_crop(model, flip, crop)
     if threshold is None and dev is None:
         if stored.value is None:
             raise ValueError(
@@ -110,18 +112,20 @@ def submit_matches(
                 "Give threshold=, or dev= and dev_labels= to choose one."
             )
         threshold = stored.value
-        stored.false_accept_rate(model, flip, crop)
+        stored.false_accept_rate(network, flip, crop, stacklevel=3)
     tables, labels = [unlabeled_folder(unknown)], None
     if dev is not None and dev_labels is not None:
         tables.append(unlabeled_folder(dev))
         labels = _dev_labels(pathlib.Path(dev_labels), len(tables[1]))
     options: dict[str, Any] = {"flip": flip, "batch_size": batch_size, "verbose": verbose}
-    gallery = enrol(model, known, crop=crop, **options)
+    gallery = enroll(known, model=network, crop=crop, **options)
     if labels is not None:
         _check_labels(labels, {*gallery.names, no_match})
     found = []
     for table in tables:
-        people, scores = nearest_people(gallery, embed(model, table, crop=crop, **options), 1)
+        people, scores = nearest_people(
+            gallery, embed(table, model=network, crop=crop, **options), 1
+        )
         names = np.array(gallery.names, dtype=object)[people[:, 0]]
         found.append((names, scores[:, 0].astype(float)))
     accuracy = None

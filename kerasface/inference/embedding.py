@@ -11,7 +11,9 @@ import numpy as np
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable
 from kerasface.embedding.discriminant import EMBEDDING_SHRINKAGE, discriminant_directions
-from kerasface.inference.reading import Images, Source, crop_of, open_model, readable_table
+from kerasface.inference.call_forms import explain_old_calls
+from kerasface.inference.operating_point import stored_flip_and_crop
+from kerasface.inference.reading import AnyModel, Images, crop_of, open_model, readable_table
 from kerasface.inference.vectors import embed_table
 from kerasface.models import heads
 from kerasface.pipeline.crop import Crop
@@ -25,13 +27,14 @@ AFTER_CLASSES = (
 )
 
 
+@explain_old_calls
 def embedder(
-    source: Source | Sequence[Source],
+    model: AnyModel | Sequence[AnyModel],
     *,
     discriminant: str | os.PathLike | FaceTable | None = None,
     shrinkage: float = EMBEDDING_SHRINKAGE,
     crop: Crop | None = None,
-    flip: bool = True,
+    flip: bool | None = None,
     batch_size: int = 64,
     verbose: int = 0,
 ) -> keras.Model:
@@ -49,8 +52,8 @@ def embedder(
     ``crop=``.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model, or several of them for images of one
-            size.
+        model: Run, run folder, ``.keras`` file or Keras model, or several of them for images of
+            one size.
         discriminant: People for a linear discriminant after the embedding: a folder with one
             subfolder per person, or a table with one class per image, for instance the run's
             training images. None adds no discriminant. The following arguments are only used
@@ -60,6 +63,7 @@ def embedder(
         crop: Region of the people's images that the model sees; None takes that of the run. Runs
             with different crops need it.
         flip: If True, add the embedding of the mirror image before the discriminant is estimated.
+            None does not.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
@@ -79,44 +83,46 @@ def embedder(
         >>> model = embedder(["runs/one", "runs/two"], discriminant="people")  # doctest: +SKIP
         >>> model.save("faces.keras")  # then: kerasface verify faces.keras  # doctest: +SKIP
     """
-    if isinstance(source, Sequence) and not isinstance(source, str):
-        sources = list(source)
-        model = _joined([_embedding_model(open_model(each)) for each in sources])
+    if isinstance(model, Sequence) and not isinstance(model, str):
+        models = list(model)
+        network = _joined([_embedding_model(open_model(each)) for each in models])
     else:
-        sources = [source]
-        model = _embedding_model(open_model(source))
+        models = [model]
+        network = _embedding_model(open_model(model))
     if discriminant is None:
-        return model
+        return network
     table = _labeled_people(discriminant)
     vectors = embed_table(
-        model,
+        network,
         table,
-        crop=_common_crop(sources) if crop is None else crop,
-        flip=flip,
+        crop=_common_crop(models) if crop is None else crop,
+        flip=bool(flip),
         batch_size=batch_size,
         verbose=verbose,
     )
     kernel, bias = discriminant_directions(vectors, np.asarray(table.labels), shrinkage)
-    return _with_linear_layer(model, kernel, bias)
+    return _with_linear_layer(network, kernel, bias)
 
 
+@explain_old_calls
 def embed(
-    source: Source,
     images: Images,
     *,
+    model: AnyModel,
     crop: Crop | None = None,
-    flip: bool = False,
+    flip: bool | None = None,
     batch_size: int = 64,
     verbose: int = 0,
 ) -> np.ndarray:
     """Computes the embeddings of images.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model; see `embedder`.
         images: A folder, whose images are sorted by path, a table, or image files and folders.
-        crop: Region of each image that the model sees. None takes that of the run's training, and
-            the whole image for a model that is not a run.
-        flip: If True, add the embedding of the mirror image.
+        model: Run, run folder, ``.keras`` file or Keras model; see `embedder`.
+        crop: Region of each image that the model sees. None takes that of the threshold that is
+            stored with the model, else that of the run's training, else the whole image.
+        flip: If True, add the embedding of the mirror image. None does so if the stored threshold
+            was measured so.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
@@ -128,19 +134,13 @@ def embed(
         ValueError: If the model makes no embeddings, or an image is unreadable.
 
     Example:
-        >>> vectors = embed("runs/faces", "photographs", flip=True)  # doctest: +SKIP
+        >>> vectors = embed("photographs", model="runs/faces", flip=True)  # doctest: +SKIP
         >>> similarity = vectors @ vectors.T  # doctest: +SKIP
     """
-    model = embedder(source)
+    flip, crop = stored_flip_and_crop(model, flip, crop)
+    network = embedder(model)
     table = readable_table(images, once=False)  # a row for each that was given
-    return embed_table(
-        model,
-        table,
-        crop=crop or crop_of(source),
-        flip=flip,
-        batch_size=batch_size,
-        verbose=verbose,
-    )
+    return embed_table(network, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose)
 
 
 def _embedding_model(model: keras.Model) -> keras.Model:
@@ -200,8 +200,8 @@ def _labeled_people(people: str | os.PathLike | FaceTable) -> FaceTable:
     return readable_table(table)
 
 
-def _common_crop(sources: Sequence[Source]) -> Crop | None:
-    crops = {crop_of(source) for source in sources}
+def _common_crop(models: Sequence[AnyModel]) -> Crop | None:
+    crops = {crop_of(model) for model in models}
     if len(crops) > 1:
         raise ValueError(
             "A discriminant of several runs needs one crop. "

@@ -12,6 +12,7 @@ import pandas as pd
 from kerasface.data.celeba.tables import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable, check
+from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.results import facts_html, short_repr
 from kerasface.runs import run as run_files
 from kerasface.runs.evaluation import PLAIN, evaluate_run
@@ -53,13 +54,14 @@ class Evaluation:
         return facts_html(self.metrics)
 
 
+@explain_old_calls
 def evaluate(
-    run: str | os.PathLike | Run,
+    model: str | os.PathLike | Run,
     data: str | os.PathLike | FaceTable,
     *,
     out: str | os.PathLike | None = None,
     partition: str = OFFICIAL,
-    flip: bool = False,
+    flip: bool | None = None,
     batch_size: int = 64,
     allow_seen: bool = False,
     verbose: int = 0,
@@ -70,7 +72,7 @@ def evaluate(
     images. Metrics whose name ends in ``_at_half`` are those at threshold 0.5.
 
     Args:
-        run: Run or run folder.
+        model: Run or run folder.
         data: A folder with one subfolder per class, for a run of attributes a CelebA folder,
             whose test partition is used, or a table. It must have the run's classes or
             attributes.
@@ -79,7 +81,7 @@ def evaluate(
             is a folder in the run, named like the data.
         partition: ``split`` of `kerasface.data.read_celeba`. Use ``"identity"`` for a run that
             was trained with it.
-        flip: If True, average predictions over each image and its mirror image.
+        flip: If True, average predictions over each image and its mirror image. None does not.
         batch_size: Batch size.
         allow_seen: If True, only warn about images that the run was trained on.
         verbose: 1 shows a progress bar.
@@ -98,7 +100,7 @@ def evaluate(
     Example:
         >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = model if isinstance(model, Run) else Run(model)
     if partition != OFFICIAL and (isinstance(data, FaceTable) or not run.multi_label):
         asked = "a table" if isinstance(data, FaceTable) else "a run of classes"
         raise ValueError(
@@ -109,7 +111,9 @@ def evaluate(
     seen = _check_unseen(run, table, allow_seen)
     folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data, partition))
     name = folder.resolve().name
-    result = evaluate_run(run, table, folder, flip=flip, batch_size=batch_size, verbose=verbose)
+    result = evaluate_run(
+        run, table, folder, flip=bool(flip), batch_size=batch_size, verbose=verbose
+    )
     words = f"{name}, of which the run was trained on {seen}" if seen else name
     evaluation = Evaluation(result.metrics, result.table, result.predictions, folder)
     write_report(run, evaluation.page, result, on=words)
@@ -142,7 +146,7 @@ def _readable(run: Run, table: FaceTable) -> FaceTable:
         warnings.warn(
             f"{len(checked.unreadable)} of the {len(table)} images are unreadable and are "
             f"skipped, for instance {first}",
-            stacklevel=3,
+            stacklevel=4,
         )
     return checked.table
 
@@ -160,14 +164,14 @@ def _check_unseen(run: Run, table: FaceTable, allow_seen: bool) -> int:
         warnings.warn(
             f"the run was trained on {len(seen)} of the {len(table)} images: these metrics say "
             "nothing about new images",
-            stacklevel=3,
+            stacklevel=4,
         )
     chosen_by = [] if _chose_nothing(run) else seen_images(run, table, "validation")
     if chosen_by:
         warnings.warn(
             f"the run's epoch, learning rate or thresholds were chosen on {len(chosen_by)} of the "
             f"{len(table)} images: these metrics are better than those on new images",
-            stacklevel=3,
+            stacklevel=4,
         )
     return len(seen)
 

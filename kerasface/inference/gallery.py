@@ -12,8 +12,10 @@ import numpy as np
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing
+from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
-from kerasface.inference.reading import Source, crop_of
+from kerasface.inference.operating_point import stored_flip_and_crop
+from kerasface.inference.reading import AnyModel
 from kerasface.inference.results import facts_html, short_repr
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.pipeline.crop import Crop
@@ -97,7 +99,7 @@ class Gallery:
             flip=self.settings.flip if flip is None else flip,
             model=fingerprint(model),
         )
-        remedy = "Make a new gallery with kerasface.inference.enrol."
+        remedy = "Make a new gallery with kerasface.inference.enroll."
         self.settings.check(asked, "a gallery", remedy)
 
 
@@ -135,22 +137,24 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
         ) from error
 
 
-def enrol(
-    source: Source,
+@explain_old_calls
+def enroll(
     people: str | os.PathLike | FaceTable,
     *,
+    model: AnyModel,
     crop: Crop | None = None,
-    flip: bool = False,
+    flip: bool | None = None,
     batch_size: int = 64,
     verbose: int = 0,
 ) -> Gallery:
     """Makes a gallery of known people.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
         people: A folder with one subfolder per person, or a table with one class per image.
+        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
         crop: As in `kerasface.embed`.
-        flip: If True, add the embedding of the mirror image.
+        flip: If True, add the embedding of the mirror image. None does so if the threshold that
+            is stored with the model was measured so.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
@@ -161,7 +165,7 @@ def enrol(
         ValueError: If the table does not have one class per image, or an image is unreadable.
 
     Example:
-        >>> enrol("runs/faces", "staff").save("staff.npz")  # doctest: +SKIP
+        >>> enroll("staff", model="runs/faces").save("staff.npz")  # doctest: +SKIP
     """
     table = people if isinstance(people, FaceTable) else people_folder(people)
     if table.labels is None or table.multi_label:
@@ -170,12 +174,14 @@ def enrol(
             f"{'attributes' if table.multi_label else 'unlabeled'}."
         )
     table = table.take(np.argsort(table.labels, kind="stable"))
-    model = embedder(source)
-    crop = crop or crop_of(source)
-    vectors = embed(model, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose)
+    flip, crop = stored_flip_and_crop(model, flip, crop)
+    network = embedder(model)
+    vectors = embed(
+        table, model=network, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose
+    )
     present, labels = np.unique(np.asarray(table.labels), return_inverse=True)
     names = tuple(table.names[label] for label in present)
-    settings = EmbeddingSettings(crop, flip, fingerprint(model))
+    settings = EmbeddingSettings(crop, flip, fingerprint(network))
     return Gallery(vectors, labels, names, tuple(table.paths), settings)
 
 

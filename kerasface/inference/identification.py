@@ -13,18 +13,19 @@ import pandas as pd
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing, write_json
+from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.gallery import (
     SUFFIX,
     Gallery,
     check_gallery_path,
-    enrol,
+    enroll,
     load_gallery,
     people_folder,
 )
 from kerasface.inference.nearest import nearest_people
 from kerasface.inference.operating_point import OperatingPoint, resolve_threshold
-from kerasface.inference.reading import Source
+from kerasface.inference.reading import AnyModel
 from kerasface.inference.results import frame_html, short_repr
 from kerasface.metrics import identification as ranking
 from kerasface.pipeline.crop import Crop
@@ -63,11 +64,12 @@ class Identified:
         return frame_html(self.answers.head(SHOWN_ANSWERS))
 
 
+@explain_old_calls
 def identify(
-    source: Source,
     gallery: str | os.PathLike | FaceTable | Gallery,
     probes: str | os.PathLike | FaceTable,
     *,
+    model: AnyModel,
     threshold: float | OperatingPoint | None = None,
     count: int = 5,
     flip: bool | None = None,
@@ -81,10 +83,10 @@ def identify(
     """Finds the people of images in a gallery.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
         gallery: A folder with one subfolder per person, a table, a gallery or its file.
         probes: A folder of images, a folder with one subfolder per person, or a table. Labelled
             probes are evaluated; people who are not in the gallery count as unknown.
+        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
         threshold: Similarity below which the answer is nobody. None takes the one that
             `kerasface.inference.verify_pairs` stored with the model; if there is none, somebody
             is always named. Its false accept rate is that of one comparison, but a stranger is
@@ -111,31 +113,38 @@ def identify(
             threshold belongs to other weights, or an image is unreadable.
 
     Example:
-        >>> result = identify("runs/faces", "staff", "visitors")  # doctest: +SKIP
+        >>> result = identify("staff", "visitors", model="runs/faces")  # doctest: +SKIP
         >>> result.answers[["path", "answer", "score"]]  # doctest: +SKIP
     """
     if save_gallery is not None:
         check_gallery_path(save_gallery)  # before the long part
-    limit = resolve_threshold(source, threshold)
-    model = embedder(source)
+    limit = resolve_threshold(model, threshold)
+    network = embedder(model)
     table = probes if isinstance(probes, FaceTable) else _probe_table(pathlib.Path(probes))
     if isinstance(gallery, (str, os.PathLike)) and pathlib.Path(gallery).suffix == SUFFIX:
         gallery = load_gallery(gallery)
     if isinstance(gallery, Gallery):
-        gallery.check(model, flip=flip, crop=crop)
+        gallery.check(network, flip=flip, crop=crop)
         known = gallery
-        limit.false_accept_rate(model, known.settings.flip, known.settings.crop)
+        limit.false_accept_rate(network, known.settings.flip, known.settings.crop, stacklevel=3)
     else:
-        flip, crop = limit.flip_and_crop(source, flip, crop)
-        limit.false_accept_rate(model, flip, crop)
+        flip, crop = limit.flip_and_crop(model, flip, crop)
+        limit.false_accept_rate(network, flip, crop, stacklevel=3)
         people = gallery if isinstance(gallery, FaceTable) else people_folder(gallery)
         _warn_about_probes_in_gallery(people, table)
-        known = enrol(model, people, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose)
+        known = enroll(
+            people,
+            model=network,
+            crop=crop,
+            flip=flip,
+            batch_size=batch_size,
+            verbose=verbose,
+        )
     if save_gallery is not None:
         known.save(save_gallery)
     vectors = embed(
-        model,
         table,
+        model=network,
         crop=known.settings.crop,
         flip=known.settings.flip,
         batch_size=batch_size,
@@ -190,7 +199,7 @@ def _warn_about_probes_in_gallery(people: FaceTable, probes: FaceTable) -> None:
         warnings.warn(
             f"{len(same)} of the {len(probes)} probes are also in the gallery, for instance "
             f"{same[0]}: they are found by themselves, which says nothing about others",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -11,7 +11,7 @@ import warnings
 import keras
 
 from kerasface.files import replacing
-from kerasface.inference.reading import Source, crop_of, run_of
+from kerasface.inference.reading import AnyModel, crop_of, run_of
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.pipeline.crop import Crop
 
@@ -77,27 +77,27 @@ class Threshold:
     point: OperatingPoint | None
 
     def flip_and_crop(
-        self, source: Source, flip: bool | None, crop: Crop | None
+        self, model: AnyModel, flip: bool | None, crop: Crop | None
     ) -> tuple[bool, Crop | None]:
         """Returns the flip and crop of the embeddings that the threshold is used for.
 
         Args:
-            source: The model.
+            model: Run, run folder, ``.keras`` file or Keras model.
             flip: As given; None takes that of the operating point, else False.
             crop: As given; None takes that of the operating point, else that of the run.
         """
         measured = self.point.settings if self.point else None
         if flip is None:
             flip = bool(measured and measured.flip)
-        return flip, crop or (measured.crop if measured else crop_of(source))
+        return flip, crop or (measured.crop if measured else crop_of(model))
 
     def false_accept_rate(
-        self, model: keras.Model, flip: bool, crop: Crop | None, *, stacklevel: int = 2
+        self, network: keras.Model, flip: bool, crop: Crop | None, *, stacklevel: int = 2
     ) -> float | None:
         """Returns the measured false accept rate if it holds for these embeddings, else None.
 
         Args:
-            model: The embedding model.
+            network: The embedding model.
             flip: Whether the embedding of the mirror image is added.
             crop: Region of each image that the model sees.
             stacklevel: As in ``warnings.warn``.
@@ -110,43 +110,56 @@ class Threshold:
         """
         if self.point is None:
             return None
-        settings = EmbeddingSettings(crop, flip, fingerprint(model))
+        settings = EmbeddingSettings(crop, flip, fingerprint(network))
         return self.point.far if self.point.holds(settings, stacklevel=stacklevel + 1) else None
 
 
-def resolve_threshold(source: Source, threshold: float | OperatingPoint | None) -> Threshold:
+def resolve_threshold(model: AnyModel, threshold: float | OperatingPoint | None) -> Threshold:
     """Finds the threshold of a comparison.
 
     Args:
-        source: The model.
+        model: Run, run folder, ``.keras`` file or Keras model.
         threshold: A similarity or an operating point. None takes the operating point that is
             stored with the model, if there is one.
 
     Returns:
         The threshold; its value is None if none is given or stored.
     """
-    found = read_operating_point(source) if threshold is None else threshold
+    found = read_operating_point(model) if threshold is None else threshold
     if isinstance(found, OperatingPoint):
         return Threshold(found.threshold, found)
     return Threshold(None if found is None else float(found), None)
 
 
-def operating_point_path(source: Source) -> pathlib.Path | None:
+def stored_flip_and_crop(
+    model: AnyModel, flip: bool | None, crop: Crop | None
+) -> tuple[bool, Crop | None]:
+    """Returns the flip and crop of embeddings, by default those of the stored threshold.
+
+    Args:
+        model: Run, run folder, ``.keras`` file or Keras model.
+        flip: As given; None takes that of the stored threshold, else False.
+        crop: As given; None takes that of the stored threshold, else that of the run.
+    """
+    return resolve_threshold(model, None).flip_and_crop(model, flip, crop)
+
+
+def operating_point_path(model: AnyModel) -> pathlib.Path | None:
     """Returns the file of a model's operating point; None for a model that is not in a file.
 
     It is ``verifier.json`` in a run folder, and ``faces.verifier.json`` beside ``faces.keras``.
     """
-    if isinstance(source, keras.Model):
+    if isinstance(model, keras.Model):
         return None
-    run = run_of(source)
+    run = run_of(model)
     if run is not None:
         return run.path(FILE)
-    return pathlib.Path(source).with_suffix(f".{FILE}")  # type: ignore[arg-type]
+    return pathlib.Path(model).with_suffix(f".{FILE}")  # type: ignore[arg-type]
 
 
-def write_operating_point(source: Source, point: OperatingPoint) -> None:
+def write_operating_point(model: AnyModel, point: OperatingPoint) -> None:
     """Stores an operating point beside its model, if that is in a file."""
-    path = operating_point_path(source)
+    path = operating_point_path(model)
     if path is not None:
         values = dataclasses.asdict(point)
         del values["settings"]
@@ -155,11 +168,11 @@ def write_operating_point(source: Source, point: OperatingPoint) -> None:
             part.write_text(text, encoding="utf-8")
 
 
-def read_operating_point(source: Source) -> OperatingPoint | None:
+def read_operating_point(model: AnyModel) -> OperatingPoint | None:
     """Reads the operating point that is stored with a model.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model.
+        model: Run, run folder, ``.keras`` file or Keras model.
 
     Returns:
         What `kerasface.inference.verify_pairs` stored, or None.
@@ -170,7 +183,7 @@ def read_operating_point(source: Source) -> OperatingPoint | None:
     Example:
         >>> read_operating_point("runs/faces").threshold  # doctest: +SKIP
     """
-    path = operating_point_path(source)
+    path = operating_point_path(model)
     if path is None or not path.is_file():
         return None
     try:

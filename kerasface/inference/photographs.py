@@ -154,7 +154,7 @@ def cut_faces(
         warnings.warn(
             f"no face was found in {len(empty)} of {len(table)} photographs, for instance "
             f"{empty[:3]}: they are predicted as a whole",
-            stacklevel=3,
+            stacklevel=4,
         )
     faces_table = FaceTable(folder, np.array(names, dtype=object))
     return faces_table, np.array(rows), np.array(numbers)

@@ -15,25 +15,25 @@ from kerasface.inference.photographs import photographs
 from kerasface.pipeline.crop import Crop
 from kerasface.runs.run import MODEL, RECIPE, Run
 
-Source: TypeAlias = str | os.PathLike | Run | keras.Model
+AnyModel: TypeAlias = str | os.PathLike | Run | keras.Model
 Images: TypeAlias = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
 
 
-def open_model(source: Source) -> keras.Model:
+def open_model(model: AnyModel) -> keras.Model:
     """Opens the model of a run, of a run folder or of a ``.keras`` file.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model. A model is returned unchanged.
+        model: Run, run folder, ``.keras`` file or Keras model. A Keras model is returned as it is.
 
     Raises:
         FileNotFoundError: If there is no such run or file.
         ValueError: If the file is not a Keras model.
     """
-    if isinstance(source, keras.Model):
-        return source
-    if isinstance(source, Run):
-        return source.load_model()
-    path = pathlib.Path(source)
+    if isinstance(model, keras.Model):
+        return model
+    if isinstance(model, Run):
+        return model.load_model()
+    path = pathlib.Path(model)
     if path.suffix != ".keras":
         return Run(path).load_model()
     if not path.is_file():
@@ -44,22 +44,34 @@ def open_model(source: Source) -> keras.Model:
     return keras.saving.load_model(path, compile=False)
 
 
-def run_of(source: Source) -> Run | None:
+def is_model(value: object) -> bool:
+    """Returns whether a value is a model: a run, a run folder, a ``.keras`` path or a model.
+
+    Args:
+        value: Anything. A path with the suffix ``.keras`` counts whether or not it exists.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        path = pathlib.Path(value)
+        return path.suffix == ".keras" or (path / RECIPE).is_file()
+    return isinstance(value, (Run, keras.Model))
+
+
+def run_of(model: AnyModel) -> Run | None:
     """Returns the run of a run, a run folder or the model file in a run folder, else None."""
-    if isinstance(source, Run):
-        return source
-    if isinstance(source, keras.Model):
+    if isinstance(model, Run):
+        return model
+    if isinstance(model, keras.Model):
         return None
-    path = pathlib.Path(source)
+    path = pathlib.Path(model)
     if path.suffix != ".keras":
         return Run(path)
     is_kept = path.name == MODEL and (path.parent / RECIPE).is_file()
     return Run(path.parent) if is_kept else None
 
 
-def crop_of(source: Source) -> Crop | None:
+def crop_of(model: AnyModel) -> Crop | None:
     """Returns the region of each image that a run's model sees; None for other models."""
-    run = run_of(source)
+    run = run_of(model)
     return None if run is None else run.recipe.crop(training=False)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from kerasface.data.folders import identity_folder
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
 from kerasface.files import replacing
+from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.operating_point import (
     OperatingPoint,
@@ -21,7 +22,7 @@ from kerasface.inference.operating_point import (
     resolve_threshold,
     write_operating_point,
 )
-from kerasface.inference.reading import Source, crop_of, run_of
+from kerasface.inference.reading import AnyModel, crop_of, run_of
 from kerasface.inference.results import facts_html, short_repr
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.inference.vectors import embed_pictures
@@ -96,11 +97,12 @@ class Verified:
         return facts_html(self.metrics)
 
 
+@explain_old_calls
 def verify(
-    source: Source,
     image_a: str | os.PathLike | np.ndarray,
     image_b: str | os.PathLike | np.ndarray,
     *,
+    model: AnyModel,
     threshold: float | OperatingPoint | None = None,
     flip: bool | None = None,
     crop: Crop | None = None,
@@ -108,13 +110,13 @@ def verify(
     """Decides whether two pictures show the same person.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
         image_a: A path or a uint8 RGB array ``[height, width, 3]``: a face, cropped like the
             images that the model was trained on.
-        image_b: Likewise.
-        threshold: A cosine similarity, or the result of
+        image_b: The other image, in the same form.
+        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
+        threshold: A cosine similarity in [-1, 1], or the result of
             `kerasface.inference.read_operating_point`. None takes the threshold that
-            `verify_pairs` (``kerasface verify RUN --pairs``) stored with the model.
+            `verify_pairs` (``kerasface verify --model RUN --pairs PAIRS``) stored with the model.
         flip: If True, add the embedding of the mirror image. None does so if the threshold was
             measured so.
         crop: As in `kerasface.embed`. None takes that of the threshold, else that of the run.
@@ -128,31 +130,32 @@ def verify(
         FileNotFoundError: If there is no such model or picture.
 
     Example:
-        >>> verify("runs/faces", "a.jpg", "b.jpg").same  # doctest: +SKIP
+        >>> verify("a.jpg", "b.jpg", model="runs/faces").same  # doctest: +SKIP
     """
-    limit = resolve_threshold(source, threshold)
+    limit = resolve_threshold(model, threshold)
     if limit.value is None:
         raise ValueError(
             f"A decision needs a threshold. Received: none, and none is stored with "
-            f"{_name(source)}. Store one with kerasface.inference.verify_pairs, or in a shell "
-            "`kerasface verify RUN --pairs PAIRS --images FOLDER`, or give threshold=."
+            f"{_name(model)}. Store one with kerasface.inference.verify_pairs, or in a shell "
+            "`kerasface verify --model RUN --pairs PAIRS --images FOLDER`, or give threshold=."
         )
-    flip, crop = limit.flip_and_crop(source, flip, crop)
-    model = embedder(source)
-    far = limit.false_accept_rate(model, flip, crop)
-    first, second = embed_pictures(model, [image_a, image_b], crop=crop, flip=flip)
+    flip, crop = limit.flip_and_crop(model, flip, crop)
+    network = embedder(model)
+    far = limit.false_accept_rate(network, flip, crop, stacklevel=3)
+    first, second = embed_pictures(network, [image_a, image_b], crop=crop, flip=flip)
     similarity = float(np.clip(first @ second, -1.0, 1.0))
     return Decision(similarity, similarity >= limit.value, limit.value, far)
 
 
+@explain_old_calls
 def verify_pairs(
-    source: Source,
     pairs: str | os.PathLike | PairTable | None = None,
     images: str | os.PathLike | None = None,
     *,
+    model: AnyModel,
     out: str | os.PathLike | None = None,
     far: float | None = None,
-    flip: bool = False,
+    flip: bool | None = None,
     crop: Crop | None = None,
     batch_size: int = 64,
     bootstrap: int = 1000,
@@ -165,19 +168,21 @@ def verify_pairs(
     Each image is embedded once. The similarity of a pair is the cosine of its two embeddings.
 
     Args:
-        source: Run, run folder, ``.keras`` file or model; see `kerasface.embedder`.
         pairs: A list for `kerasface.data.read_pairs`, or a table. None makes all genuine pairs of
             the people in ``images`` and as many random impostor pairs.
         images: Folder of the images, unless ``pairs`` is a table.
+        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
         out: Folder to write to: ``metrics.json``, ``pairs.csv`` (with scores), ``per_fold.csv``,
             ``operating_points.csv``, figures and ``report.html``. None is a folder in the run,
             named like the list; nothing is written for a model that is not a run.
         far: False accept rate of the threshold to store, in (0, 1). None takes the smallest of
             0.1, 0.01, 0.001 and 0.0001 with at least ten expected false accepts, and stores
             nothing if there is none. The threshold is stored with a run or a ``.keras`` file.
-        flip: If True, add the embedding of the mirror image.
-        crop: As in `kerasface.embed`, for instance ``Crop(0.65, shape="image")`` for photographs
-            of which the faces in the training images take up this share.
+        flip: If True, add the embedding of the mirror image. None does not: a new threshold is
+            measured.
+        crop: Region of each image that the model sees, for instance ``Crop(0.65, shape="image")``
+            for photographs of which the faces in the training images take up this share. None
+            takes that of the run.
         batch_size: Batch size.
         bootstrap: Number of resamples for the intervals.
         seed: Seed of the random pairs, the folds and the resamples.
@@ -193,35 +198,40 @@ def verify_pairs(
             expected at ``far``, or the run was trained on some of the images or people.
 
     Example:
-        >>> result = verify_pairs("runs/faces", "lfw/pairs.txt", "lfw/lfw-deepfunneled",
-        ...                       flip=True)  # doctest: +SKIP
+        >>> result = verify_pairs("lfw/pairs.txt", "lfw/lfw-deepfunneled",
+        ...                       model="runs/faces", flip=True)  # doctest: +SKIP
         >>> result.metrics["accuracy"]  # doctest: +SKIP
     """
     table = _pair_table(pairs, images, seed)
     name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
     if pairs is None:
         name = table.images.root.resolve().name
-    seen = _check_unseen(source, table, allow_seen)
+    seen = _check_unseen(model, table, allow_seen)
     if far is not None:  # before the long part
         threshold_at_far(np.arange(len(table)), table.same, far)
-    model, crop = embedder(source), crop or crop_of(source)
+    network, flip, crop = embedder(model), bool(flip), crop or crop_of(model)
     vectors = embed(
-        model, table.images, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose
+        table.images,
+        model=network,
+        crop=crop,
+        flip=flip,
+        batch_size=batch_size,
+        verbose=verbose,
     )
     rates = sorted({*FALSE_ACCEPT_RATES, *([] if far is None else [far])}, reverse=True)
     evaluation = evaluate_pairs(vectors, table, rates=rates, bootstrap=bootstrap, seed=seed)
     point: OperatingPoint | None = None
     why_not = "the run was trained on some of these people or images"
     if not seen:
-        settings = EmbeddingSettings(crop, flip, fingerprint(model))
+        settings = EmbeddingSettings(crop, flip, fingerprint(network))
         point, why_not = _operating_point(evaluation.result, far, name, settings)
     if point is not None:
-        write_operating_point(source, point)
-    run = run_of(source)
+        write_operating_point(model, point)
+    run = run_of(model)
     folder = None if run is None else run.folder / "verification" / name
     folder = folder if out is None else pathlib.Path(out)
     if folder is not None:
-        stored = operating_point_path(source)
+        stored = operating_point_path(model)
         note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
         _write(folder, name, evaluation, point, note)
     result = evaluation.result
@@ -254,9 +264,9 @@ def _pair_table(
     return read_pairs(pairs, images)
 
 
-def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
+def _check_unseen(model: AnyModel, table: PairTable, allow_seen: bool) -> bool:
     """Whether a run was trained on some of the images or people; raises if that is not allowed."""
-    run = run_of(source)
+    run = run_of(model)
     if run is None:
         return False
     files = seen_images(run, table.images)
@@ -273,7 +283,7 @@ def _check_unseen(source: Source, table: PairTable, allow_seen: bool) -> bool:
             "Verification must be evaluated on people that the run was not trained on. "
             f"Received: {words}. Use other pairs, or allow_seen=True (--allow-seen)."
         )
-    warnings.warn(f"{words}: these metrics say nothing about strangers", stacklevel=3)
+    warnings.warn(f"{words}: these metrics say nothing about strangers", stacklevel=4)
     return True
 
 
@@ -332,5 +342,5 @@ def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:
     )
 
 
-def _name(source: Source) -> str:
-    return f"the model {source.name!r}" if isinstance(source, keras.Model) else repr(source)
+def _name(model: AnyModel) -> str:
+    return f"the model {model.name!r}" if isinstance(model, keras.Model) else repr(model)

@@ -24,10 +24,10 @@ def strangers(tmp_path):
 def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     own = shutil.copytree(run.folder, tmp_path / "run")
     first, second, *_ = sorted((strangers / "stranger p0000").iterdir())
-    assert "needs a threshold" in mistake("verify", own, first, second)
+    assert "needs a threshold" in mistake("verify", first, second, "--model", own)
     table = kerasface.data.folder_pairs(identity_folder(strangers), impostors=100)
     table.to_frame().to_csv(tmp_path / "list.csv", index=False)
-    words = ["verify", own, "--pairs", tmp_path / "list.csv", "--images", strangers]
+    words = ["verify", "--model", own, "--pairs", tmp_path / "list.csv", "--images", strangers]
     code, out, err = shell(*words, "--flip", "--far", 0.2)
     assert (code, err) == (0, "")
     stored = json.loads((own / "verifier.json").read_text())
@@ -41,27 +41,29 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
         f"Report: {own / 'verification' / 'list' / 'report.html'}",
     ):
         assert line in out
-    code, out, err = shell("verify", own, first, second)
+    code, out, err = shell("verify", first, second, "--model", own)
     assert (code, err) == (0, "")
-    decision = kerasface.verify(own, first, second)
+    decision = kerasface.verify(first, second, model=own)
     word = "same person" if decision.same else "different people"
     assert out.startswith(f"{word}: similarity {decision.similarity:.4f}, threshold")
     assert f"False accept rate of the threshold: {stored['far']:.2%}" in out
-    assert "two images are needed. Received: 1." in mistake("verify", own, first)
-    assert "--pairs is for a list" in mistake("verify", own, first, second, "--pairs", "x.csv")
+    assert "two images are needed. Received: 1." in mistake("verify", first, "--model", own)
+    assert "--pairs is for a list" in mistake(
+        "verify", first, second, "--model", own, "--pairs", "x.csv"
+    )
     assert "--threshold is for two images" in mistake(*words, "--threshold", 0.5)
     assert "fewer than 10" in mistake(*words, "--far", 0.01)
 
     gallery = tmp_path / "people.npz"
-    words = ["identify", own, "--probe", strangers, "--out", tmp_path / "found", "--flip"]
-    code, out, err = shell(*words, "--gallery", strangers, "--save-gallery", gallery)
+    words = [strangers, "--model", own, "--out", tmp_path / "found", "--flip"]
+    code, out, err = shell("identify", strangers, *words, "--save-gallery", gallery)
     assert code == 0 and err.startswith("Warning: 25 of the 25 probes are also in the gallery")
     assert "rank1                        1.0000" in out
     assert f"Faces with a similarity below {stored['threshold']:.4f} are unknown." in out
     assert (tmp_path / "found" / "cmc.png").is_file()
-    code, again, _ = shell(*words, "--gallery", gallery, "--threshold", 2)
-    assert code == 0 and "identified                   0.0000" in again
-    assert "people.npz" in mistake(*words, "--gallery", tmp_path / "no people.npz")
+    code, again, _ = shell("identify", gallery, *words, "--threshold", 1)
+    assert code == 0 and "Faces with a similarity below 1.0000 are unknown." in again
+    assert "people.npz" in mistake("identify", tmp_path / "no people.npz", *words)
 
 
 def test_match(shell, mistake, run, faces, tmp_path):

@@ -32,7 +32,7 @@ def test_predict_attributes_of_photographs(shell, attribute_run, celeba_folder, 
     assert {path.name for path in pictures.iterdir()} == {f"{path.name}.png" for path in photos}
 
 
-def test_predict_crops_faces(shell, run, faces, tmp_path, monkeypatch):
+def test_predict_detects_faces(shell, run, faces, tmp_path, monkeypatch):
     calls = []
 
     def load(name):
@@ -41,7 +41,7 @@ def test_predict_crops_faces(shell, run, faces, tmp_path, monkeypatch):
 
     monkeypatch.setattr("kerasface.inference.photographs.load_detector", load)
     out = tmp_path / "predictions.csv"
-    words = ["predict", run.folder, faces / "test", "--out", out, "--crop", "mtcnn"]
+    words = ["predict", run.folder, faces / "test", "--out", out, "--detect"]
     code, _, err = shell(*words)
     assert (code, calls) == (0, ["mtcnn"])
     assert "Warning: no face was found in 8 of 8 photographs" in err

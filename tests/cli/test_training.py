@@ -188,7 +188,7 @@ def test_next_step_after_embedding_training(shell, run, faces, tmp_path, trainin
     monkeypatch.setattr(Run, "embeds", property(lambda run: True))
     code, out, _ = shell("train", "embedding_arcface", "--data", faces, "--out", tmp_path / "run")
     assert code == 0
-    assert f"Next: kerasface verify {tmp_path / 'run'} --pairs" in out
+    assert f"Next: kerasface verify --model {tmp_path / 'run'} --images" in out
 
 
 def test_auto(shell, faces, tmp_path, trainings):

@@ -3,7 +3,7 @@
 import pytest
 
 import kerasface
-from kerasface.inference import EmbeddingSettings, OperatingPoint, enrol
+from kerasface.inference import EmbeddingSettings, OperatingPoint, enroll
 from kerasface.inference.settings import fingerprint
 
 
@@ -15,7 +15,7 @@ def network(run):
 
 @pytest.fixture(scope="session")
 def gallery(network, faces):
-    return enrol(network, faces / "train")
+    return enroll(faces / "train", model=network)
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,16 @@ from kerasface.pipeline import Crop
 def test_discriminant_follows_the_embedding(run, faces, tmp_path):
     table = identity_folder(faces / "train")
     crop = Crop(0.8, shape="image")
-    model = embedder(run, discriminant=faces / "train", shrinkage=0.4, crop=crop)
-    learnt = embed(run, table, crop=crop, flip=True)
+    model = embedder(run, discriminant=faces / "train", shrinkage=0.4, crop=crop, flip=True)
+    learnt = embed(table, model=run, crop=crop, flip=True)
     kernel, bias = discriminant_directions(learnt, table.labels, 0.4)
-    plain = embed(run, table)
-    np.testing.assert_allclose(embed(model, table), unit_rows(plain @ kernel + bias), atol=2e-5)
+    plain = embed(table, model=run)
+    np.testing.assert_allclose(
+        embed(table, model=model), unit_rows(plain @ kernel + bias), atol=2e-5
+    )
     model.save(tmp_path / "faces.keras")
     again = keras.saving.load_model(tmp_path / "faces.keras")
-    np.testing.assert_allclose(embed(again, table), embed(model, table), atol=1e-6)
+    np.testing.assert_allclose(embed(table, model=again), embed(table, model=model), atol=1e-6)
     assert embedder(again) is again
 
 
@@ -33,15 +35,17 @@ def test_joined_models_average_the_similarities(run, faces, tmp_path):
     second = embedder(run, discriminant=faces / "train")
     model = embedder([run, run.folder, second])
     table = identity_folder(faces / "train")
-    cosines = [vectors @ vectors.T for vectors in (embed(first, table), embed(second, table))]
-    vectors = embed(model, table)
+    cosines = [
+        vectors @ vectors.T for vectors in (embed(table, model=first), embed(table, model=second))
+    ]
+    vectors = embed(table, model=model)
     np.testing.assert_allclose(vectors @ vectors.T, (2 * cosines[0] + cosines[1]) / 3, atol=1e-5)
     model.save(tmp_path / "joined.keras")
     pairs = folder_pairs(table, impostors=100)
-    result = verify_pairs(tmp_path / "joined.keras", pairs, bootstrap=5)
+    result = verify_pairs(pairs, model=tmp_path / "joined.keras", bootstrap=5)
     assert result.operating_point is not None and (tmp_path / "joined.verifier.json").is_file()
     alone = embedder([run])
-    np.testing.assert_allclose(embed(alone, table), embed(run, table), atol=1e-6)
+    np.testing.assert_allclose(embed(table, model=alone), embed(table, model=run), atol=1e-6)
 
 
 def test_refused(run, faces):

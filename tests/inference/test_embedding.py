@@ -81,12 +81,14 @@ def test_embeddings_of_a_folder_and_a_table(run, pictures):
     folder, pixels = pictures
     model = kerasface.embedder(run)
     expected = model.predict(pixels.astype("float32"), verbose=0)
-    np.testing.assert_allclose(kerasface.embed(run, folder), expected[[1, 0, 2]], atol=1e-6)
+    np.testing.assert_allclose(kerasface.embed(folder, model=run), expected[[1, 0, 2]], atol=1e-6)
     table = FaceTable(folder, ["c.png", "b.png"])
     mirrored = model.predict(pixels[:, :, ::-1].astype("float32"), verbose=0)
     assert np.abs(expected - mirrored).max() > 1e-3
     both = unit_rows(expected + mirrored)
-    np.testing.assert_allclose(kerasface.embed(model, table, flip=True), both[[2, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        kerasface.embed(table, model=model, flip=True), both[[2, 0]], atol=1e-6
+    )
     few = embed_pictures(model, [folder / "c.png", pixels[0]], flip=True)
     np.testing.assert_allclose(few, both[[2, 0]], atol=1e-6)
 
@@ -95,17 +97,17 @@ def test_embeddings_of_a_folder_and_a_table(run, pictures):
 def test_pictures_are_cropped_like_a_table(run, tmp_path, crop):
     noise = np.random.default_rng(0).integers(0, 256, (31, 24, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "tall.png")
-    of_table = kerasface.embed(run, FaceTable(tmp_path, ["tall.png"]), crop=crop)
+    of_table = kerasface.embed(FaceTable(tmp_path, ["tall.png"]), model=run, crop=crop)
     few = embed_pictures(kerasface.embedder(run), [tmp_path / "tall.png", noise], crop=crop)
     np.testing.assert_allclose(few, np.concatenate([of_table] * 2), atol=1e-6)
-    whole = kerasface.embed(run, FaceTable(tmp_path, ["tall.png"]))
+    whole = kerasface.embed(FaceTable(tmp_path, ["tall.png"]), model=run)
     assert np.abs(whole - of_table).max() > 1e-3
 
 
 def test_unreadable_pictures_are_named(run, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"1 that are not, for instance broken\.jpg"):
-        kerasface.embed(run, tmp_path)
+        kerasface.embed(tmp_path, model=run)
     model = kerasface.embedder(run)
     with pytest.raises(ValueError, match=r"broken\.jpg: no image format"):
         embed_pictures(model, [tmp_path / "broken.jpg"])

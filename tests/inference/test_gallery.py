@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from kerasface.data import FaceTable, identity_folder
-from kerasface.inference import EmbeddingSettings, embed, enrol, identify, load_gallery
+from kerasface.inference import EmbeddingSettings, embed, enroll, identify, load_gallery
 from kerasface.pipeline import Crop
 
 
 def test_gallery_survives_saving(network, faces, gallery, tmp_path):
     table = identity_folder(faces / "train")
-    np.testing.assert_allclose(gallery.embeddings, embed(network, table), atol=1e-6)
+    np.testing.assert_allclose(gallery.embeddings, embed(table, model=network), atol=1e-6)
     assert gallery.names == table.names and gallery.files == tuple(table.paths)
     gallery.save(tmp_path / "people.npz")
     again = load_gallery(tmp_path / "people.npz")
@@ -26,7 +26,7 @@ def test_gallery_survives_saving(network, faces, gallery, tmp_path):
     mixed = FaceTable(
         table.root, table.paths[::-1], table.labels[::-1] + 1, ("nobody", *table.names)
     )
-    other = enrol(network, mixed)
+    other = enroll(mixed, model=network)
     assert other.names == gallery.names and other.labels.tolist() == gallery.labels.tolist()
 
 
@@ -51,7 +51,7 @@ def test_refused_galleries(network, faces, gallery, tmp_path):
     settings = dataclasses.replace(gallery.settings, model="another")
     other = dataclasses.replace(gallery, settings=settings)
     with pytest.raises(ValueError, match="other weights than those of a gallery"):
-        identify(network, other, faces / "test")
+        identify(other, faces / "test", model=network)
     with pytest.raises(ValueError, match=r"must end with \.npz"):
         gallery.save(tmp_path / "people.pickle")
     with pytest.raises(FileNotFoundError, match=r"none\.npz"):
@@ -60,4 +60,4 @@ def test_refused_galleries(network, faces, gallery, tmp_path):
     with pytest.raises(ValueError, match=r"bad\.npz"):
         load_gallery(tmp_path / "bad.npz")
     with pytest.raises(ValueError, match=r"one class per image.*unlabeled"):
-        enrol(network, FaceTable(faces / "test", ["000000.jpg"]))
+        enroll(FaceTable(faces / "test", ["000000.jpg"]), model=network)

@@ -8,7 +8,7 @@ import pytest
 
 import kerasface
 from kerasface.data import identity_folder
-from kerasface.inference import embed, enrol, identify, load_gallery
+from kerasface.inference import embed, enroll, identify, load_gallery
 from kerasface.inference.operating_point import write_operating_point
 from kerasface.pipeline import Crop
 
@@ -17,7 +17,7 @@ def test_labelled_probes_are_evaluated(network, faces, gallery, tmp_path):
     probes = tmp_path / "probes"
     shutil.copytree(faces / "dev", probes)
     (probes / "p0003").rename(probes / "a stranger")
-    result = identify(network, gallery, probes, threshold=0.9, count=3, out=tmp_path / "out")
+    result = identify(gallery, probes, model=network, threshold=0.9, count=3, out=tmp_path / "out")
     frame = result.answers
     assert list(frame) == [
         *("path", "answer", "score", "name1", "score1", "name2", "score2", "name3", "score3"),
@@ -38,12 +38,12 @@ def test_labelled_probes_are_evaluated(network, faces, gallery, tmp_path):
 
 
 def test_unlabelled_probes(network, faces, gallery, tmp_path):
-    result = identify(network, gallery, faces / "test", out=tmp_path)
+    result = identify(gallery, faces / "test", model=network, out=tmp_path)
     assert result.metrics == {} and result.threshold is None
     assert set(result.answers["answer"]) <= set(gallery.names)
     assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
     # A picture is most like itself.
-    same = identify(network, gallery, faces / "train", threshold=1.1)
+    same = identify(gallery, faces / "train", model=network, threshold=1.1)
     assert same.metrics["rank1"] == 1 and same.metrics["identified"] == 0
     assert set(same.answers["answer"]) == {""}
 
@@ -51,68 +51,68 @@ def test_unlabelled_probes(network, faces, gallery, tmp_path):
 def test_stored_threshold_decides_the_flip(run, network, faces, gallery, point, tmp_path):
     own = kerasface.Run(shutil.copytree(run.folder, tmp_path / "run"))
     write_operating_point(own, point)
-    result = identify(own, faces / "train", faces / "test")
+    result = identify(faces / "train", faces / "test", model=own)
     assert result.threshold == 0.5
-    mirrored = identify(network, faces / "train", faces / "test", flip=True)
+    mirrored = identify(faces / "train", faces / "test", model=network, flip=True)
     assert mirrored.threshold is None
     np.testing.assert_allclose(result.answers["score"], mirrored.answers["score"], atol=1e-6)
     with pytest.raises(ValueError, match="flip=True for a gallery with flip=False"):
-        identify(network, gallery, faces / "test", flip=True)
+        identify(gallery, faces / "test", model=network, flip=True)
     gallery.save(tmp_path / "people.npz")
     with pytest.warns(UserWarning, match="made with flip=False for a threshold with flip=True"):
-        saved = identify(network, tmp_path / "people.npz", faces / "test", threshold=point)
+        saved = identify(tmp_path / "people.npz", faces / "test", model=network, threshold=point)
     assert saved.threshold == 0.5
     settings = dataclasses.replace(point.settings, model="another")
     other = dataclasses.replace(point, settings=settings)
     with pytest.raises(ValueError, match="other weights than those of a threshold"):
-        identify(network, gallery, faces / "test", threshold=other)
+        identify(gallery, faces / "test", model=network, threshold=other)
 
 
 def test_probes_in_the_gallery_are_reported(network, faces):
     with pytest.warns(UserWarning, match="8 of the 8 probes are also in the gallery"):
-        identify(network, faces / "train", identity_folder(faces / "train").take(range(8)))
+        identify(faces / "train", identity_folder(faces / "train").take(range(8)), model=network)
 
 
 def test_crop_is_that_of_gallery_or_threshold(network, faces, point, tmp_path):
-    cut = enrol(network, faces / "train", crop=Crop(0.5, shape="image"))
+    cut = enroll(faces / "train", model=network, crop=Crop(0.5, shape="image"))
     assert cut.settings.crop == Crop(0.5, shape="image")
     cut.save(tmp_path / "cut.npz")
-    result = identify(network, tmp_path / "cut.npz", faces / "test")
-    vectors = embed(network, faces / "test", crop=Crop(0.5, shape="image"))
+    result = identify(tmp_path / "cut.npz", faces / "test", model=network)
+    vectors = embed(faces / "test", model=network, crop=Crop(0.5, shape="image"))
     np.testing.assert_allclose(
         result.answers["score"], (vectors @ cut.embeddings.T).max(axis=1), atol=1e-6
     )
     with pytest.raises(ValueError, match=r"share=0\.6.* for a gallery with crop=.*share=0\.5"):
-        identify(network, cut, faces / "test", crop=Crop(0.6, shape="image"))
+        identify(cut, faces / "test", model=network, crop=Crop(0.6, shape="image"))
     # A new gallery is made as the threshold was.
     settings = dataclasses.replace(point.settings, flip=False, crop=Crop(0.5, shape="image"))
     known = dataclasses.replace(point, settings=settings)
-    same = identify(network, faces / "train", faces / "test", threshold=known)
+    same = identify(faces / "train", faces / "test", model=network, threshold=known)
     np.testing.assert_allclose(same.answers["score"], result.answers["score"], atol=1e-6)
     whole = Crop(shape="image")
     with pytest.warns(UserWarning, match=r"share=1\.0.* for a threshold with.*share=0\.5"):
-        identify(network, faces / "train", faces / "test", threshold=known, crop=whole)
+        identify(faces / "train", faces / "test", model=network, threshold=known, crop=whole)
 
 
 def test_probes_beside_folders_of_people_are_refused(network, faces, gallery, tmp_path):
     mixed = shutil.copytree(faces / "dev", tmp_path / "mixed")
     (mixed / "nobody").mkdir()
-    assert len(identify(network, gallery, mixed).answers) == 12
+    assert len(identify(gallery, mixed, model=network).answers) == 12
     shutil.copy(next((mixed / "p0001").iterdir()), mixed / "loose.png")
     with pytest.raises(ValueError, match=r"both, for instance 'loose\.png'.*Separate them"):
-        identify(network, gallery, mixed)
+        identify(gallery, mixed, model=network)
 
 
 def test_gallery_is_saved(network, faces, gallery, tmp_path):
     with pytest.warns(UserWarning, match="probes are also in the gallery"):
         identify(
-            network,
             faces / "train",
             identity_folder(faces / "train"),
+            model=network,
             save_gallery=tmp_path / "kept.npz",
         )
     np.testing.assert_array_equal(
         load_gallery(tmp_path / "kept.npz").embeddings, gallery.embeddings
     )
     with pytest.raises(ValueError, match=r"must end with \.npz"):
-        identify(network, gallery, faces / "test", save_gallery="people.pickle")
+        identify(gallery, faces / "test", model=network, save_gallery="people.pickle")

@@ -106,13 +106,15 @@ def test_square_crop_is_that_of_the_validation(attribute_run, photos):
 def test_every_face_is_predicted(attribute_run, photos, tmp_path):
     folder, scenes = photos
     pictures = tmp_path / "pictures"
-    with pytest.warns(UserWarning, match=r"no face was found in 1 of 3 .*holiday/c\.png"):
+    with pytest.warns(UserWarning, match=r"no face was found in 1 of 3 .*holiday/c\.png") as caught:
         frame = kerasface.predict(
             attribute_run,
             [folder / "me.jpg", folder / "holiday"],
+            detect=True,
             detector=detector_of(scenes),
             pictures=pictures,
         )
+    assert caught[0].filename == __file__
     assert frame["path"].tolist() == ["me.jpg", *["holiday/a, b.png"] * 2, "holiday/c.png"]
     assert frame["face"].tolist() == [1, 1, 2, 0]
     assert sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")) == [
@@ -130,7 +132,11 @@ def test_margin_changes_the_prediction(attribute_run, photos):
     folder, scenes = photos
     tight, wide = (
         kerasface.predict(
-            attribute_run, folder / "me.jpg", detector=detector_of(scenes), margin=margin
+            attribute_run,
+            folder / "me.jpg",
+            detect=True,
+            detector=detector_of(scenes),
+            margin=margin,
         )
         for margin in (0.0, 0.5)
     )

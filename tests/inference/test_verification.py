@@ -63,15 +63,15 @@ def listed(strangers, tmp_path):
 def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     embedded = []
 
-    def counting(source, table, **options):
+    def counting(table, **options):
         embedded.extend(table.paths)
-        return embed(source, table, **options)
+        return embed(table, **options)
 
     monkeypatch.setattr("kerasface.inference.verification.embed", counting)
-    result = verify_pairs(own_run, listed, strangers, flip=True, bootstrap=20)
+    result = verify_pairs(listed, strangers, model=own_run, flip=True, bootstrap=20)
     assert len(embedded) == len(set(embedded)) == 25  # each image once
     table = read_pairs(listed, strangers)
-    vectors = embed(own_run, table.images, flip=True)
+    vectors = embed(table.images, model=own_run, flip=True)
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     expected = verification.evaluate(
@@ -104,32 +104,34 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     # Two pictures, by the threshold that was stored, mirrored as it was made.
     for row in (0, 60, 149):
         files = [strangers / table.images.paths[place] for place in table.rows[row]]
-        decision = kerasface.verify(own_run.folder, *files)
+        decision = kerasface.verify(*files, model=own_run.folder)
         assert decision.similarity == pytest.approx(float(scores[row]), abs=1e-5)
         assert decision.same == (decision.similarity >= point.threshold)
         assert (decision.threshold, decision.far) == (point.threshold, 0.1)
-    by_hand = kerasface.verify(own_run, *files, threshold=-1.0)
+    by_hand = kerasface.verify(*files, model=own_run, threshold=-1.0)
     assert by_hand.same and by_hand.far is None and by_hand.threshold == -1
     assert by_hand.similarity != pytest.approx(decision.similarity, abs=1e-6)  # not mirrored
-    given = kerasface.verify(kerasface.embedder(own_run), *files, threshold=point)
+    given = kerasface.verify(*files, model=kerasface.embedder(own_run), threshold=point)
     assert given == decision
     # The model in the run's folder is the run.
-    assert kerasface.verify(own_run.path("model.keras"), *files) == decision
+    assert kerasface.verify(*files, model=own_run.path("model.keras")) == decision
 
 
 def test_false_accept_rate_holds_for_one_way_to_embed(own_run, strangers, listed):
-    result = verify_pairs(own_run, listed, strangers, crop=Crop(0.7, shape="image"), bootstrap=5)
+    result = verify_pairs(
+        listed, strangers, model=own_run, crop=Crop(0.7, shape="image"), bootstrap=5
+    )
     table = read_pairs(listed, strangers)
-    vectors = embed(own_run, table.images, crop=Crop(0.7, shape="image"))
+    vectors = embed(table.images, model=own_run, crop=Crop(0.7, shape="image"))
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     files = [strangers / table.images.paths[place] for place in table.rows[0]]
-    decision = kerasface.verify(own_run, *files)
+    decision = kerasface.verify(*files, model=own_run)
     assert decision.similarity == pytest.approx(float(scores[0]), abs=1e-5)
     assert decision.far == result.operating_point.far
     for changes in ({"flip": True}, {"crop": Crop(shape="image")}):
         with pytest.warns(UserWarning, match=r"false accept rate of .* does not hold"):
-            other = kerasface.verify(own_run, *files, **changes)
+            other = kerasface.verify(*files, model=own_run, **changes)
         assert other.far is None and other.threshold == decision.threshold
 
 
@@ -138,46 +140,47 @@ def test_model_file_in_a_run_folder_is_the_run(own_run, strangers, listed):
     own_run.path("recipe.json").write_text(recipe.to_json())
     file = own_run.path("model.keras")
     of_run, of_file = (
-        verify_pairs(source, listed, strangers, bootstrap=5) for source in (own_run.folder, file)
+        verify_pairs(listed, strangers, model=source, bootstrap=5)
+        for source in (own_run.folder, file)
     )
     np.testing.assert_array_equal(of_run.scores, of_file.scores)
     assert of_file.operating_point.settings.crop == Crop(0.6, shape="image")
     assert not np.allclose(
         of_run.scores,
         verify_pairs(
-            shutil.copy(file, file.with_name("copy.keras")), listed, strangers, bootstrap=5
+            listed, strangers, model=shutil.copy(file, file.with_name("copy.keras")), bootstrap=5
         ).scores,
     )
     assert operating_point_path(file) == own_run.path("verifier.json")
 
 
 def test_wanted_false_accept_rate(own_run, strangers, listed):
-    result = verify_pairs(own_run, listed, strangers, far=0.25, bootstrap=5)
+    result = verify_pairs(listed, strangers, model=own_run, far=0.25, bootstrap=5)
     assert result.operating_point.far <= 0.25
     assert "tar_at_far_0.25" in result.metrics
     with pytest.raises(ValueError, match="5 expected false accepts, fewer than 10"):
-        verify_pairs(own_run, listed, strangers, far=0.05)
+        verify_pairs(listed, strangers, model=own_run, far=0.05)
 
 
 def test_threshold_of_a_file_is_stored_beside_it(own_run, strangers, tmp_path):
     file = shutil.copy(own_run.path("model.keras"), tmp_path / "net.keras")
     pairs = folder_pairs(identity_folder(strangers), impostors=100)
-    result = verify_pairs(file, pairs, bootstrap=5)
+    result = verify_pairs(pairs, model=file, bootstrap=5)
     assert result.folder is None
     assert read_operating_point(file) == result.operating_point
     assert (tmp_path / "net.verifier.json").is_file()
     files = [pairs.images.full_paths()[row] for row in pairs.rows[0]]
-    kerasface.verify(file, *files)
+    kerasface.verify(*files, model=file)
     point = read_operating_point(file)
     settings = dataclasses.replace(point.settings, model="other weights")
     write_operating_point(file, dataclasses.replace(point, settings=settings))
     with pytest.raises(ValueError, match="other weights than those of a threshold"):
-        kerasface.verify(file, *files)
+        kerasface.verify(*files, model=file)
     (tmp_path / "net.verifier.json").write_text("{}")
     with pytest.raises(ValueError, match=r"net\.verifier\.json.*Run `kerasface verify` again"):
         read_operating_point(file)
     model = kerasface.embedder(own_run)
-    result = verify_pairs(model, pairs, out=tmp_path / "out", bootstrap=5)
+    result = verify_pairs(pairs, model=model, out=tmp_path / "out", bootstrap=5)
     assert {path.name for path in (tmp_path / "out").iterdir()} == WRITTEN
     assert isinstance(result.operating_point, OperatingPoint)
 
@@ -204,27 +207,27 @@ def test_stored_threshold_of_older_versions_is_read(own_run, crop, expected):
 
 
 def test_too_few_impostors_store_nothing(own_run, strangers):
-    result = verify_pairs(own_run, images=strangers, bootstrap=5)
+    result = verify_pairs(model=own_run, images=strangers, bootstrap=5)
     assert result.metrics["genuine"] == result.metrics["impostor"] == 50
     assert result.operating_point is None and read_operating_point(own_run) is None
     assert result.folder.name == "train"
     page = (result.folder / "report.html").read_text()
     assert "No threshold was stored: too few impostor pairs" in page
     with pytest.raises(ValueError, match=r"needs a threshold.*Run\(.*verify_pairs.*threshold="):
-        kerasface.verify(own_run, "a.jpg", "b.jpg")
+        kerasface.verify("a.jpg", "b.jpg", model=own_run)
 
 
 def test_known_people_are_refused(run, faces, tmp_path):
     seen = folder_pairs(identity_folder(faces / "train"))
     with pytest.raises(ValueError, match=r"24 of 24 images and 4 people of the same name.*'p0000'"):
-        verify_pairs(run, seen)
+        verify_pairs(seen, model=run)
     new = folder_pairs(identity_folder(faces / "dev"))
     with pytest.raises(ValueError, match=r"0 of 12 images and 4 people.*--allow-seen"):
-        verify_pairs(run, new)
+        verify_pairs(new, model=run)
     # Enough pairs for a threshold, which would be one of people that it knows.
     many = folder_pairs(identity_folder(faces / "train"), impostors=100)
     with pytest.warns(UserWarning, match="nothing about strangers"):
-        result = verify_pairs(run, many, out=tmp_path, allow_seen=True, bootstrap=5)
+        result = verify_pairs(many, model=run, out=tmp_path, allow_seen=True, bootstrap=5)
     assert result.operating_point is None and read_operating_point(run) is None
     assert result.not_stored == "the run was trained on some of these people or images"
 
@@ -235,11 +238,11 @@ def test_people_of_first_weights_are_refused(run, own_run, faces):
     classes = own_run.path("classes.json")
     classes.write_text(classes.read_text().replace("p000", "q000"))
     with pytest.raises(ValueError, match=r"0 of 12 images and 4 people of the same name.*'p0000'"):
-        verify_pairs(kerasface.Run(own_run.folder), images=faces / "dev")
+        verify_pairs(model=kerasface.Run(own_run.folder), images=faces / "dev")
 
 
 def test_refused_pairs(run, strangers):
     with pytest.raises(ValueError, match="Pairs need the folder"):
-        verify_pairs(run)
+        verify_pairs(model=run)
     with pytest.raises(ValueError, match="already has its images"):
-        verify_pairs(run, folder_pairs(identity_folder(strangers)), strangers)
+        verify_pairs(folder_pairs(identity_folder(strangers)), strangers, model=run)

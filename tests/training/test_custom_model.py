@@ -195,7 +195,7 @@ def test_embedding_model(tables, tmp_path):
     options = {"embedding": {"loss": "arcface", "scale": 16.0}, "epochs": 1}
     run = train(tables, tmp_path / "run", model=embedding_model(), **options)
     assert run.recipe.embedding["dimensions"] == 6
-    vectors = kerasface.embed(run, tables[1])
+    vectors = kerasface.embed(tables[1], model=run)
     assert vectors.shape == (12, 6)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 

@@ -68,7 +68,7 @@ def test_the_folder_holds_an_embedding_model(finished, tables):
     model = keras.saving.load_model(finished.path("model.keras"))
     assert model.output_shape == (None, 6)
     assert isinstance(model.layers[-1], keras.layers.UnitNormalization)
-    vectors = kerasface.embed(finished, tables[1])
+    vectors = kerasface.embed(tables[1], model=finished)
     assert vectors.shape == (12, 6)
     metrics = json.loads((finished.path("validation") / "metrics.json").read_text())
     assert metrics["genuine"] == metrics["impostor"] == 12
@@ -81,7 +81,7 @@ def test_the_folder_holds_an_embedding_model(finished, tables):
 
 
 def test_the_figures_are_those_of_the_kept_weights(finished, tables):
-    vectors = kerasface.embed(finished, tables[1])
+    vectors = kerasface.embed(tables[1], model=finished)
     labels = tables[1].labels
     pairs = kerasface.data.folder_pairs(tables[1])
     scores = (vectors[pairs.rows[:, 0]] * vectors[pairs.rows[:, 1]]).sum(axis=1)

@@ -30,9 +30,9 @@ frame: pd.DataFrame = kerasface.predict("runs/mine", "photographs", flip=True)
 submission: pathlib.Path = kerasface.submit([run, other], "data/test", "submission.csv")
 
 # Embeddings, verification and identification.
-embeddings: np.ndarray = kerasface.embed(run, "photographs")
-decision = kerasface.verify(run, "a.jpg", "b.jpg", threshold=0.5)
+embeddings: np.ndarray = kerasface.embed("photographs", model=run)
+decision = kerasface.verify("a.jpg", "b.jpg", model=run, threshold=0.5)
 same: bool = decision.same
 similarity: float = decision.similarity
-found = kerasface.identify(run, "gallery", "probes")
+found = kerasface.identify("gallery", "probes", model=run)
 version: str = kerasface.__version__

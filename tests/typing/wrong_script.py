@@ -12,9 +12,9 @@ kerasface.build(3)  # error: arg-type
 kerasface.build("convnext_nano", classes="50", freeze="no")  # error: arg-type
 kerasface.predict(run, "photographs", batch_size="64")  # error: arg-type
 kerasface.predict(run, "photographs", batchsize=64)  # error: call-arg
-decision = kerasface.verify(run, "a.jpg")  # error: call-arg
-similarity = kerasface.verify(run, "a.jpg", "b.jpg").simliar  # error: attr-defined
+decision = kerasface.verify("a.jpg", model=run)  # error: call-arg
+similarity = kerasface.verify("a.jpg", "b.jpg", model=run).simliar  # error: attr-defined
 kerasface.Recipe(epoch=3)  # error: call-arg
 names: int = run.names  # error: assignment
-embeddings: pd.DataFrame = kerasface.embed(run, "photographs")  # error: assignment
+embeddings: pd.DataFrame = kerasface.embed("photographs", model=run)  # error: assignment
 frame: np.ndarray = kerasface.predict(run, "photographs")  # error: assignment
