@@ -14,6 +14,7 @@ FLAGS = ("--flip", "--no-flip", "--allow-seen", "--overwrite", "--verbose", "--d
 GALLERY_AND_PROBES = ("--gallery", "--probe", "--probes")
 # Of each command, options and what they are called now.
 RENAMED = {
+    "crop": {"--rule": "--faces"},
     "predict": {"--crop": "--detect --detector"},
 }
 

@@ -22,6 +22,7 @@ import pytest
         ("identify run g p", "identify g p --model run"),
         ("identify g p", "identify g p --model MODEL"),
         ("predict run photos --crop mtcnn", "predict run photos --detect --detector mtcnn"),
+        ("crop a b --rule all", "crop a b --faces all"),
         ("predict --crop=mtcnn run p", "predict --detect --detector mtcnn run p"),
     ],
 )
