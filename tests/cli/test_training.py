@@ -132,7 +132,7 @@ def test_partition_by_people(shell, mistake, celeba_folder, tmp_path):
     code, _, _ = shell("evaluate", run, *words)
     assert code == 0
     test = read_celeba(celeba_folder, split="identity").test
-    predictions = pd.read_csv(run / "evaluation" / "celeba_identity" / "predictions.csv")
+    predictions = pd.read_csv(run / "evaluation" / "celeba_identity_test" / "predictions.csv")
     assert predictions["path"].tolist() == test.paths.tolist()
     # The official test part has other people, some of whom are in the training part.
     line = mistake("evaluate", run, "--data", celeba_folder)
