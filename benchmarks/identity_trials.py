@@ -1,12 +1,12 @@
-"""The runs behind the recipe ``identity_small``: one change a run, judged on a part of *train*.
+"""The trials behind recipe ``identity_small``: one change per run, evaluated on a part of *train*.
 
     python benchmarks/identity_trials.py --data data/train --out runs/trials
     python benchmarks/identity_trials.py --data data/train --out runs/trials --only base 'cosine 16'
 
-Every trial trains on 85% of each person's pictures and is judged on the other 15% (stratified,
-seed 0), by the last epoch's weights, or their moving average where the trial keeps one. The dev
-folder is not read. Finished trials are not run again, and one that was stopped goes on;
-``trials.csv`` holds a row each.
+Each trial trains on 85% of each person's images and is evaluated on the other 15% (stratified,
+seed 0) with the weights of the last epoch, or with their moving average if the trial has one. The
+dev folder is not read. Finished trials are not repeated, and interrupted trials are resumed.
+``trials.csv`` has one row per trial.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BASE = kerasface.runs.Recipe(
 )
 AUGMENT = BASE.augment
 COSINE = {"head": "cosine:30"}
-# The first ones change `BASE`; the others stand on what was best of them, the cosine head.
+# The first trials change `BASE`. The others add the best of them, the cosine head.
 TRIALS: dict[str, dict] = {
     "base": {},
     "batch 16": {"batch_size": 16, "learning_rate": 1.4e-3},
@@ -50,7 +50,7 @@ TRIALS: dict[str, dict] = {
     "cosine 30": COSINE,
     "cosine 64": {"head": "cosine:64"},
 }
-# What decides how fast it learns shows in few epochs ...
+# Changes of the training speed show in a few epochs.
 TRIALS |= {
     f"cosine 30, {name}": COSINE | changes
     for name, changes in {
@@ -58,15 +58,15 @@ TRIALS |= {
         "rate 1e-3": {"learning_rate": 1e-3},
         "rate 4e-3": {"learning_rate": 4e-3},
         "sgd": {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 0.01},
-        "step": {
+        "step schedule": {
             "schedule": "step",
             "warmup_epochs": 0,
             "decay_epochs": 4,
             "decay_factor": 0.2,
         },
-        "average": {"ema": 0.99},
+        "moving average": {"ema": 0.99},
         "no smoothing": {"label_smoothing": 0.0},
-        "flip alone": {"augment": ("flip",)},
+        "flip only": {"augment": ("flip",)},
         "rotation 20": {"augment": ("flip", "rotation:20", "color_jitter:0.2")},
         "erasing": {"augment": (*AUGMENT, "random_erasing:0.25")},
         "mixup 0.2, last 3 without": {"mixup": 0.2, "unmixed_epochs": 3},
@@ -77,7 +77,7 @@ TRIALS |= {
         "nano, LayerScale": {"model": "convnext_nano", "architecture": {"layer_scale": 1e-4}},
     }.items()
 }
-# ... what keeps it from learning by heart needs more of them.
+# Regularization needs more epochs.
 LONG = COSINE | {"epochs": 30}
 TRIALS |= {"30 epochs": LONG} | {
     f"30 epochs, {name}": LONG | changes
@@ -87,7 +87,7 @@ TRIALS |= {"30 epochs": LONG} | {
         "cutmix, last 5 without": {"cutmix": 1.0, "unmixed_epochs": 5},
     }.items()
 }
-# Beside CutMix, which helps where it ends ten epochs before the training does.
+# Added to CutMix, which helps if it ends ten epochs before the training.
 MIXED = TRIALS["30 epochs, cutmix, last 10 without"]
 TRIALS |= {
     f"30 epochs, cutmix, last 10 without, {name}": MIXED | changes
@@ -114,11 +114,13 @@ TRIALS["30 epochs, cutmix, last 10 without, muon, full resolution"] = TRIALS[
 
 
 def main() -> None:
-    """Runs the trials that are not done yet and prints the table."""
+    """Runs the missing trials and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="the train folder")
+    parser.add_argument(
+        "--data", type=pathlib.Path, required=True, help="folder with one subfolder per person"
+    )
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/trials"))
-    parser.add_argument("--only", nargs="*", choices=list(TRIALS), help="default: all of them")
+    parser.add_argument("--only", nargs="*", choices=list(TRIALS), help="trials; default: all")
     options = parser.parse_args()
     table = kerasface.data.identity_folder(options.data)
     train, validation = table.split(validation=0.15, seed=0)
@@ -128,29 +130,29 @@ def main() -> None:
             continue
         keras.backend.clear_session()
         kerasface.train(
-            trial(name),
+            trial_recipe(name),
             train=train,
             validation=validation,
             out=folder,
             resume=True,
             verbose=2,
         )
-    rows = [row(name, options.out / name) for name in TRIALS]
-    frame = pd.DataFrame([found for found in rows if found])
+    rows = [trial_row(name, options.out / name) for name in TRIALS]
+    frame = pd.DataFrame([row for row in rows if row])
     frame.to_csv(options.out / "trials.csv", index=False)
     print(frame.to_string(index=False))
 
 
-def trial(name: str) -> kerasface.runs.Recipe:
-    """The recipe of one trial."""
+def trial_recipe(name: str) -> kerasface.runs.Recipe:
+    """Returns the recipe of a trial."""
     changes = TRIALS[name]
-    if "model" in changes:  # another network has other options
+    if "model" in changes:  # the options belong to another network
         return dataclasses.replace(BASE, **changes)
     return BASE.replace(**changes)
 
 
-def row(name: str, folder: pathlib.Path) -> dict | None:
-    """What is told of one trial; None if it is not done."""
+def trial_row(name: str, folder: pathlib.Path) -> dict | None:
+    """Returns the row of a trial in the table; None if it is not finished."""
     if not (folder / "metrics.json").is_file():
         return None
     run = kerasface.runs.Run(folder)

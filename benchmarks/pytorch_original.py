@@ -1,6 +1,7 @@
-"""The PyTorch originals of recipe hw2p2 and of system 3's input, re-written from their published
-descriptions, as the yardstick of benchmarks/throughput.py; needs torch and torchvision, which
-kerasface itself does not.
+"""PyTorch versions of FaceClassifier and of the input pipeline of CelebA smiling.
+
+Written from their published descriptions, for comparison with benchmarks/throughput.py and for the
+tests of the port. Needs torch and torchvision, which kerasface itself does not.
 
     python benchmarks/pytorch_original.py step --image-size 112 --batch-size 32 --steps 8
     python benchmarks/pytorch_original.py stream --data FOLDER --image-size 112 --batch-size 64
@@ -8,8 +9,8 @@ kerasface itself does not.
     python benchmarks/pytorch_original.py train --data FOLDER --seed 1
     python benchmarks/pytorch_original.py reference > tests/models/pytorch_original.json
 
-Each mode prints one JSON line, ``train`` one an epoch: ``FOLDER/train`` is learnt and
-``FOLDER/dev`` judged. ``reference`` is what the tests of the port compare with.
+Each mode prints one JSON line; ``train`` prints one per epoch, trains on ``FOLDER/train`` and
+evaluates on ``FOLDER/dev``. ``reference`` prints the reference values of the tests of the port.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ from torch.utils.data import DataLoader
 CHANNELS = (80, 160, 320, 640)
 BLOCKS = (2, 2, 6, 2)
 CLASSES = 7001
-PARAMETERS = 19_575_801  # of the original, with its 7,001 classes
+PARAMETERS = 19_575_801  # of FaceClassifier with 7,001 classes
 MEAN, STD = (0.5103, 0.4014, 0.3509), (0.2708, 0.2363, 0.2226)
 WARM_UP_STEPS = 2
 WARM_UP_BATCHES = 4
 WARM_UP_EPOCHS = 10
-LEARNING_RATES = (3e-4, 1e-3, 1e-5)  # of the first epoch, after the warm-up, at the end
-# Of the network whose outputs the tests compare with.
+LEARNING_RATES = (3e-4, 1e-3, 1e-5)  # in the first epoch, after the warmup, at the end
+# The network whose outputs the tests compare with.
 REFERENCE = {"classes": 5, "channels": (4, 6, 8, 10), "blocks": (1, 2, 1, 1), "side": 64}
 Line = dict[str, Any]
 
 
 class Block(nn.Module):
-    """Depthwise 7x7, then a pointwise bottleneck turned inside out, plus the input."""
+    """Depthwise 7x7 convolution, then a pointwise inverted bottleneck, plus the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ def face_classifier(
     channels: tuple[int, ...] = CHANNELS,
     blocks: tuple[int, ...] = BLOCKS,
 ) -> nn.Sequential:
-    """The whole network, from normalised images ``[batch, 3, height, width]`` to logits."""
+    """Returns the network, from normalized images ``[batch, 3, height, width]`` to logits."""
     layers: list[nn.Module] = [
         nn.Conv2d(3, channels[0], 7, stride=2, padding=3),
         nn.ReLU6(),
@@ -155,38 +156,38 @@ def time_steps(args: argparse.Namespace) -> Iterator[Line]:
 
 
 def reference(args: argparse.Namespace) -> Iterator[Line]:
-    """Outputs and gradients of a narrow network with known weights and images.
+    """Yields outputs and gradients of a narrow network with known weights and images.
 
-    Of every parameter, in their order, the gradient's product with the parameter's own kind of
-    random numbers: one number that changes with any element.
+    For each parameter, in order, the sum of the gradient multiplied by random numbers of the same
+    shape: one number that changes with any element of the gradient.
     """
     model = face_classifier(REFERENCE["classes"], REFERENCE["channels"], REFERENCE["blocks"])
-    drawn = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     with torch.no_grad():
         for parameter in model.parameters():
             fan_in = math.prod(parameter.shape[1:]) if parameter.ndim > 1 else 100
-            values = drawn.normal(size=parameter.shape) / math.sqrt(fan_in)
-            # The factors of norms begin as ones.
+            values = generator.normal(size=parameter.shape) / math.sqrt(fan_in)
+            # The scales of norms start as ones.
             parameter += torch.tensor(values) - parameter * (parameter != 1)
-    images = drawn.uniform(0, 1, (4, 3, REFERENCE["side"], REFERENCE["side"]))
+    images = generator.uniform(0, 1, (4, 3, REFERENCE["side"], REFERENCE["side"]))
     images = (images - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))
     images = torch.tensor(images, dtype=torch.float32)
-    outcome: dict = {**REFERENCE, "evaluated": model.eval()(images).tolist()}
+    result: dict = {**REFERENCE, "evaluated": model.eval()(images).tolist()}
     logits = model.train()(images)
     loss = nn.CrossEntropyLoss(label_smoothing=0.1)(logits, torch.arange(4))
     loss.backward()
-    outcome |= {"trained": logits.tolist(), "loss": loss.item()}
-    outcome["gradients"] = [
-        float((parameter.grad * torch.tensor(drawn.normal(size=parameter.shape))).sum())
+    result |= {"trained": logits.tolist(), "loss": loss.item()}
+    result["gradients"] = [
+        float((parameter.grad * torch.tensor(generator.normal(size=parameter.shape))).sum())
         for parameter in model.parameters()
     ]
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
-    outcome["moving_means"] = [float(norm.running_mean.sum()) for norm in norms]
-    yield outcome
+    result["moving_means"] = [float(norm.running_mean.sum()) for norm in norms]
+    yield result
 
 
 def hw2p2_transforms(image_size: int) -> list:
-    """The transforms of recipe hw2p2, up to the tensor."""
+    """Returns the transforms of recipe hw2p2, up to the normalized tensor."""
     from torchvision import transforms
 
     return [
@@ -199,30 +200,34 @@ def hw2p2_transforms(image_size: int) -> list:
     ]
 
 
-def train_and_judge(args: argparse.Namespace) -> Iterator[Line]:
-    """Trains from scratch in bfloat16 autocast; its schedule takes a step an epoch.
+def train_and_evaluate(args: argparse.Namespace) -> Iterator[Line]:
+    """Trains from scratch with bfloat16 autocast; the schedule is updated once per epoch.
 
-    The images are made as small as they are learnt once, before the augmentation. The last
-    partial batch of an epoch is dropped.
+    The images are resized once, before the augmentation. The last partial batch of an epoch is
+    dropped.
     """
     from torchvision import datasets, transforms
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    resize, *augment, to_tensor, normalise = hw2p2_transforms(args.image_size)
-    learnt, judged = (datasets.ImageFolder(str(args.data / part)) for part in ("train", "dev"))
-    if learnt.classes != judged.classes:
+    resize, *augment, to_tensor, normalize = hw2p2_transforms(args.image_size)
+    train_folder, dev_folder = (
+        datasets.ImageFolder(str(args.data / name)) for name in ("train", "dev")
+    )
+    if train_folder.classes != dev_folder.classes:
         raise SystemExit(f"{args.data}: train and dev must have the same folders")
-    small, dev = ([(resize(image), label) for image, label in part] for part in (learnt, judged))
-    plain = transforms.Compose([to_tensor, normalise])
+    training, validation = (
+        [(resize(image), label) for image, label in folder] for folder in (train_folder, dev_folder)
+    )
+    plain = transforms.Compose([to_tensor, normalize])
     augmented = transforms.Compose([*augment, plain])
 
-    classes = len(learnt.classes)
+    classes = len(train_folder.classes)
     model = face_classifier(classes).to(memory_format=torch.channels_last)
     loss = nn.CrossEntropyLoss(label_smoothing=0.1)
-    first, highest, last = LEARNING_RATES
-    optimizer = torch.optim.AdamW(model.parameters(), lr=highest, weight_decay=0.05)
-    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, first / highest, 1.0, WARM_UP_EPOCHS)
+    first, peak, last = LEARNING_RATES
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.05)
+    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, first / peak, 1.0, WARM_UP_EPOCHS)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, args.epochs - WARM_UP_EPOCHS, last
     )
@@ -230,40 +235,40 @@ def train_and_judge(args: argparse.Namespace) -> Iterator[Line]:
     for epoch in range(1, args.epochs + 1):
         start = time.perf_counter()
         model.train()
-        order = torch.randperm(len(small)).split(args.batch_size)
+        order = torch.randperm(len(training)).split(args.batch_size)
         for rows in (rows for rows in order if len(rows) == args.batch_size):
-            chosen = [small[row] for row in rows]
-            images = torch.stack([augmented(image) for image, _ in chosen])
-            labels = torch.tensor([label for _, label in chosen])
+            batch = [training[row] for row in rows]
+            images = torch.stack([augmented(image) for image, _ in batch])
+            labels = torch.tensor([label for _, label in batch])
             images, targets = mixup(images, labels, classes)
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16):
-                value = loss(model(images.to(memory_format=torch.channels_last)), targets)
-            value.backward()
+                loss_value = loss(model(images.to(memory_format=torch.channels_last)), targets)
+            loss_value.backward()
             optimizer.step()
         schedule.step()
         seconds = time.perf_counter() - start
-        right = judge(model, dev, plain, args.batch_size)
-        yield {"epoch": epoch, "accuracy": round(right, 4), "seconds": round(seconds, 1)}
+        accuracy = evaluate(model, validation, plain, args.batch_size)
+        yield {"epoch": epoch, "accuracy": round(accuracy, 4), "seconds": round(seconds, 1)}
 
 
 @torch.inference_mode()
-def judge(model: nn.Module, part: list, transform: Callable, batch_size: int) -> float:
-    """Share of ``(image, label)`` pairs that the model tells right."""
+def evaluate(model: nn.Module, examples: list, transform: Callable, batch_size: int) -> float:
+    """Returns the accuracy on ``(image, label)`` pairs."""
     model.eval()
-    right = 0
-    for start in range(0, len(part), batch_size):
-        chosen = part[start : start + batch_size]
-        images = torch.stack([transform(image) for image, _ in chosen])
-        labels = torch.tensor([label for _, label in chosen])
+    correct = 0
+    for start in range(0, len(examples), batch_size):
+        batch = examples[start : start + batch_size]
+        images = torch.stack([transform(image) for image, _ in batch])
+        labels = torch.tensor([label for _, label in batch])
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(images.to(memory_format=torch.channels_last))
-        right += int((logits.argmax(-1) == labels).sum())
-    return right / len(part)
+        correct += int((logits.argmax(-1) == labels).sum())
+    return correct / len(examples)
 
 
 def celeba_transforms(data: Path, image_size: int) -> list:
-    """System 3's transforms: a random square as large as the images are wide, flip, resize."""
+    """Returns the transforms of CelebA smiling: random square of full width, flip, resize."""
     from PIL import Image
     from torchvision import transforms
 
@@ -294,7 +299,7 @@ def batches(data: Path, recipe: list, batch_size: int, workers: int) -> Iterator
 
 
 def time_stream(args: argparse.Namespace) -> Iterator[Line]:
-    """Times the input pipeline alone, from image files to normalised batches."""
+    """Times only the input pipeline, from image files to normalized batches."""
     torch.manual_seed(0)
     if args.celeba:
         recipe = celeba_transforms(args.data, args.image_size)
@@ -330,20 +335,20 @@ def main() -> None:
     step.add_argument("--inference", action="store_true", help="time the forward pass only")
     step.set_defaults(run=time_steps)
 
-    train = modes.add_parser("train", help="recipe hw2p2 on a folder with train and dev")
+    train = modes.add_parser("train", help="train recipe hw2p2 on a folder with train and dev")
     train.add_argument("--data", type=Path, required=True)
     train.add_argument("--image-size", type=int, default=112, help="side in pixels")
     train.add_argument("--batch-size", type=int, default=64)
     train.add_argument("--epochs", type=int, default=30)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--threads", type=int, default=2)
-    train.set_defaults(run=train_and_judge)
+    train.set_defaults(run=train_and_evaluate)
 
-    check = modes.add_parser("reference", help="figures that the port's tests compare with")
+    check = modes.add_parser("reference", help="print the reference values of the port's tests")
     check.set_defaults(run=reference)
 
     for name, size, batch in (("stream", 112, 64), ("celeba", 64, 32)):
-        stream = modes.add_parser(name, help="reading and augmenting the images of a folder")
+        stream = modes.add_parser(name, help="read and augment the images of a folder")
         stream.add_argument("--data", type=Path, required=True, help="folder of subfolders")
         stream.add_argument("--image-size", type=int, default=size, help="side in pixels")
         stream.add_argument("--batch-size", type=int, default=batch)

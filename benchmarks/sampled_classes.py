@@ -1,20 +1,19 @@
-"""A step of the class centers, all of them or a sample: time and peak memory.
+"""Measures time and peak memory of a step with all class centers or with a sample of them.
 
-Each case runs in a process of its own, one after the other, and prints one JSON object; a case
-that the memory does not hold prints why. Run it on idle cores, on Linux or macOS (Windows has
-no ``resource``):
+The cases run one after the other, each in its own process, and print one JSON object each. A case
+that runs out of memory prints the reason. Run it on idle cores, on Linux or macOS (Windows has no
+``resource``):
 
     python benchmarks/sampled_classes.py
     python benchmarks/sampled_classes.py --classes 1000000 --shares 0.01 0.1
     python benchmarks/sampled_classes.py --shares 0.01 --counts --full --model mobilenet_v2
 
-A step of the centers alone is: cosines of 64 embeddings with the centers, ArcFace's margin,
-cross-entropy, the gradient of the embeddings and the update of the centers. "full" is Keras's
-optimizer on all centers (SGD without momentum, the cheapest, or AdamW, which recipes train with); a
-share is `SampledCenters` with AdaGrad, and so is a number of classes (``--counts``), which is the
-same work whatever they are a share of. With ``--model`` it is a whole step of training, from
-pictures of noise: that network's way there and back and its optimizer too (SGD where a sample of
-the centers is seen).
+A step of the centers alone computes the cosines of 64 embeddings with the centers, ArcFace's
+margin, the cross-entropy, the gradient of the embeddings and the update of the centers. ``--full``
+runs a Keras optimizer on all centers: SGD without momentum, the cheapest, or AdamW, which the
+recipes use. ``--shares`` and ``--counts`` run `SampledCenters` with AdaGrad on a share or a number
+of the centers. With ``--model`` it is a whole training step on images of noise, with the forward
+and backward pass of that network and its optimizer (SGD with sampled centers).
 """
 
 from __future__ import annotations
@@ -39,18 +38,18 @@ FULL = ("sgd", "adamw")
 
 
 def main() -> None:
-    """Runs every case in a process of its own, or one case in this."""
+    """Runs each case in its own process, or one case in this process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--classes", type=int, nargs="+", default=CLASSES)
-    parser.add_argument("--shares", type=float, nargs="*", default=SHARES)
-    parser.add_argument("--counts", type=int, nargs="*", default=COUNTS)
-    parser.add_argument("--full", nargs="*", choices=FULL, default=FULL)
+    parser.add_argument("--classes", type=int, nargs="+", default=CLASSES, help="numbers of people")
+    parser.add_argument("--shares", type=float, nargs="*", default=SHARES, help="sampled shares")
+    parser.add_argument("--counts", type=int, nargs="*", default=COUNTS, help="sampled numbers")
+    parser.add_argument("--full", nargs="*", choices=FULL, default=FULL, help="all centers")
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--model", help="name of a network; without it the centers alone")
-    parser.add_argument("--image-size", type=int, default=112, help="of its pictures")
-    parser.add_argument("--case", help="for this script's own use: full or a share")
+    parser.add_argument("--model", help="network; default: only the centers")
+    parser.add_argument("--image-size", type=int, default=112, help="side of the images in pixels")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if resource is None:
         parser.error(f"The benchmark needs Linux or macOS. Received: {sys.platform}.")
@@ -59,23 +58,23 @@ def main() -> None:
         return
     for classes in options.classes:
         for case in [*map(str, [*options.counts, *options.shares]), *options.full]:
-            words = [sys.executable, __file__, "--case", case, "--classes", str(classes)]
-            words += ["--dimensions", str(options.dimensions)]
-            words += ["--batch-size", str(options.batch_size), "--steps", str(options.steps)]
+            command = [sys.executable, __file__, "--case", case, "--classes", str(classes)]
+            command += ["--dimensions", str(options.dimensions)]
+            command += ["--batch-size", str(options.batch_size), "--steps", str(options.steps)]
             if options.model:
-                words += ["--model", options.model, "--image-size", str(options.image_size)]
-            done = subprocess.run(words, capture_output=True, text=True)
-            if done.returncode:
-                why = done.stderr.strip().splitlines()[-1:] or ["without a word"]
-                if done.returncode < 0:  # what the system does where the memory is all used
-                    why = [f"killed by signal {-done.returncode}"]
-                print(json.dumps({"case": case, "classes": classes, "failed": why[0][:200]}))
+                command += ["--model", options.model, "--image-size", str(options.image_size)]
+            process = subprocess.run(command, capture_output=True, text=True)
+            if process.returncode:
+                reason = process.stderr.strip().splitlines()[-1:] or ["no message"]
+                if process.returncode < 0:  # for example when the memory is exhausted
+                    reason = [f"killed by signal {-process.returncode}"]
+                print(json.dumps({"case": case, "classes": classes, "failed": reason[0][:200]}))
             else:
-                print(done.stdout.strip().splitlines()[-1], flush=True)
+                print(process.stdout.strip().splitlines()[-1], flush=True)
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """One case: median seconds a step and the peak of the process's memory."""
+    """Measures one case: the median time of a step and the peak memory of the process."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -93,13 +92,13 @@ def measure(options: argparse.Namespace) -> dict:
         if options.case == "adamw":
             optimizer = keras.optimizers.AdamW(1e-3)
     else:
-        given = float(options.case)
-        head = SampledCenters(*size, share=given if given <= 1 else given / classes)
-    make = whole_step if options.model else step_of_centers
-    step = make(options, head, optimizer, generator)
+        sampled = float(options.case)  # a share, or a number above 1
+        head = SampledCenters(*size, share=sampled if sampled <= 1 else sampled / classes)
+    make_step = training_step if options.model else centers_step
+    step = make_step(options, head, optimizer, generator)
 
     seconds = []
-    for _ in range(options.steps + 2):  # the first ones trace and warm up
+    for _ in range(options.steps + 2):  # the first steps trace and warm up
         labels = tf.constant(generator.integers(0, classes, options.batch_size), tf.int32)
         start = time.perf_counter()
         step(labels)
@@ -118,31 +117,31 @@ def measure(options: argparse.Namespace) -> dict:
     }
 
 
-def step_of_centers(options: argparse.Namespace, head, optimizer, generator) -> Callable:
-    """A function of labels that runs a step of the centers and waits for its end."""
+def centers_step(options: argparse.Namespace, head, optimizer, generator) -> Callable:
+    """Returns a function of labels that runs one step of the centers and waits for it."""
     import tensorflow as tf
 
     size = (options.batch_size, options.dimensions)
-    points = tf.constant(generator.normal(size=size).astype("float32"))
+    embeddings = tf.constant(generator.normal(size=size).astype("float32"))
     if head.centers_are_trainable:
         optimizer.build([head.centers])
 
     @tf.function
     def step(labels):
         with tf.GradientTape() as tape:
-            tape.watch(points)
-            loss = head.loss(points, labels).loss
+            tape.watch(embeddings)
+            loss = head.loss(embeddings, labels).loss
         if not head.centers_are_trainable:
-            return loss, tape.gradient(loss, points)
-        gradient, change = tape.gradient(loss, [points, head.centers.value])
-        optimizer.apply([change], [head.centers])
+            return loss, tape.gradient(loss, embeddings)
+        gradient, centers_gradient = tape.gradient(loss, [embeddings, head.centers.value])
+        optimizer.apply([centers_gradient], [head.centers])
         return loss, gradient
 
     return lambda labels: [result.numpy() for result in step(labels)]
 
 
-def whole_step(options: argparse.Namespace, head, optimizer, generator) -> Callable:
-    """A function of labels that runs a step of training a network with a head."""
+def training_step(options: argparse.Namespace, head, optimizer, generator) -> Callable:
+    """Returns a function of labels that runs one training step of a network with the head."""
     import tensorflow as tf
 
     import kerasface
@@ -157,7 +156,7 @@ def whole_step(options: argparse.Namespace, head, optimizer, generator) -> Calla
 
 
 def peak_gigabytes() -> float:
-    """The most memory that this process has had, in GiB."""
+    """Returns the peak memory of this process in GiB."""
     unit = 1 if sys.platform == "darwin" else 2**10  # macOS counts in bytes, Linux in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

@@ -1,7 +1,7 @@
-"""Images a second of the training step, of inference and of the input stream.
+"""Measures images per second of the training step, of inference and of the input stream.
 
-Each line is one JSON object; run it beside ``benchmarks/pytorch_original.py``, one after the
-other on idle cores, several times:
+Each run prints one JSON object. Compare it with ``benchmarks/pytorch_original.py``: run both in
+turn, several times, on idle cores.
 
     TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/throughput.py step --image-size 112 --batch-size 32
     TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/throughput.py stream --data data/train
@@ -26,21 +26,21 @@ from kerasface.training.assemble import build_optimizer
 CROPS = {"random_square": Crop(position="random"), "center_square": Crop(), "none": None}
 
 
-class Marks(keras.callbacks.Callback):
-    """Notes when each batch ended."""
+class BatchTimes(keras.callbacks.Callback):
+    """Records the time at the end of each batch."""
 
     def __init__(self):
         super().__init__()
-        self.marks: list[float] = []
+        self.times: list[float] = []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.marks.append(time.perf_counter())
+        self.times.append(time.perf_counter())
 
     on_predict_batch_end = on_train_batch_end
 
 
 def step(options: argparse.Namespace) -> dict:
-    """The recipe's training step (or inference) on one fixed batch of noise."""
+    """Measures the recipe's training step, or inference, on one fixed batch of noise."""
     size, batch = options.image_size, options.batch_size
     model = kerasface.build("convnext_small", options.classes, input_shape=(size, size, 3))
     recipe = kerasface.runs.named_recipe("hw2p2")
@@ -53,19 +53,19 @@ def step(options: argparse.Namespace) -> dict:
     images = generator.uniform(0, 255, (batch, size, size, 3)).astype("float32")
     labels = generator.dirichlet(np.ones(options.classes), batch).astype("float32")
     batches = tf.data.Dataset.from_tensors((images, labels)).repeat().prefetch(2)
-    note = Marks()
-    count = options.steps + 3  # the first ones trace and warm up
+    times = BatchTimes()
+    count = options.steps + 3  # the first steps trace and warm up
     if options.inference:
-        model.predict(batches, steps=count, callbacks=[note], verbose=0)
+        model.predict(batches, steps=count, callbacks=[times], verbose=0)
     else:
-        model.fit(batches, steps_per_epoch=count, callbacks=[note], verbose=0)
-    seconds = statistics.median(np.diff(note.marks)[2:].tolist())
+        model.fit(batches, steps_per_epoch=count, callbacks=[times], verbose=0)
+    seconds = statistics.median(np.diff(times.times)[2:].tolist())
     what = "inference" if options.inference else "step"
     return {"what": what, "images_per_second": round(batch / seconds, 2)}
 
 
 def stream(options: argparse.Namespace) -> dict:
-    """The training stream of recipe ``hw2p2`` alone: read, decode, augment, mix, batch."""
+    """Measures the training stream of recipe ``hw2p2``: read, decode, augment, mix, batch."""
     table = kerasface.data.check(kerasface.data.identity_folder(options.data)).table
     recipe = kerasface.runs.named_recipe("hw2p2")
     batches = kerasface.pipeline.stream(
@@ -82,7 +82,7 @@ def stream(options: argparse.Namespace) -> dict:
 
 
 def celeba(options: argparse.Namespace) -> dict:
-    """The training stream of CelebA alone: read, decode a square, flip, shrink, batch."""
+    """Measures the training stream of CelebA: read, decode a square, flip, resize, batch."""
     table = kerasface.data.check(kerasface.data.read_celeba(options.data).train).table
     batches = kerasface.pipeline.stream(
         table,
@@ -97,30 +97,31 @@ def celeba(options: argparse.Namespace) -> dict:
 
 
 def rate(batches: tf.data.Dataset, count: int) -> dict:
-    """Images per second of a stream after its first five batches, and how it is read.
+    """Measures images per second of a stream after its first five batches.
 
-    ``cores`` is processor time over wall time: with several cores, a value near 1 means that one
-    of them does all the work. ``seconds_to_close`` is what deleting the iterator takes, which
-    `fit` does after every epoch: with autotuning it is up to several seconds.
+    ``cores`` is processor time divided by wall time: a value near 1 means that one core does all
+    the work. ``seconds_to_close`` is the time to delete the iterator, which `fit` does after every
+    epoch; with autotuning it is up to several seconds.
     """
     iterator = iter(batches)
-    for _ in range(5):  # warm
+    for _ in range(5):  # warm up
         next(iterator)
-    seen, started, used = 0, time.perf_counter(), time.process_time()
+    images_read, start, processor_start = 0, time.perf_counter(), time.process_time()
     for images, *_ in iterator:
-        seen += len(images)
-        if seen >= count:
+        images_read += len(images)
+        if images_read >= count:
             break
-    seconds, used = time.perf_counter() - started, time.process_time() - used
-    closing = time.perf_counter()
+    seconds = time.perf_counter() - start
+    processor_seconds = time.process_time() - processor_start
+    start = time.perf_counter()
     del iterator
-    closing = time.perf_counter() - closing
+    seconds_to_close = time.perf_counter() - start
     return {
-        "images_per_second": round(seen / seconds, 1),
-        "with_closing": round(seen / (seconds + closing), 1),
-        "seconds_to_close": round(closing, 2),
-        "cores": round(used / seconds, 2),
-        "images": seen,
+        "images_per_second": round(images_read / seconds, 1),
+        "with_closing": round(images_read / (seconds + seconds_to_close), 1),
+        "seconds_to_close": round(seconds_to_close, 2),
+        "cores": round(processor_seconds / seconds, 2),
+        "images": images_read,
     }
 
 
@@ -132,18 +133,20 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=8, help="timed steps")
     parser.add_argument("--classes", type=int, default=7001)
-    parser.add_argument("--inference", action="store_true", help="predict in place of fit")
-    parser.add_argument("--data", help="one subfolder a person for stream, CelebA for celeba")
-    parser.add_argument("--images", type=int, default=4000, help="timed images of a stream")
+    parser.add_argument("--inference", action="store_true", help="measure predict instead of fit")
+    parser.add_argument("--data", help="folder of people for stream, CelebA folder for celeba")
+    parser.add_argument(
+        "--images", type=int, default=4000, help="number of timed images of a stream"
+    )
     parser.add_argument(
         "--crop",
         choices=CROPS,
         default="random_square",
-        help="what celeba takes of each file",
+        help="region of each CelebA image",
     )
     options = parser.parse_args()
     if options.what != "step" and not options.data:
-        parser.error(f"{options.what} needs --data")
+        parser.error(f"{options.what} needs --data.")
     modes = {"step": step, "stream": stream, "celeba": celeba}
     print(json.dumps(modes[options.what](options)))
 
