@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, and locks on folders."""
+"""Atomic writes of files and folders, locks on folders, and the kind of a file's content."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,41 @@ import filelock
 LOCK = ".kerasface.lock"
 # Errors of network drives without file locks.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+HEAD = 4096  # bytes from which `content_kind` recognizes a file
+HTML = "an HTML page"
+JSON = "JSON"
+EXCEL = "an Excel workbook or another zip archive"
+# Patterns of the first bytes of a file.
+_KINDS = (
+    (rb"\xff\xd8\xff", "a JPEG image"),
+    (rb"\x89PNG\r\n", "a PNG image"),
+    (rb"GIF8[79]a", "a GIF image"),
+    (rb"RIFF....WEBP", "a WebP image"),
+    (rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", "a HEIC image"),
+    (rb"....ftypavi[fs]", "an AVIF image"),
+    (rb"....ftyp", "a video"),
+    (rb"\xff\x0a|\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (rb"%PDF", "a PDF file"),
+    (rb"PK\x03\x04", EXCEL),
+    (rb"\xd0\xcf\x11\xe0", "an Excel workbook"),
+    (rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf", "a compressed archive"),
+    (rb"\x89HDF", "an HDF5 file"),
+    (rb"PAR1", "a Parquet file"),
+    (rb"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
+    (rb"(\xef\xbb\xbf)?\s*(<!--.*-->\s*)?<(!doctype html|html|head|body|script|meta)\b", HTML),
+    (rb"(\xef\xbb\xbf)?\s*<(\?xml|svg)\b", "an XML file"),
+    (rb"(\xef\xbb\xbf)?\s*[\[{]\s*([\[{\"\]}]|$)", JSON),
+    (rb"\xff\xfe|\xfe\xff", "UTF-16 text"),
+)
+_REMEDIES = {
+    HTML: "A server sent a page, for instance its login page, instead of the file. Download it "
+    "again.",
+    EXCEL: "Export the sheet as CSV, or unpack the archive.",
+    "an Excel workbook": "Export the sheet as CSV.",
+    "a compressed archive": "Unpack it.",
+    "UTF-16 text": "Save it as UTF-8.",
+}
 
 
 @contextlib.contextmanager
@@ -135,6 +171,71 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         with contextlib.suppress(OSError):
             file.unlink()
         lock.release()
+
+
+def content_kind(head: bytes) -> str | None:
+    """Recognizes common kinds of files by their first bytes.
+
+    Args:
+        head: The first bytes of the file, `HEAD` or fewer.
+
+    Returns:
+        A description, for instance ``"an HTML page"``; None for plain text and unknown content.
+
+    Example:
+        >>> content_kind(b"<!DOCTYPE html><html>")
+        'an HTML page'
+    """
+    for pattern, kind in _KINDS:
+        if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
+            return kind
+    return "a binary file" if b"\0" in head else None
+
+
+def check_text_table(path: str | os.PathLike, content: str) -> None:
+    """Refuses a file that is no table of text, such as an HTML page in place of a CSV file.
+
+    Args:
+        path: An existing file.
+        content: What the file should be, for instance ``"A sample submission"``.
+
+    Raises:
+        ValueError: If the file is empty, an HTML page, JSON, a workbook, an archive or binary.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    kind = content_kind(head) if head.strip() else "an empty file"
+    if kind is not None:
+        remedy = _REMEDIES.get(kind, "Is it the right file?")
+        raise ValueError(
+            f"{content} must be a table of text, for instance CSV. "
+            f"Received: {os.fspath(path)!r}, {kind}. {remedy}"
+        )
+
+
+def read_text_table(path: str | os.PathLike, content: str) -> str:
+    """Reads a table of text, without the byte order mark that spreadsheets write.
+
+    Args:
+        path: An existing file.
+        content: As for `check_text_table`.
+
+    Returns:
+        The text.
+
+    Raises:
+        ValueError: As `check_text_table`, or if the text is not UTF-8.
+    """
+    check_text_table(path, content)
+    data = pathlib.Path(path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{content} must be UTF-8. Received: {os.fspath(path)!r}, with the byte "
+            f"0x{data[error.start]:02x} in line {line}. Save it as UTF-8."
+        ) from error
 
 
 def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:

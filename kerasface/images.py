@@ -10,7 +10,23 @@ import pathlib
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+from kerasface.files import HEAD, content_kind
+
+# Files with these suffixes are read as images, whatever format their content has.
+EXTENSIONS = frozenset(
+    {
+        *(".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"),
+        *(".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff"),
+        ".webp",
+    }
+)
+# Images that are reported and ignored: neither TensorFlow nor Pillow decodes them.
+UNSUPPORTED = frozenset(
+    {
+        *(".heic", ".heif", ".hif", ".jxl", ".psd", ".svg", ".xcf"),
+        *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"),  # cameras
+    }
+)
 MAX_PIXELS = 100_000_000  # a decompression bomb otherwise fills the memory
 
 # Turns an image with an EXIF orientation upright.
@@ -73,6 +89,31 @@ def decode(data: bytes) -> np.ndarray:
     return np.asarray(image)
 
 
+def read(path: str | os.PathLike) -> np.ndarray:
+    """Reads and decodes an image file.
+
+    Args:
+        path: An image file.
+
+    Returns:
+        As `decode`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: As `decode`; the message names the file.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "nothing at that path"
+        raise FileNotFoundError(f"An image must be a file. Received: {os.fspath(path)!r}, {what}.")
+    try:
+        return decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"An image file must be readable. Received: {os.fspath(path)!r}: {error}."
+        ) from error
+
+
 def thumbnail(path: str | os.PathLike, side: int) -> np.ndarray:
     """Reads an image file and shrinks it to a small picture in the same aspect ratio.
 
@@ -84,9 +125,10 @@ def thumbnail(path: str | os.PathLike, side: int) -> np.ndarray:
         uint8 RGB array ``[height, width, 3]``.
 
     Raises:
-        ValueError: As ``decode``.
+        FileNotFoundError: If there is no such file.
+        ValueError: As `decode`; the message names the file.
     """
-    picture = Image.fromarray(decode(pathlib.Path(path).read_bytes()))
+    picture = Image.fromarray(read(path))
     picture.thumbnail((side, side))
     return np.asarray(picture)
 
@@ -150,7 +192,10 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
         raise
     except UnidentifiedImageError as error:
         # Pillow's own words name a place in memory.
-        raise ValueError("no image format that is known" if data else "empty file") from error
+        kind = content_kind(data[:HEAD])
+        content = f": the content is {kind}" if kind else ""
+        reason = f"no image format is recognized{content}" if data else "empty file"
+        raise ValueError(reason) from error
     except Exception as error:  # Pillow's plugins raise whatever their format provokes
         raise ValueError(f"not a readable image: {error}") from error
     return image, plain

@@ -1,4 +1,4 @@
-"""Tests of atomic writes and of locks."""
+"""Tests of atomic writes, locks and the kinds of files."""
 
 import errno
 import os
@@ -8,7 +8,16 @@ import sys
 import filelock
 import pytest
 
-from kerasface.files import LOCK, WITHOUT_LOCKS, locked, new_folder, replacing
+from kerasface.files import (
+    LOCK,
+    WITHOUT_LOCKS,
+    check_text_table,
+    content_kind,
+    locked,
+    new_folder,
+    read_text_table,
+    replacing,
+)
 
 
 def names(folder):
@@ -265,3 +274,50 @@ def test_other_errors_of_locks_are_raised(tmp_path, monkeypatch):
     fail_to_lock(monkeypatch, errno.EACCES)
     with pytest.raises(PermissionError), locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"<!DOCTYPE html>\n<html lang='en'>", "an HTML page"),
+        (b"\xef\xbb\xbf\n <HTML>", "an HTML page"),
+        (b"<!-- saved page --><html>", "an HTML page"),
+        (b"<?xml version='1.0'?>", "an XML file"),
+        (b'{"id": 1}', "JSON"),
+        (b'[\n  {"id": 1}', "JSON"),
+        (b"PK\x03\x04rest", "an Excel workbook or another zip archive"),
+        (b"\x1f\x8b\x08", "a compressed archive"),
+        (b"\x00\x00\x00\x18ftypheic", "a HEIC image"),
+        (b"\x00\x00\x00\x18ftypavif", "an AVIF image"),
+        (b"RIFF1234WEBPVP8 ", "a WebP image"),
+        (b"\xff\xd8\xff\xe0", "a JPEG image"),
+        (b"\xff\xfei\x00d\x00", "UTF-16 text"),
+        (b"id\x00label", "a binary file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1",
+            "a pointer of Git LFS, not the file itself",
+        ),
+        (b"id,label\n1,2\n", None),
+        (b"10\t300\nAnn_Lee\t1\t4", None),
+        (b"[person],label\n", None),
+        (b"", None),
+    ],
+)
+def test_kind_of_content(head, kind):
+    assert content_kind(head) == kind
+
+
+def test_text_table(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes("\ufeffid,label\n1,Zoë\n".encode())
+    assert read_text_table(path, "A table") == "id,label\n1,Zoë\n"
+    path.write_bytes("id,label\n1,Zoë\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"A table must be UTF-8. .*table.csv'.*0xeb in line 2"):
+        read_text_table(path, "A table")
+
+
+@pytest.mark.parametrize("content", [b"", b" \n"])
+def test_empty_text_table(tmp_path, content):
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"A table must be .*table.csv', an empty file"):
+        check_text_table(tmp_path / "table.csv", "A table")

@@ -206,16 +206,34 @@ def test_orientation_of_an_unusual_type(entry, orientation):
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"not an image, but some text", "no image format"),
+        (b"not an image, but some text", "no image format is recognized$"),
+        (b"<html>Please log in</html>", "recognized: the content is an HTML page"),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(90), "recognized: the content is a HEIC image"),
         (encode(noise(64, 64), "JPEG")[:1500], "truncated"),
         (encode(noise(64, 64), "PNG")[:1500], "truncated"),
         (encode(noise(), "JPEG")[:10], "not a readable image|no image format"),
     ],
-    ids=["empty", "text", "jpeg", "png", "head"],
+    ids=["empty", "text", "html", "heic", "jpeg", "png", "head"],
 )
 def test_broken_bytes_are_refused(read, data, reason):
     with pytest.raises(ValueError, match=reason):
         read(data)
+
+
+@pytest.mark.parametrize("read", [images.read, lambda path: images.thumbnail(path, 8)])
+def test_errors_name_the_file(read, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"Received: '.*a\.jpg': no image format"):
+        read(tmp_path / "a.jpg")
+    with pytest.raises(FileNotFoundError, match=r"'.*b\.jpg', nothing at that path"):
+        read(tmp_path / "b.jpg")
+    with pytest.raises(FileNotFoundError, match="a folder"):
+        read(tmp_path)
+
+
+def test_read(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode(noise(), "PNG"))
+    np.testing.assert_array_equal(images.read(tmp_path / "a.png"), noise())
 
 
 @pytest.mark.parametrize("read", [images.decode, images.inspect])

@@ -1,8 +1,8 @@
-"""Tests of the remedies for mistyped names."""
+"""Tests of suggestions for mistyped names, and of counts."""
 
 import pytest
 
-from kerasface.names import suggest
+from kerasface.names import counted, suggest
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,12 @@ def test_at_most_three_names_nearest_first():
 
 def test_known_names_may_be_any_iterable():
     assert suggest("rotatoin", (name for name in {"rotation": 1})) == " Did you mean 'rotation'?"
+
+
+def test_counts_with_their_noun():
+    assert [counted(number, "face") for number in (0, 1, 2, 1500)] == [
+        "0 faces",
+        "1 face",
+        "2 faces",
+        "1,500 faces",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ import pandas as pd
 
 from kerasface.data import notebook
 from kerasface.data.table import FaceTable
+from kerasface.files import read_text_table
 from kerasface.names import suggest
 
 CSV_COLUMNS = ("file_a", "file_b", "same")
@@ -186,7 +188,7 @@ def _draw_impostors(labels: np.ndarray, wanted: int, generator: np.random.Genera
 
 
 def _read_lfw(path: pathlib.Path, root: pathlib.Path) -> PairTable:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text_table(path, "A list of pairs").splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     folds, size = _lfw_header(path, lines[0] if lines else "")
@@ -250,22 +252,21 @@ def _read_csv(path: pathlib.Path, root: pathlib.Path) -> PairTable:
     problems: list[str] = []
     values: list[dict[str, str]] = []
     numbers = []
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        columns = next(reader, [])
-        _check_columns(path, columns)
-        for words in reader:
-            if not words:
-                continue
-            row = dict(zip(columns, words, strict=False))
-            problem = _csv_problem(columns, words, row)
-            if problem:
-                problems.append(f"line {reader.line_num}: {problem}")
-            values.append(row)
-            numbers.append(reader.line_num)
+    reader = csv.reader(io.StringIO(read_text_table(path, "A list of pairs"), newline=""))
+    columns = next(reader, [])
+    _check_columns(path, columns)
+    for words in reader:
+        if not words:
+            continue
+        row = dict(zip(columns, words, strict=False))
+        problem = _csv_problem(columns, words, row)
+        if problem:
+            problems.append(f"line {reader.line_num}: {problem}")
+        values.append(row)
+        numbers.append(reader.line_num)
     _refuse(path, problems)
     if not values:
-        raise ValueError(f"A list of pairs must hold one. Received: {path}, which has none.")
+        raise ValueError(f"A list of pairs must have at least one. Received: {path} with none.")
     files = [(row["file_a"], row["file_b"]) for row in values]
     found = _existing(path, root, files, numbers, ("",))
     has_people = "person_a" in columns and "person_b" in columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import pathlib
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from kerasface.files import check_text_table
 from kerasface.images import exif_orientation
 from kerasface.progress import track
 
@@ -83,5 +85,9 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
 
     Returns:
         Object columns.
+
+    Raises:
+        ValueError: If the file is not a CSV file.
     """
+    check_text_table(path, pathlib.Path(path).name)
     return pd.read_csv(path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape")

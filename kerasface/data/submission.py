@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasface.checks import check_choice
-from kerasface.files import replacing
+from kerasface.files import check_text_table, replacing
 
 LABEL_KINDS = ("index", "name")
 
@@ -33,6 +33,7 @@ def read_sample(path: str | os.PathLike) -> pd.DataFrame:
             f"A sample submission must be a CSV file. Received: {os.fspath(path)!r}, which does "
             "not exist."
         )
+    check_text_table(path, "A sample submission")
     try:
         sample = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:  # pandas does not name the file

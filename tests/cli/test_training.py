@@ -363,7 +363,7 @@ def broken_images(data):
         (no_folder, ["There must be a folder of images.", "data', nothing at that path."]),
         (
             leave_only,
-            ["must hold one subfolder of images a person.", "train with 0 subfolders"],
+            ["must have one subfolder of images for each person.", "train with 0 subfolders"],
         ),
         (
             lambda data: leave_only(data, "p0003"),
@@ -391,4 +391,4 @@ def test_unusable_data(mistake, data, tmp_path, spoil, fragments):
 def test_validation_folder_with_other_people_is_refused(mistake, faces, data, tmp_path):
     shutil.copytree(faces / "dev" / "p0002", data / "dev" / "somebody")
     line = mistake("train", "demo", "--data", data, "--out", tmp_path / "run")
-    assert "['somebody'], not among the 4 names." in line
+    assert "'somebody', not among the 4 names." in line

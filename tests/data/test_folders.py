@@ -4,10 +4,13 @@ import os
 import pathlib
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image, features
 
 from kerasface.data import drawn_faces, identity_folder, unlabeled_folder
 from kerasface.data.table import check
+from kerasface.pipeline import stream
 
 
 def make(root, *paths):
@@ -25,8 +28,19 @@ def test_missing_folder(read, tmp_path):
 
 @pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
 def test_file_instead_of_a_folder(read, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"'.*a\.jpg', a file"):
+    with pytest.raises(FileNotFoundError, match=r"'.*a\.jpg', a file. Give its folder, '.*'"):
         read(make(tmp_path, "a.jpg") / "a.jpg")
+
+
+def test_archive_instead_of_a_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Unpack it first"):
+        identity_folder(make(tmp_path, "faces.zip") / "faces.zip")
+
+
+def test_mistyped_folder(tmp_path):
+    make(tmp_path, "train/ann/1.jpg", "other/ann/1.jpg")
+    with pytest.raises(FileNotFoundError, match=r"Did you mean '.*train'\?"):
+        identity_folder(tmp_path / "trian")
 
 
 @pytest.mark.parametrize("read", [identity_folder, unlabeled_folder])
@@ -39,14 +53,52 @@ def test_empty_folder(read, tmp_path):
 
 @pytest.mark.parametrize("path", ["a.jpg", "ann/notes.txt", ".hidden/a.jpg"])
 def test_folder_without_people(tmp_path, path):
-    with pytest.raises(ValueError, match="one subfolder of images a person"):
+    with pytest.raises(ValueError, match="one subfolder of images for each person"):
         identity_folder(make(tmp_path, path))
 
 
 def test_single_person_is_refused(tmp_path):
     make(tmp_path, "ann/1.jpg", "ann/2.jpg", "nobody/notes.txt")
-    with pytest.raises(ValueError, match="with images of 'ann' alone"):
+    with pytest.raises(ValueError, match="with images of 'ann' alone. Add a subfolder"):
         identity_folder(tmp_path)
+
+
+def test_folder_above_the_people(tmp_path):
+    make(tmp_path, "lfw/ann/1.jpg", "lfw/bob/1.jpg")
+    with pytest.raises(ValueError, match=r"'lfw', which has 2 subfolders. Give .*/lfw'") as caught:
+        identity_folder(tmp_path)
+    assert str(tmp_path / "lfw") in str(caught.value)
+
+
+def test_folder_of_one_person(tmp_path):
+    make(tmp_path, "ann/1.jpg", "ann/2.jpg", "bob/1.jpg")
+    with pytest.raises(ValueError, match="2 images directly in it and 0 subfolders") as caught:
+        identity_folder(tmp_path / "ann")
+    assert f"give the folder above: {str(tmp_path)!r}" in str(caught.value)
+
+
+def test_flat_folder(tmp_path):
+    make(tmp_path, "test/1.jpg", "train/ann/1.jpg")
+    with pytest.raises(ValueError, match="1 image directly in it.*one subfolder per person"):
+        identity_folder(tmp_path / "test")
+
+
+@pytest.mark.parametrize("names", [None, ("ann", "bob")])
+def test_folder_of_partitions(tmp_path, names):
+    make(tmp_path, "Train/ann/1.jpg", "Train/bob/1.jpg", "dev/ann/2.jpg", "test/3.jpg")
+    with pytest.raises(ValueError, match="partitions: Train, dev, test. Give one .*Train'"):
+        identity_folder(tmp_path, names=names)
+
+
+@pytest.mark.parametrize("paths", [["test/1.jpg", "train/1.jpg"], ["test/1/a.jpg", "ann/1/a.jpg"]])
+def test_people_named_like_partitions(tmp_path, paths):
+    assert len(identity_folder(make(tmp_path, *paths)).names) == 2
+
+
+def test_images_beside_the_people_are_reported(tmp_path):
+    make(tmp_path, "ann/1.jpg", "bob/1.jpg", "loose.png")
+    with pytest.warns(UserWarning, match=r"1 image directly in .* ignored: 'loose.png'"):
+        assert len(identity_folder(tmp_path)) == 2
 
 
 def test_class_names_are_sorted_strings(tmp_path):
@@ -77,7 +129,7 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
     make(tmp_path, *sound, "ann/.g.jpg", "ann/.thumbs/h.jpg", ".cache/i.jpg", "j.jpg")
     make(tmp_path, "ann/notes.txt", "ann/jpg", "ann/k.jpg.part", "bob/Thumbs.db", "empty/l.csv")
     (tmp_path / "bob" / "folder.jpg").mkdir()
-    with pytest.warns(UserWarning, match=r"1 of the 3 subfolders .* no class, .*\['empty'\]"):
+    with pytest.warns(UserWarning, match="not classes: 'empty'"):
         table = identity_folder(tmp_path)
     assert list(table.paths) == sound
     assert table.names == ("ann", "bob")
@@ -85,10 +137,49 @@ def test_hidden_and_other_files_are_left_out(tmp_path):
 
 
 def test_images_in_other_formats_are_counted(tmp_path):
-    make(tmp_path, "ann/1.jpg", "ann/2.HEIC", "ann/deep/3.avif", "bob/1.jpg", "ann/.4.heic")
+    make(tmp_path, "ann/1.jpg", "ann/2.HEIC", "ann/deep/3.jxl", "bob/1.jpg", "ann/.4.heic")
     for read in (identity_folder, unlabeled_folder):
-        with pytest.warns(UserWarning, match=r"2 images .*\['ann/2.HEIC', 'ann/deep/3.avif'\]"):
+        with pytest.warns(UserWarning, match=r"2 images .*'ann/2.HEIC', 'ann/deep/3.jxl'"):
             assert len(read(tmp_path)) == 2
+    for path in ("ann/1.jpg", "bob/1.jpg"):
+        (tmp_path / path).unlink()
+    for read in (identity_folder, unlabeled_folder):
+        with pytest.raises(ValueError, match=r"2 images in unsupported .*heic.*Convert them"):
+            read(tmp_path)
+
+
+def test_images_without_suffix_are_reported(tmp_path):
+    make(tmp_path, "ann/1.jpg", "bob/1.jpg", "bob/notes")
+    Image.new("RGB", (2, 2)).save(tmp_path / "ann" / "2", "JPEG")
+    for read in (identity_folder, unlabeled_folder):
+        with pytest.warns(UserWarning, match=r"1 image in .*suffix.* 'ann/2'.*to 'ann/2.jpg'"):
+            assert len(read(tmp_path)) == 2
+
+
+# Each format with a shape and mode that it can store exactly, or nearly.
+FORMATS = {
+    **dict.fromkeys(("a.apng", "a.bmp", "a.dib", "a.pgm", "a.pnm", "a.ppm", "a.tga", "a.tif"), 0),
+    **dict.fromkeys(("a.gif", "a.jpe", "a.jfif", "a.JFIF", "a.mpo"), 4),
+    **({"a.avif": 8} if features.check("avif") else {}),
+    **({"a.jp2": 8, "a.j2k": 8} if features.check("jpg_2000") else {}),
+}
+
+
+@pytest.mark.parametrize(("name", "tolerance"), FORMATS.items())
+def test_check_and_stream_read_all_formats(tmp_path, name, tolerance):
+    pixels = np.full((16, 12), 90, np.uint8)
+    pixels[:8] = 180
+    picture = Image.fromarray(pixels).convert("L" if name == "a.pgm" else "RGB")
+    kinds = {".jpe": "JPEG", ".jfif": "JPEG", ".apng": "PNG"}
+    suffix = os.path.splitext(name)[1].lower()
+    picture.save(tmp_path / name, kinds.get(suffix))
+    table = unlabeled_folder(tmp_path)
+    assert table.paths.tolist() == [name]
+    checked = check(table).table
+    for one in (table, checked):
+        (batch,) = stream(one, image_size=16, batch_size=1)
+        assert abs(batch[0, 4, 8, 0] - 180) <= tolerance
+        assert abs(batch[0, 12, 8, 2] - 90) <= tolerance
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
@@ -123,7 +214,7 @@ def test_given_names_allow_a_single_person(tmp_path):
 
 def test_person_who_is_not_among_the_given_names(tmp_path):
     make(tmp_path, "ann/1.jpg", "eve/1.jpg", "empty/notes.txt")
-    with pytest.raises(ValueError, match=r"\['eve'\], not among the 2 names"):
+    with pytest.raises(ValueError, match=r"'eve', not among the 2 names"):
         identity_folder(tmp_path, names=("ann", "bob"))
 
 

@@ -89,7 +89,7 @@ def test_csv_that_was_written_is_read_again(written, tmp_path, pictures):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "Received: '' in line 1"),
+        ("", "pairs.txt', an empty file"),
         ("ten\t300\n", r"'ten\\t300' in line 1 of .*pairs.txt"),
         ("0\n", "'0' in line 1"),
         ("file_a,file_b,same\n", "in a file that ends with .csv"),
@@ -128,7 +128,7 @@ def test_wrong_csv_lines(written, line, message):
     ("text", "message"),
     [
         ("file_a,file_c,same\nx,y,1\n", r"Received: \['file_a', 'file_c'.*Did you mean 'file_c'"),
-        ("file_a,file_b,same\n", "must hold one"),
+        ("file_a,file_b,same\n", "must have at least one"),
         ("file_a,file_b,same,fold\nx,y,1,one\n", "line 2: fold='one' is no whole number"),
         (
             "file_a,file_b,same,person_a,person_b\nx,y,1,Ann,Bob\n",

@@ -159,7 +159,8 @@ def test_ids_and_files_that_do_not_match(paths, ids, message):
         ("id\n1\n2\n", r"an id column, a label column.*columns \['id'\] and 2 rows"),
         ("id,label\n", r"columns \['id', 'label'\] and 0 rows"),
         ("id,label\n1,0\n2,0\n1,0\n", r"\['1'\] more than once"),
-        ("", "must be a CSV file"),
+        ("", "an empty file"),
+        ("<html><body>Please log in</body></html>", "an HTML page.*Download it again"),
         ('id,label\n"1,0\n', "must be a CSV file"),
     ],
 )

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kerasface.files import check_text_table
+
 ATTRIBUTES, PARTITION, PEOPLE = "list_attr_celeba", "list_eval_partition", "identity_CelebA"
 SUFFIXES = (".txt", ".csv")
 # The label files are beside the images, or in these folders of the archive on CelebA's own site.
@@ -128,6 +130,7 @@ def read_label_rows(file: pathlib.Path, *, header: bool) -> LabelRows:
     Raises:
         ValueError: If the file is damaged; the message has the line number.
     """
+    check_text_table(file, file.name)
     text = file.read_text(encoding="utf-8-sig", errors="replace")
     form = _read_form(file, text, header)
     frame = _parse(file, text, form)

@@ -330,7 +330,7 @@ def change(line, text):
         (change(3, ""), "and a row an image. Received: nothing in line 3 of "),
         ("\n".join(LINES[:2]), "nothing in line 3 of "),
         ("12", "a line of names and a row an image. Received: nothing in line 3 of "),
-        ("", "nothing in line 2 of "),
+        ("", "an empty file"),
         (change(2, LINES[2]), r"different attribute names .*line 2 of .*'000001\.jpg "),
         ("\n".join(LINES[2:]), "different attribute names .*line 1 of "),
         ("a.jpg 1\nb.jpg -1\n", "different attribute names .*line 1 of "),
