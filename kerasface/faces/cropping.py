@@ -100,7 +100,7 @@ def crop(
         ``face`` (its number) of ``faces``, ``outcome`` (``face``, ``center``, ``copied``,
         ``skipped``, ``unreadable``), ``reason``, ``crop`` (its path in ``target``), box and
         landmarks in pixels of the photograph, to 0.1, ``score``, to 0.0001, ``photograph_hash``
-        (`kerasface.images.perceptual_hash`, in hexadecimal) and ``stamp``, the photograph's size
+        (a perceptual hash, in hexadecimal) and ``stamp``, the photograph's size
         in bytes and modification time.
 
     Raises:
