@@ -90,7 +90,7 @@ class TableOptions:
 
         Raises:
             ValueError: If the model cannot predict tables, has no such output, has another output
-                than one row an image, or is given unscaled pixels.
+                than one row per image, or is given unscaled pixels.
         """
         outputs = self.predict(model, table.take(np.arange(1)))
         check_rows(outputs)
@@ -180,7 +180,7 @@ def labeled_images(
 
 
 def check_rows(outputs: np.ndarray) -> None:
-    """Refuses outputs that are not one row an image.
+    """Raises an error for outputs that are not one row per image.
 
     Raises:
         ValueError: If the outputs are not of rank 2.

@@ -159,7 +159,7 @@ class Submission(keras.callbacks.Callback):
     def _check_missing(self, epoch: int, logged: list[str]) -> None:
         """Decides about an epoch whose logs have no ``best``."""
         assert self.best is not None
-        # With validation_freq=2 the value comes later. Whether it ever comes, `fit` does not say.
+        # With validation_freq=2 the value comes later. `fit` does not say whether it will come.
         if self._validated or not self.best.startswith("val_"):
             raise ValueError(
                 f"`best` must be among the logs {logged}. Received: best={self.best!r}."

@@ -1,4 +1,4 @@
-"""Face: the place of a detected face in an image."""
+"""Face: box, score and landmarks of a detected face."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Face:
         score: Confidence of the detector, in ``[0, 1]``.
         landmarks: float64 ``[5, 2]`` or None, x and y in pixels of the image-left eye, the
             image-right eye, the nose tip, the image-left and the image-right mouth corner of an
-            upright face. In a turned face they stay with the person: the first is still the
-            person's right eye.
+            upright face. In a rotated face, the order stays that of the person: the first is
+            still the person's right eye.
 
     Raises:
         ValueError: If a number is out of range or missing.

@@ -12,7 +12,7 @@ from keras import KerasTensor
 from kerasface.models import preprocess
 from kerasface.models.blocks import BATCH_NORM_MOMENTUM
 
-# Mean and standard deviation of ImageNet, RGB in [0, 1], as torchvision and Keras have them.
+# Mean and standard deviation of ImageNet, RGB in [0, 1], as in torchvision and Keras.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 # Channel means in the order BGR that the Caffe models were trained with.
@@ -24,12 +24,12 @@ class Application:
     """A backbone of `keras.applications`.
 
     Attributes:
-        constructor: Its name there.
-        preprocessing: What it expects: ``"caffe"`` (BGR less the means), ``"tf"`` ([-1, 1]),
-            ``"torch"`` (standardized), or ``"own"``: its first layers preprocess.
+        constructor: Its name in `keras.applications`.
+        preprocessing: Expected input: ``"caffe"`` (BGR minus the means), ``"tf"`` ([-1, 1]),
+            ``"torch"`` (standardized), or ``"own"`` if its first layers preprocess.
         image_size: Side of the images that its ImageNet weights were trained with, in pixels.
-        smallest: Smallest side that it takes, in pixels.
-        parameters: Trainable ones with the head ``"pool"`` and 1,000 classes.
+        smallest: Smallest side of its images in pixels.
+        parameters: Number of trainable parameters with the head ``"pool"`` and 1,000 classes.
     """
 
     constructor: str
@@ -84,7 +84,7 @@ APPLICATIONS: dict[str, Application] = {
 
 
 def application_features(name: str) -> Callable[[KerasTensor], KerasTensor]:
-    """A function from images to the last feature map of a backbone.
+    """Returns a function from images to the last feature map of a backbone.
 
     Args:
         name: One of ``APPLICATIONS``.
@@ -117,7 +117,7 @@ def _set_norm_momentum(backbone: keras.Model) -> None:
 
 
 def _caffe(x: KerasTensor) -> KerasTensor:
-    """BGR less the channel means of ImageNet, not scaled."""
+    """Converts to BGR and subtracts the channel means of ImageNet, without scaling."""
     return preprocess.normalize(
         x[..., ::-1],
         [value / 255 for value in CAFFE_MEAN_BGR],
@@ -126,12 +126,12 @@ def _caffe(x: KerasTensor) -> KerasTensor:
 
 
 def _tf(x: KerasTensor) -> KerasTensor:
-    """[0, 255] to [-1, 1]."""
+    """Scales [0, 255] to [-1, 1]."""
     return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
 
 
 def _torch(x: KerasTensor) -> KerasTensor:
-    """Standardised with the statistics of ImageNet."""
+    """Standardizes with the statistics of ImageNet."""
     return preprocess.normalize(x, IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION)
 
 
@@ -144,22 +144,22 @@ PREPROCESSING: dict[str, Callable[[KerasTensor], KerasTensor]] = {
 
 
 def construct(name: str, **options: Any) -> keras.Model:
-    """A backbone without its top, as `keras.applications` makes it.
+    """Builds a backbone of `keras.applications` without its top.
 
     Args:
         name: One of ``APPLICATIONS``.
-        **options: For its constructor: ``input_tensor``, ``input_shape``, ``weights``.
+        **options: Options of its constructor: ``input_tensor``, ``input_shape``, ``weights``.
     """
     constructor = getattr(keras.applications, APPLICATIONS[name].constructor)
     return constructor(**{"include_top": False, "weights": None, **options})
 
 
 def _set_imagenet_statistics(backbone: keras.Model) -> None:
-    """Gives EfficientNet's normalisation layer the statistics of ImageNet.
+    """Sets the statistics of ImageNet in EfficientNet's normalization layer.
 
-    Without weights it would have none, and with weights from a path those of the file, which
-    Keras corrects by a further layer that it adds for ``weights="imagenet"`` alone: the same
-    weights would see another input.
+    Without weights it would have no statistics. With weights from a path it would have those of the
+    file, which Keras corrects with an additional layer only for ``weights="imagenet"``, so that the
+    same weights would get another input.
     """
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:

@@ -14,11 +14,13 @@ import keras
 from keras import KerasTensor
 
 BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM_MOMENTUM = 0.9  # PyTorch's 0.1: there the share of the new value, here of the old
+BATCH_NORM_MOMENTUM = (
+    0.9  # PyTorch's 0.1, which is the share of the new value; Keras's is that of the old
+)
 
 
 def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
-    """PyTorch's default initialiser of convolutions and linear layers, biases included.
+    """PyTorch's default initializer of convolutions and linear layers, biases included.
 
     Keras counts a depthwise kernel's fan over all channels, which would make a 7x7 depthwise
     kernel many times too small, so the fan is given here and not derived from the shape.
@@ -27,14 +29,14 @@ def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
         fan_in: Number of inputs of one output value (kernel height x width x input channels).
 
     Returns:
-        A uniform initialiser on ``[-1 / sqrt(fan_in), 1 / sqrt(fan_in)]``.
+        A uniform initializer on ``[-1 / sqrt(fan_in), 1 / sqrt(fan_in)]``.
     """
     limit = fan_in**-0.5
     return keras.initializers.RandomUniform(-limit, limit)
 
 
 def batch_norm(x: KerasTensor, name: str, *, gamma: str = "ones") -> KerasTensor:
-    """Batch normalisation with PyTorch's epsilon and momentum; ``gamma`` is its initialiser."""
+    """BatchNorm with PyTorch's epsilon and momentum; ``gamma`` is its initializer."""
     return keras.layers.BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, gamma_initializer=gamma, name=name
     )(x)
@@ -101,7 +103,7 @@ def plain_conv(
 
 
 def pointwise(x: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """A 1x1 convolution, as the dense layer on each pixel that it is.
+    """A 1x1 convolution, implemented as a dense layer on each pixel.
 
     A dense layer runs as one matrix product; its backward pass is several times faster on CPUs
     than that of a convolution, and the parameters and results are the same.
@@ -193,7 +195,7 @@ def convnext_block(
     drop_path: float = 0.0,
     scale: float | None = None,
 ) -> KerasTensor:
-    """The ConvNeXt block with batch normalisation (Liu et al. 2022, arXiv:2201.03545).
+    """The ConvNeXt block with batch normalization (Liu et al. 2022, arXiv:2201.03545).
 
     Depthwise convolution, BatchNorm, 1x1 to ``expansion`` times the channels, exact GELU, 1x1
     back, plus the input.
@@ -204,7 +206,7 @@ def convnext_block(
         expansion: Channel factor inside the block, at least 1.
         kernel_size: Side of the depthwise kernel, odd, in pixels.
         drop_path: Probability of dropping the branch, in ``[0, 1)``.
-        scale: Initial value of a LayerScale on the branch; None has none.
+        scale: Initial value of a LayerScale on the branch; None adds none.
 
     Returns:
         Keras tensor of the same shape.
@@ -368,7 +370,7 @@ def patchify_stem(
 def check_stages(
     channels: Sequence[int], blocks_per_stage: Sequence[int], drop_path: float
 ) -> None:
-    """Refuses options that describe no row of stages, with a ValueError that says why."""
+    """Raises a ValueError if the options do not describe a sequence of stages."""
     for name, counts in (("channels", channels), ("blocks_per_stage", blocks_per_stage)):
         if not isinstance(counts, Sequence) or not all(isinstance(n, int) for n in counts):
             raise ValueError(

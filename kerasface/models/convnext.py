@@ -1,7 +1,7 @@
 """ConvNeXt-like face networks: ``convnext_small`` (FaceClassifier's network) and smaller ones.
 
-A stage is a row of residual blocks and a BatchNorm; between stages an inverted bottleneck halves
-the sides and doubles the channels.
+A stage is a sequence of residual blocks and a BatchNorm. Between stages an inverted bottleneck
+halves the sides and doubles the channels.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def convnext_features(
     drop_path: float = 0.0,
     layer_scale: float | None = None,
 ) -> KerasTensor:
-    """Images to the last feature map.
+    """Builds the network up to its last feature map.
 
     Args:
         inputs: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.
@@ -47,7 +47,7 @@ def convnext_features(
         drop_path: Largest probability of dropping a block's branch, in ``[0, 1)``; it ramps
             from 0 at the first block of the network to this at the last.
         layer_scale: Initial value of a trained factor per channel on each block's branch, of
-            ``"convnext"`` blocks alone; None has none.
+            ``"convnext"`` blocks only; None adds none.
 
     Returns:
         Keras tensor ``[batch, height / 32, width / 32, channels[-1]]`` (classic stem, 4 stages).
@@ -81,7 +81,7 @@ def _check_options(stem: str, patch_size: int, block: str) -> None:
     if patch_size != 4 and stem != "patchify":
         raise ValueError(
             "`patch_size` belongs to the patchify stem. "
-            f"Received: patch_size={patch_size} with stem={stem!r}. Say stem='patchify' too."
+            f"Received: patch_size={patch_size} with stem={stem!r}. Set stem='patchify', too."
         )
     if not isinstance(patch_size, int) or patch_size < 1:
         raise ValueError(f"`patch_size` must be at least 1. Received: patch_size={patch_size!r}.")

@@ -1,7 +1,7 @@
 """Heads: pooling, hidden layers, and the classes or the embedding.
 
-Every layer made here has a name that starts with ``head_``: that is how freezing and loading of
-weights tell a head from its backbone.
+The name of each layer starts with ``head_``. Freezing and loading of weights use it to separate the
+head from the backbone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def pool_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
 
     Args:
         x: Feature map ``[batch, height, width, channels]``.
-        dropout: Rate in ``[0, 1)``; None has none.
+        dropout: Rate in ``[0, 1)``; None adds none.
 
     Returns:
         Features ``[batch, channels]``.
@@ -66,7 +66,7 @@ def double_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
 
     Args:
         x: Feature map ``[batch, height, width, channels]``.
-        dropout: Rate in ``[0, 1)``; None has none.
+        dropout: Rate in ``[0, 1)``; None adds none.
 
     Returns:
         Features ``[batch, channels]``.
@@ -140,12 +140,12 @@ def attributes_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """A head as its name says it.
+    """A parsed head name.
 
     Attributes:
         features: ``(feature map, dropout) -> features [batch, features]``.
-        scale: For heads that compare directions: what their cosines are multiplied by, the
-            inverse of the softmax's temperature; None for plain linear logits.
+        scale: For the cosine head: factor of the cosines, the inverse of the temperature of the
+            softmax. None for linear logits.
     """
 
     features: Callable[..., KerasTensor]
@@ -169,7 +169,7 @@ def parse_head(spec: str) -> Head:
         spec: One of ``HEADS`` or, for instance, ``"cosine:30"``.
 
     Raises:
-        ValueError: If there is no such head, or the scale is no number above 0.
+        ValueError: If there is no such head, or the scale is not a number above 0.
 
     Example:
         >>> parse_head("cosine:30").scale
@@ -197,28 +197,28 @@ def parse_head(spec: str) -> Head:
 def classes(
     x: KerasTensor, num_classes: int, activation: str | None, scale: float | None = None
 ) -> KerasTensor:
-    """The last layer of a classifier: logits and their activation in float32.
+    """Adds the last layer of a classifier: logits and their activation in float32.
 
     Args:
         x: Features ``[batch, features]``.
         num_classes: Number of outputs, at least 1.
         activation: ``"softmax"``, ``"sigmoid"`` or None for logits.
         scale: None for a linear layer. A number makes the logits this times the cosines between
-            the features and one direction a class (NormFace, Wang et al. 2017, arXiv:1704.06369).
+            the features and one direction per class (NormFace, Wang et al. 2017, arXiv:1704.06369).
 
     Returns:
         float32 Keras tensor ``[batch, num_classes]``.
     """
     name = f"{HEAD_PREFIX}logits"
     x = dense(x, num_classes, name) if scale is None else _cosines(x, num_classes, scale, name)
-    # Float32 whatever the policy: half precision rounds small probabilities to zero.
+    # Float32 under every policy: half precision rounds small probabilities to zero.
     return keras.layers.Activation(
         activation or "linear", dtype="float32", name=f"{HEAD_PREFIX}output"
     )(x)
 
 
 def _cosines(x: KerasTensor, num_classes: int, scale: float, name: str) -> KerasTensor:
-    # In float32 under every policy, as everything here that is divided by a length.
+    # Float32 under every policy, because of the division by a length.
     x = keras.layers.UnitNormalization(dtype="float32", name=f"{HEAD_PREFIX}unit")(x)
     directions = keras.layers.Dense(
         num_classes,
@@ -229,13 +229,13 @@ def _cosines(x: KerasTensor, num_classes: int, scale: float, name: str) -> Keras
         name=name,
     )
     cosines = directions(x)
-    # The constraint acts after each update; here for the time before the first.
+    # The constraint acts after each update, so it is applied here before the first one.
     directions.kernel.assign(directions.kernel.constraint(directions.kernel))
     return keras.layers.Rescaling(scale, dtype="float32", name=f"{HEAD_PREFIX}scale")(cosines)
 
 
 def embedding(x: KerasTensor, dimensions: int) -> KerasTensor:
-    """A linear projection onto the unit sphere.
+    """Adds a linear projection onto the unit sphere.
 
     Args:
         x: Features ``[batch, features]``.

@@ -1,7 +1,7 @@
 """Residual networks of plain 3x3 convolutions for small face images.
 
-Full convolutions learn in fewer steps than depthwise ones and use a processor better, at the price
-of more parameters; that is what a few thousand images want.
+Full convolutions learn in fewer steps than depthwise ones and use a processor better, but have more
+parameters. This fits data sets of a few thousand images.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def resnet_features(
     drop_path: float = 0.0,
     zero_init_residual: bool = False,
 ) -> KerasTensor:
-    """Images to the last feature map.
+    """Builds the network up to its last feature map.
 
     Args:
         inputs: Keras tensor ``[batch, height, width, 3]``, RGB in ``[0, 255]``.
-        stem_stride: How many input pixels apart the first stage's are: 1, 2 (a strided 3x3
-            convolution) or 4 (and an average of 2x2).
+        stem_stride: Stride of the stem in pixels: 1, 2 (a strided 3x3 convolution) or 4 (also a
+            2x2 max pooling).
         channels: Channels of each stage.
         blocks_per_stage: Blocks of each stage, as many numbers as ``channels``; each stage but
             the first halves the sides.

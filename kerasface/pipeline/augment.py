@@ -2,7 +2,7 @@
 
 An augmentation is a list of steps, each a name with an optional strength after a colon, for
 instance ``"rotation:15"``. Nothing here draws a random number: the stream draws one vector of
-uniform numbers an image, keyed by seed, epoch and position, and every step reads its own part. So
+uniform numbers per image, keyed by seed, epoch and position, and every step reads its own part. So
 an example looks the same however many threads work, and after any number of skipped steps.
 """
 
@@ -65,11 +65,11 @@ class Augmentation:
 
     @property
     def count(self) -> int:
-        """How many uniform numbers an image takes."""
+        """Number of uniform random numbers per image."""
         return sum(step.count for step, _ in self.steps)
 
     def apply(self, image: tf.Tensor, numbers: tf.Tensor, *, before_resize: bool) -> tf.Tensor:
-        """Applies the steps of one side of the resize.
+        """Applies the steps before or after the resize.
 
         Args:
             image: ``[height, width, 3]`` in [0, 255]; float32 after the resize.

@@ -11,9 +11,9 @@ from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT
 from kerasface.pipeline.crop import Crop
 
 CENTER = 0.5  # the position of a crop in the middle
-# The colours of the outermost columns decoded lack their neighbours beyond them.
+# The colors of the outermost decoded columns lack the columns next to them.
 JPEG_MARGIN = 16
-JPEG_RATIOS = (1, 2, 4, 8)  # what a JPEG's blocks of 8 x 8 can be shrunk by while decoding
+JPEG_RATIOS = (1, 2, 4, 8)  # factors by which a JPEG can be shrunk while it is decoded
 # How EXIF orientations 1 to 8 become upright: those from 5 on swap rows and columns first, then
 # the rows and the columns run forwards or backwards.
 _FIRST_TRANSPOSED = 5
@@ -43,7 +43,7 @@ def read_crop(
     position: tf.Tensor | float = CENTER,
     image_size: int | None = None,
 ) -> tf.Tensor:
-    """Reads one file and cuts a region out.
+    """Reads one file and crops it.
 
     CelebA's 178 x 218 pixels give 178 x 178, at half the size 89 x 89. Of a plain upright JPEG
     only the rows and columns that are cut out are decoded.
@@ -53,8 +53,8 @@ def read_crop(
         image_format: As in `read_image`.
         crop: Which region.
         position: Scalar float32 in [0, 1): where the square lies along the longer side. Equal
-            parts of the range give every place; 0.5 gives the centre (of two middle places the
-            later one).
+            parts of the range give each position; 0.5 gives the center (the later one of two middle
+            positions).
         image_size: Side in pixels that the crop will be resized to: a plain upright JPEG that
             is at least twice as large is decoded to a half, a quarter or an eighth of its size,
             never below this. That averages pixels, as antialiasing does, and takes a part of the
@@ -92,7 +92,7 @@ def read_crop(
 
 
 def cut(image: tf.Tensor, crop: Crop, position: tf.Tensor | float = CENTER) -> tf.Tensor:
-    """Cuts a region out of an image.
+    """Crops an image.
 
     Args:
         image: ``[height, width, channels]``.
@@ -107,7 +107,7 @@ def cut(image: tf.Tensor, crop: Crop, position: tf.Tensor | float = CENTER) -> t
 
 
 def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Squashes an image to a square, bilinear, and antialiased where it shrinks.
+    """Resizes an image to a square without keeping its shape: bilinear, antialiased if smaller.
 
     Args:
         image: ``[height, width, 3]``, any numeric dtype.
@@ -118,7 +118,7 @@ def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
     """
     size = (image_size, image_size)
     shrinks = tf.reduce_any(tf.shape(image)[:2] > image_size)
-    # Where nothing shrinks the antialiasing kernel is the plain one, three times as fast.
+    # Without shrinking, the plain kernel gives the same result three times as fast.
     image = tf.cond(
         shrinks,
         lambda: tf.image.resize(image, size, antialias=True),
@@ -128,7 +128,7 @@ def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def _decode_window(data: tf.Tensor, shape: tf.Tensor, window: tf.Tensor, ratio: int) -> tf.Tensor:
-    """A part of a JPEG that has this shape when it is decoded to one ``ratio``-th of its size."""
+    """Decodes a region of a JPEG at one ``ratio``-th of its size."""
     top, left, height, width = tf.unstack(window)
     start = tf.maximum(left - JPEG_MARGIN, 0)
     columns = tf.minimum(left + width + JPEG_MARGIN, shape[1]) - start
@@ -143,7 +143,7 @@ def _decode_window(data: tf.Tensor, shape: tf.Tensor, window: tf.Tensor, ratio: 
 
 
 def _window(shape: tf.Tensor, position: tf.Tensor | float, crop: Crop) -> tf.Tensor:
-    """``[top, left, height, width]`` of what is cut out."""
+    """Returns ``[top, left, height, width]`` of the crop."""
     sides = tf.cast(shape[:2], tf.float32)
     middle = tf.maximum(tf.cast(tf.round(crop.share * sides), tf.int32), 1)
     size = tf.fill([2], tf.reduce_min(middle)) if crop.shape == "square" else middle
@@ -184,14 +184,14 @@ def _decode_with_pillow(data: tf.Tensor) -> tf.Tensor:
 
 
 def _is_special(data: tf.Tensor) -> tf.Tensor:
-    """Whether a file is anything but an upright 8-bit RGB or grey JPEG or PNG."""
+    """Whether a file is anything but an upright 8-bit RGB or gray JPEG or PNG."""
     # In these patterns \C is any byte, where a dot would be a character of UTF-8.
     head = tf.strings.substr(data, 0, 4096)
     # A JPEG with an EXIF or XMP block may be turned; one with an Adobe block may be CMYK.
     odd_jpeg = tf.strings.regex_full_match(head, r"\C*(Exif\x00\x00|ns\.adobe\.com|Adobe)\C*")
     plain_jpeg = tf.logical_and(tf.io.is_jpeg(data), tf.logical_not(odd_jpeg))
-    # Bytes 24 and 25 of a PNG: bit depth 8; colour type 0 (grey) or 2 (RGB). Its other blocks
-    # may come at any place.
+    # Bytes 24 and 25 of a PNG: bit depth 8; color type 0 (gray) or 2 (RGB). Its other blocks
+    # have no fixed position.
     plain_png = tf.strings.regex_full_match(head, r"\CPNG\r\n\x1a\n\C{16}\x08[\x00\x02]\C*")
     odd_png = tf.strings.regex_full_match(
         data, r"\CPNG\C*(tRNS|acTL|eXIf|XML:com\.adobe\.xmp|Raw profile type exif)\C*"

@@ -1,4 +1,4 @@
-"""Mixup and CutMix: a batch mixed with itself, rolled by one."""
+"""Mixup and CutMix: mixes a batch with itself, rolled by one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def mix(
     mixup: float = 0.0,
     cutmix: float = 0.0,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Mixes every example with its neighbour in the batch.
+    """Mixes each example with its neighbor in the batch.
 
-    A batch has one share (and with CutMix one rectangle), as in the papers' own code: in some
-    batches all images are nearly whole, and a short training learns measurably more than with a
-    share an example. Where both kinds are wanted, a batch takes one or the other with equal
-    probability. A batch of one passes unchanged. A mixture with an unreadable image (weight 0)
+    A batch has one share (and with CutMix one rectangle), as in the code of the papers: in some
+    batches all images are hardly changed, and a short training learns measurably more than with
+    one share per example. With both kinds, a batch uses one or the other with equal probability.
+    A batch of one image stays unchanged. A mixture with an unreadable image (weight 0)
     has weight 0.
 
     Args:
@@ -67,14 +67,14 @@ def _cutmix(images: tf.Tensor, alpha: float, seeds: tf.Tensor) -> tuple[tf.Tenso
     y = tf.range(height)[:, None]
     x = tf.range(width)[None, :]
     inside = (y >= low[0]) & (y < high[0]) & (x >= low[1]) & (x < high[1])
-    # The border cuts boxes off, so the share is counted, not taken from the distribution.
+    # Boxes are cut off at the border, so the share is counted.
     share = 1 - tf.reduce_mean(tf.cast(inside, tf.float32))
     return tf.where(inside[..., None], tf.roll(images, 1, 0), images), share
 
 
 def _beta(alpha: float, seed: tf.Tensor) -> tf.Tensor:
     gammas = tf.random.stateless_gamma([2], seed, alpha)
-    # Small alphas can draw two zeros, which TensorFlow makes the smallest float; such a batch
+    # Small alphas can draw two zeros, which TensorFlow replaces by the smallest float; such a batch
     # stays as it is.
     share = gammas[0] / tf.reduce_sum(gammas)
     return tf.where(tf.reduce_max(gammas) > 1e-37, share, 1.0)

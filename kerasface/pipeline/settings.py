@@ -1,4 +1,4 @@
-"""The arguments of a stream, checked."""
+"""Checks the arguments of a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = ("index", "one_hot")
 
 
 def steps_per_epoch(table: FaceTable, batch_size: int) -> int:
-    """Batches of at most ``batch_size`` that hold every example of the table once."""
+    """Returns the number of batches in which each example of the table occurs once."""
     return math.ceil(len(table) / batch_size)
 
 
@@ -40,7 +40,7 @@ class StreamSettings:
         return bool(self.mixup or self.cutmix)
 
     def check(self, table: FaceTable) -> None:
-        """Refuses what is out of range, contradictory, or does not fit a table.
+        """Checks that the arguments are in range, consistent, and fit the table.
 
         Args:
             table: The table that is streamed.

@@ -26,7 +26,7 @@ from kerasface.pipeline.settings import StreamSettings, steps_per_epoch
 Batch: TypeAlias = tf.Tensor | tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 MAX_BATCHES_AT_ONCE = 16
-BATCHES_AHEAD = 2  # that are finished, and wait for the model
+BATCHES_AHEAD = 2  # finished batches that wait for the model
 # Separate streams of numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
 # The functions of a stream consist of TensorFlow operations and need no AutoGraph, which took 85%
@@ -35,7 +35,7 @@ _in_operations = tf.autograph.experimental.do_not_convert
 
 
 class _Loaded(NamedTuple):
-    """A batch of which some files may be missing."""
+    """A batch in which some files may be missing."""
 
     positions: tf.Tensor
     rows: tf.Tensor
@@ -75,8 +75,8 @@ def stream(
         image_size: Side of the square images in pixels. Files, or crops of them, are resized to
             it regardless of their aspect ratio.
         batch_size: Largest number of examples per batch, at least 1.
-        training: If True, shuffle anew in each epoch. If False, keep the table's order and refuse
-            augmentation and mixing.
+        training: If True, shuffle in a new order in each epoch. If False, keep the table's order
+            and refuse augmentation and mixing.
         crop: Region that is cut out of each image first; None takes the whole image. Only this
             part of a JPEG is decoded.
         augment: Presets and steps of `kerasface.pipeline.augment`, for instance ``"face"`` or
@@ -143,7 +143,7 @@ def stream(
 
 
 def ready_batches(dataset: tf.data.Dataset, total: int) -> tf.data.Dataset:
-    """The end of a stream: its length, a few batches ahead, and no autotuning.
+    """Sets the length of a stream, prefetches a few batches and switches autotuning off.
 
     An iterator with autotuning takes up to seconds to close: its autotuning thread checks
     whether it is cancelled before that is noted, misses the notification and sleeps until its
@@ -152,7 +152,7 @@ def ready_batches(dataset: tf.data.Dataset, total: int) -> tf.data.Dataset:
 
     Args:
         dataset: Batches.
-        total: How many there are.
+        total: Number of batches.
 
     Returns:
         The same batches.
@@ -166,12 +166,12 @@ def ready_batches(dataset: tf.data.Dataset, total: int) -> tf.data.Dataset:
 def index_batches(
     count: int, batch_size: int, *, training: bool, seed: int = 0, epochs: int | None = None
 ) -> tf.data.Dataset:
-    """Batches of indices, in the order in which their images are read.
+    """Returns batches of indices, in the order in which the images are read.
 
     Args:
-        count: Examples of the table.
-        batch_size: Examples a batch.
-        training: Whether the order is shuffled anew each epoch.
+        count: Number of examples in the table.
+        batch_size: Batch size.
+        training: If True, each epoch has a new random order.
         seed: Seed of the orders.
         epochs: As in `stream`.
 
@@ -284,10 +284,10 @@ def _finisher(
 
 
 def _numbers(key: tf.Tensor, positions: tf.Tensor, count: int) -> tf.Tensor:
-    """Uniform numbers ``[batch, count]`` that depend on each example's position alone.
+    """Returns uniform numbers ``[batch, count]`` that depend only on the position of each example.
 
-    The generator yields four numbers a tick of its counter, so every position has its own ticks,
-    and one operation draws for a whole batch of neighbours what one an example would draw.
+    The generator yields four numbers per tick of its counter. Each position has its own ticks, so
+    one operation draws the numbers of a whole batch of neighbors.
     """
     ticks = math.ceil(count / 4)
     philox = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
@@ -304,7 +304,7 @@ def _numbers(key: tf.Tensor, positions: tf.Tensor, count: int) -> tf.Tensor:
 def _fill_gaps(
     loaded: _Loaded, paths: tf.Tensor, report: Callable[[str], None]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Puts black images with weight 0 where files could not be read."""
+    """Inserts black images with weight 0 for files that could not be read."""
     positions, rows, found, images = loaded
 
     def fill() -> tuple[tf.Tensor, tf.Tensor]:
@@ -331,10 +331,10 @@ def _reporter(report: Callable[[str], None], paths: tf.Tensor) -> Callable[[tf.T
 
 
 def labeler(table: FaceTable, labels: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from rows of a table to their labels as `stream` gives them.
+    """Returns a function from rows of a table to labels, as `stream` gives them.
 
     Args:
-        table: A labelled table.
+        table: A labeled table.
         labels: As in `stream`.
 
     Returns:

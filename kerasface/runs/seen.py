@@ -39,7 +39,7 @@ def seen_images(run: Run, table: FaceTable, partition: str = "train") -> list[st
     if lost:
         warnings.warn(
             f"{lost} of the {len(trained)} {partition} images of the run are missing: copies of "
-            "them cannot be told from new images",
+            "them cannot be recognized",
             stacklevel=3,
         )
     digests: dict[int, set[str]] = {}
@@ -77,7 +77,7 @@ def run_behind(weights: str | os.PathLike[str] | None) -> Run | None:
     if not path.is_file():
         warnings.warn(
             f"the weights that a run started from are missing, {path}: the images that they were "
-            "trained on cannot be told from new images",
+            "trained on cannot be recognized",
             stacklevel=5,
         )
         return None

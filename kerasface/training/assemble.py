@@ -20,7 +20,7 @@ from kerasface.training.muon import Muon
 
 # PyTorch's default, which the published recipes used; Keras's is ten times as large.
 ADAM_EPSILON = 1e-8
-# Layers whose kernels hold one direction a class, which Muon must not treat as a matrix.
+# Layers whose kernels hold one direction per class, which Muon must not treat as a matrix.
 CLASS_LAYERS: tuple[str, ...] = ("head_logits", "centers")
 
 
@@ -82,7 +82,7 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
     steps = steps_per_epoch(table, recipe.batch_size)
     if recipe.accumulate_steps > steps * recipe.total_epochs:
         raise ValueError(
-            "`accumulate_steps` must leave at least one step of the optimizer. Received: "
+            "`accumulate_steps` must leave at least one optimizer step. Received: "
             f"accumulate_steps={recipe.accumulate_steps} for {recipe.total_epochs} epochs of "
             f"{steps} batches. Accumulate fewer, or make batch_size smaller."
         )
@@ -140,7 +140,7 @@ def build_optimizer(
 
     Args:
         recipe: Optimizer, rates, decay, moving average and accumulation.
-        steps: Batches an epoch.
+        steps: Number of batches per epoch.
         variables: The variables that it will update.
         class_layers: Layers whose kernels Muon must not treat as matrices.
     """

@@ -1,4 +1,4 @@
-"""The moving average of the weights: what is validated and saved where a recipe has ``ema``."""
+"""Moving average of the weights, which is evaluated and saved if a recipe has ``ema``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run folder keeps of the weights: the checkpoint, and the model with the kept weights."""
+"""The weights in a run folder: the checkpoint, and the model file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Checkpoint:
     Args:
         folder: The run folder.
         model: The whole model. The model that is fitted may be its head.
-        further: Variables that are trained with it and are not part of it, such as class centers.
+        further: Variables that are trained with it but are not part of it, such as class centers.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Checkpoint:
             fitted: The model that is fitted, with its optimizer.
             epochs: Number of completed epochs.
             phase: Index of the phase.
-            raw: The trainable variables of ``fitted`` as the optimizer left them, where their
-                moving averages are in their places; None takes the variables.
+            raw: The trainable variables of ``fitted`` as the optimizer left them, while their
+                moving averages replace them; None takes the variables.
         """
         state = {id(variable): variable for variable in self._variables()}
         if raw is not None:

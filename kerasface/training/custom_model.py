@@ -275,7 +275,7 @@ def _check_loading(model: keras.Model) -> None:
             model.save(path)
             loaded = load_custom_model(path, model.dtype_policy.name).get_weights()
             float32_copy(model).set_weights(model.get_weights())
-        except Exception as error:  # whatever a custom object raises
+        except Exception as error:  # a custom object may raise any error
             raise ValueError(
                 "A run must be able to save and load its model. "
                 f"Received: {model.name!r}, for which this fails: {_reason(error)}. {remedy}."
@@ -341,8 +341,8 @@ def resumed_model(run: Run, given: keras.Model | None) -> keras.Model:
 def _copy_trainable(source: keras.Model, target: keras.Model) -> None:
     """Freezes and unfreezes the layers of a model as those of another one with the same layers.
 
-    An optimizer has one slot per trainable variable, so a run that resumes must begin with the
-    layers frozen that were frozen when it started.
+    An optimizer has one slot per trainable variable, so a run that resumes must start with the
+    same frozen layers.
     """
     for original, layer in zip(source.layers, target.layers, strict=True):
         layer.trainable = original.trainable  # also sets the layers inside, so it comes first
@@ -379,7 +379,7 @@ def float32_copy(model: keras.Model) -> keras.Model:
 
 
 def _in_float32(config: Any) -> Any:
-    """A config with float32 in place of the mixed dtype policies."""
+    """Returns a config with float32 instead of the mixed dtype policies."""
     if isinstance(config, list):
         return [_in_float32(value) for value in config]
     if not isinstance(config, dict):

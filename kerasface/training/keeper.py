@@ -1,4 +1,4 @@
-"""The callbacks that check every epoch and keep what it learned."""
+"""Callbacks that check every epoch and save its weights."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ class EpochChecks(keras.callbacks.Callback):
         # In half precision a batch may overflow. Its step is skipped and the weights stay finite.
         if not all(np.isfinite(weight).all() for weight in self.whole.get_weights()):
             raise ValueError(
-                f"The weights must be finite. Received: others, and a loss of {loss}, in epoch "
-                f"{epoch + 1}. The epochs before are in {os.fspath(self.folder)!r}; lower "
-                "learning_rate, or increase warmup_epochs."
+                "The weights must be finite. Received: NaN or infinite weights, and a loss of "
+                f"{loss}, in epoch {epoch + 1}. The previous epochs are in "
+                f"{os.fspath(self.folder)!r}. Lower learning_rate or increase warmup_epochs."
             )
         warnings.warn(f"the loss of epoch {epoch + 1} was {loss}", stacklevel=2)
 
     def _report_unreadable(self) -> None:
         images = len(read_images(self.folder))
         text = (
-            f"{len(self._unreadable)} of {images} images broke during the training and are "
-            f"ignored, for instance {sorted(self._unreadable)[:3]}"
+            f"{len(self._unreadable)} of {images} images became unreadable during the training and "
+            f"are ignored, for instance {sorted(self._unreadable)[:3]}"
         )
         if len(self._unreadable) > self.max_unreadable * images:
             raise ValueError(
                 f"At most a share of {self.max_unreadable:g} of the images may be "
-                f"unreadable (max_unreadable). Received: {text}. Repair them, and continue with "
+                f"unreadable (max_unreadable). Received: {text}. Repair them, then resume with "
                 "resume=True (--resume)."
             )
         warnings.warn(text, stacklevel=2)

@@ -48,7 +48,7 @@ def balancing_weights(
     """Computes weights that balance classes, or the two outcomes of each attribute.
 
     Args:
-        table: Labelled images.
+        table: Labeled images.
         strength: In [0, 1]. With 1, weights are inverse to the counts. With 0, all weights are 1.
             In between, they are powers of the inverse counts.
 

@@ -27,7 +27,7 @@ CACHED_INTERVAL = 10.0
 
 
 def fit_phases(job: Job) -> None:
-    """Trains every phase that has epochs left, each compiled anew.
+    """Trains every phase that has epochs left, each compiled again.
 
     Args:
         job: The training. Its model has the weights of the last epoch afterwards.

@@ -15,7 +15,7 @@ from kerasface.runs.run import Run
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A part of a training that is compiled anew.
+    """A part of a training that is compiled on its own.
 
     Attributes:
         index: Position among the phases, from 0.
@@ -101,7 +101,7 @@ def best_row(history: pd.DataFrame, monitor: str) -> int:
     """The position of the best epoch; the first of equal ones, and NaN is worst.
 
     Args:
-        history: One row an epoch.
+        history: One row per epoch.
         monitor: Column to compare; smaller is better where its name ends in ``loss``.
     """
     values = history[monitor].to_numpy(float)
@@ -114,7 +114,7 @@ def plateaus(values: pd.Series, monitor: str, patience: int) -> int:
     """How often ``patience`` epochs in a row brought no better value.
 
     Args:
-        values: One value an epoch.
+        values: One value per epoch.
         monitor: Name of the value; smaller is better where it ends in ``loss``.
         patience: Number of epochs; the count starts again after each plateau.
     """

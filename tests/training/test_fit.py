@@ -231,7 +231,7 @@ def test_broken_files_warn_and_too_many_end_the_training(faces, tmp_path, count,
     files = sorted((tmp_path / "faces" / "train" / "p0000").iterdir())[:count]
     options = {"callbacks": [Break(files)], "max_unreadable": share, **PLAIN}
     if count == 1:
-        with pytest.warns(UserWarning, match=r"1 of 36 images broke during .*p0000"):
+        with pytest.warns(UserWarning, match=r"1 of 36 images became unreadable during .*p0000"):
             train(tables, tmp_path / "run", **options)
     else:
         with pytest.raises(ValueError, match=r"share of 0\.05 .* 2 of 36 images .*--resume"):

@@ -1,4 +1,4 @@
-"""What `kerasface.faces.crop` needs to know about a detector: its description, and portability."""
+"""Describes detectors for `kerasface.faces.crop`, and checks that processes can share them."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from kerasface.checks import check_number
 from kerasface.faces.face import Face
 from kerasface.packages import import_package
 
-CELL = 12  # pixels that the first network sees at once
+CELL = 12  # side of the input of the first network in pixels
 STRIDE = 2
 PYRAMID_FACTOR = 0.709  # the area halves from scale to scale
-# The package's, which are those of the paper's code.
+# Values of the package, which are those of the paper's code.
 PROPOSAL_THRESHOLD = 0.6
 REFINEMENT_THRESHOLD = 0.7
 SCALE_OVERLAP = 0.5
@@ -42,7 +42,7 @@ def load_mtcnn(*, min_face: float = 20, threshold: float = 0.8) -> Callable:
         threshold: Smallest score of a face, in ``[0, 1]``.
 
     Returns:
-        A function of a list of uint8 RGB images ``[H, W, 3]`` that gives a list of `Face` an
+        A function of a list of uint8 RGB images ``[H, W, 3]`` that returns a list of `Face` per
         image. A box may extend beyond the image if the face does.
 
     Raises:
@@ -116,7 +116,7 @@ def _networks() -> tuple[Callable, Callable, Callable]:
 def _proposals(
     propose: Callable, pixels: tf.Tensor, shape: tuple[int, ...], scale: float
 ) -> np.ndarray:
-    """Squares ``[N, 4]`` (left, top, right, bottom) where the first network sees a face."""
+    """Returns squares ``[N, 4]`` (left, top, right, bottom) that the first network proposes."""
     boxes, scores = [np.zeros((0, 4))], [np.zeros(0)]
     while min(shape[:2]) * scale >= CELL:
         size = np.array([shape[0] * scale, shape[1] * scale], np.int32)

@@ -17,8 +17,10 @@ from kerasface.names import suggest
 
 Detector = Callable[[Sequence[np.ndarray]], Sequence[Sequence[Face]]]
 
-MAX_SIDE = 2000  # about what RetinaFace itself goes up to; a face of 20 pixels in it is small
-SAME_FACE = 0.4  # overlap from which two boxes of turned images are one face; RetinaFace's own
+MAX_SIDE = 2000  # about the largest size that RetinaFace itself uses
+SAME_FACE = (
+    0.4  # overlap from which two boxes of rotated images are one face; the value of RetinaFace
+)
 _LOADERS = ("mtcnn", "retinaface")
 
 
@@ -93,7 +95,7 @@ def load_detector(
             pixels and more, or ``"retinaface"``, a large network that detects harder ones.
         max_side: Images with a longer side than this are shrunk to it for the detection, in
             pixels. None never shrinks them.
-        turned: If True, also detect faces in the image turned by 90, 180 and 270 degrees, for
+        turned: If True, also detect faces in the image rotated by 90, 180 and 270 degrees, for
             scans and photographs that lie on their side. Takes four times as long.
         **options: mtcnn: ``min_face`` (pixels, 20) and ``threshold`` (0.8); retinaface:
             ``weights`` (a path), ``threshold`` (0.9), ``upscale`` (True) and ``threads``.
@@ -121,7 +123,7 @@ def load_detector(
             f"{suggest(unknown[0], known)}"
         )
     if max_side is not None:
-        check_number("max_side", max_side, 32, remedy="None searches photographs as they are.")
+        check_number("max_side", max_side, 32, remedy="None does not shrink photographs.")
     check_flag("turned", turned)
     detector = load(**options)
     if turned:
@@ -139,7 +141,7 @@ def overlap(first: Sequence[float], second: Sequence[float]) -> float:
 
     Args:
         first: ``(left, top, width, height)``.
-        second: Likewise.
+        second: As ``first``.
 
     Returns:
         A share in ``[0, 1]``.

@@ -40,26 +40,26 @@ def load_retinaface(
             it there (about 100 MB).
         threshold: Smallest score of a face, in ``[0, 1]``.
         upscale: If True, enlarge images whose shorter side is under 1,024 pixels to that size, as
-            the package does: detects smaller faces, takes longer.
-        threads: Threads of onnxruntime; None for one a processor.
+            the package does: it detects smaller faces and takes longer.
+        threads: Number of threads of onnxruntime; None uses one per processor.
 
     Returns:
-        A function of a list of uint8 RGB images ``[H, W, 3]`` that gives a list of `Face` an
+        A function of a list of uint8 RGB images ``[H, W, 3]`` that returns a list of `Face` per
         image. Boxes are whole pixels inside the image.
 
     Raises:
-        FileNotFoundError: If ``weights`` is no file.
+        FileNotFoundError: If ``weights`` does not exist.
         ConnectionError: If the weights are neither in the cache nor can be downloaded.
-        ValueError: If ``weights`` is no ONNX network or ``threshold`` is out of range.
+        ValueError: If ``weights`` is not an ONNX network or ``threshold`` is out of range.
     """
     _check(threshold, upscale)
     if threads is not None:
-        check_number("threads", threads, 1, remedy="None is one a processor.")
+        check_number("threads", threads, 1, remedy="None uses one per processor.")
     path = pathlib.Path(weights) if weights is not None else cached_weights()
     if not path.is_file():
         raise FileNotFoundError(
             f"The weights of RetinaFace must be an ONNX file. Received: {os.fspath(path)!r}, "
-            "nothing at that path. Leave `weights` out to have them downloaded."
+            "which does not exist. Leave `weights` out to download them."
         )
     return retinaface_detector(_session(path, threads), threshold=threshold, upscale=upscale)
 
@@ -70,10 +70,10 @@ def retinaface_detector(
     threshold: float = 0.9,
     upscale: bool = True,
 ) -> Callable:
-    """A detector around any network with RetinaFace's outputs.
+    """Makes a detector from a network with RetinaFace's outputs.
 
     Args:
-        network: Takes RGB float32 ``[1, H, W, 3]`` in ``[0, 255]`` and gives nine float32 arrays
+        network: Takes RGB float32 ``[1, H, W, 3]`` in ``[0, 255]`` and returns nine float32 arrays
             ``[1, H / s, W / s, C]``: probabilities (C = 4), box offsets (8) and landmark offsets
             (20), for the strides s = 32, 16, 8.
         threshold: As for `load_retinaface`.
@@ -110,7 +110,7 @@ def retinaface_detector(
 
 
 def cached_weights() -> pathlib.Path:
-    """The package's weights file, downloaded if it is not there yet.
+    """Returns the path of the package's weights file, and downloads it if necessary.
 
     Raises:
         ConnectionError: If the download fails; the message says where a copy can be put.
@@ -122,12 +122,12 @@ def cached_weights() -> pathlib.Path:
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside the cache and then moved: of a download that is killed half a file would stay, which
-    # the package takes for a whole one.
+    # Downloaded next to the cache and then moved: an interrupted download would leave half a file,
+    # which the package takes for a complete one.
     with tempfile.TemporaryDirectory(dir=folder) as part, _environment(DEEPFACE_HOME=part):
         try:
             found = utils.download_weights_if_necessary(file_name=WEIGHTS_FILE, source_urls=urls)
-        except Exception as error:  # whatever requests and gdown raise
+        except Exception as error:  # requests and gdown raise many kinds of errors
             raise ConnectionError(
                 f"The weights of RetinaFace are downloaded on first use. Received: {error} Put "
                 f"{WEIGHTS_FILE} (from {' or '.join(urls)}) at {path}, give its path as "

@@ -119,7 +119,7 @@ def test_several_images_and_none():
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"'.*none\.onnx', nothing at that path"):
+    with pytest.raises(FileNotFoundError, match=r"'.*none\.onnx', which does not exist"):
         load_detector("retinaface", weights=tmp_path / "none.onnx")
 
 
