@@ -45,9 +45,8 @@ class Listing:
         if self.unsupported:
             counts = collections.Counter(_suffix(path) for path in self.unsupported)
             listed = ", ".join(suffix for suffix, _ in counts.most_common(SHOWN_SUFFIXES))
-            parts.append(
-                f"{counted(len(self.unsupported), 'image')} in unsupported formats ({listed})"
-            )
+            number = counted(len(self.unsupported), "image")
+            parts.append(f"{number} in unsupported formats ({listed})")
         if self.unnamed:
             parts.append(f"{counted(len(self.unnamed), 'image')} without the suffix of an image")
         if self.others:
@@ -138,10 +137,7 @@ def existing_folder(folder: str | os.PathLike) -> pathlib.Path:
         raise FileNotFoundError(
             f"There must be a folder of images. Received: {name!r}, a file. {remedy}"
         )
-    near = ""
-    if root.parent.is_dir():
-        known = {os.fspath(root.parent / other): other for other in visible_folders(root.parent)}
-        near = suggest(os.fspath(root), known)
+    near = suggest(root.name, visible_folders(root.parent)) if root.parent.is_dir() else ""
     raise FileNotFoundError(
         f"There must be a folder of images. Received: {name!r}, nothing at that path.{near}"
     )
@@ -231,24 +227,29 @@ def warn_of_ignored(root: pathlib.Path, listing: Listing, loose: Sequence[str] =
     """
     texts = []
     if listing.unsupported:
-        shown = notebook.shorten(listing.unsupported)
+        number, shown = _number_and_names(listing.unsupported)
         texts.append(
-            f"{counted(len(listing.unsupported), 'image')} in {root} ignored, because the format is "
-            f"not supported: {shown}. Convert them to JPEG or PNG."
+            f"{number} in {root} ignored, because the format is not supported: {shown}. Convert "
+            "them to JPEG or PNG."
         )
     if listing.unnamed:
-        shown = notebook.shorten(listing.unnamed)
+        number, shown = _number_and_names(listing.unnamed)
         texts.append(
-            f"{counted(len(listing.unnamed), 'image')} in {root} ignored, because the file name does "
-            f"not have the suffix of an image: {shown}. Rename them, for example to {listing.unnamed[0] + '.jpg'!r}."
+            f"{number} in {root} ignored, because the file name does not have the suffix of an "
+            f"image: {shown}. Rename them, for example to {listing.unnamed[0] + '.jpg'!r}."
         )
     if loose:
+        number, shown = _number_and_names(loose)
         texts.append(
-            f"{counted(len(loose), 'image')} directly in {root} ignored: {notebook.shorten(loose)}. "
-            "Move them to the subfolders of their people."
+            f"{number} directly in {root} ignored: {shown}. Move them to the subfolders of their "
+            "people."
         )
     for text in texts:
         warnings.warn(text, stacklevel=3)
+
+
+def _number_and_names(paths: Sequence[str]) -> tuple[str, str]:
+    return counted(len(paths), "image"), notebook.shorten(paths)
 
 
 def _suffix(name: str) -> str:
