@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kerasface.names import suggest
 
@@ -117,6 +117,29 @@ def check_flag(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}.")
+
+
+def check_unused(situation: str, options: Mapping[str, object], *, remedy: str = "") -> None:
+    """Refuses options that have no effect in a situation.
+
+    Args:
+        situation: When they have none, for instance ``"without detection"``.
+        options: Name to value. None and False count as not given.
+        remedy: What to do instead; ends the message.
+
+    Raises:
+        ValueError: If one was given; the message names the first.
+
+    Example:
+        >>> check_unused("without detection", {"margin": None})
+        >>> check_unused("without detection", {"margin": 0.3}, remedy="Use detect=True.")
+        Traceback (most recent call last):
+        ValueError: `margin` has no effect without detection. Received: margin=0.3. Use detect=True.
+    """
+    for name, value in options.items():
+        if value is not None and value is not False:
+            text = f"`{name}` has no effect {situation}. Received: {name}={value!r}."
+            raise ValueError(f"{text} {remedy}".rstrip())
 
 
 def _range(low: float, high: float, below: bool, above: bool) -> str:

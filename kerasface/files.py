@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import filelock
@@ -246,3 +246,77 @@ def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
     }
     with replacing(path) as part:
         part.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+
+
+def check_file_to_write(
+    name: str,
+    path: str | os.PathLike,
+    *,
+    suffixes: Sequence[str] = (),
+    overwrite: bool = True,
+) -> None:
+    """Refuses a path that a file cannot be written to, before the work that makes the file.
+
+    Args:
+        name: Name of the option, for the error message.
+        path: File to write.
+        suffixes: Accepted suffixes, in lower case; empty accepts all.
+        overwrite: If False, an existing file is refused.
+
+    Raises:
+        ValueError: If the path is a folder, or has another suffix.
+        FileExistsError: If the file exists and ``overwrite`` is False.
+        PermissionError: If its folder cannot be created or written to.
+
+    Example:
+        >>> check_file_to_write("out", "compare.html", suffixes=(".html",))
+    """
+    file, received = pathlib.Path(path), f"Received: {name}={os.fspath(path)!r}"
+    if file.is_dir():
+        raise ValueError(f"`{name}` must be a file. {received}, a folder. Name a file in it.")
+    if suffixes and file.suffix.lower() not in suffixes:
+        raise ValueError(f"`{name}` must end in {' or '.join(suffixes)}. {received}.")
+    if file.exists() and not overwrite:
+        raise FileExistsError(
+            f"`{name}` must be a new file. {received}, which exists. "
+            "Replace it with --overwrite, or choose another file."
+        )
+    _check_parent(name, file, file)
+
+
+def check_folder_to_write(name: str, path: str | os.PathLike, *, overwrite: bool = True) -> None:
+    """Refuses a path that a folder of files cannot be written to, before the work.
+
+    Args:
+        name: Name of the option, for the error message.
+        path: Folder to write to.
+        overwrite: If False, an existing folder that holds something is refused.
+
+    Raises:
+        ValueError: If the path is a file.
+        FileExistsError: If the folder is not empty and ``overwrite`` is False.
+        PermissionError: If it cannot be created or written to.
+
+    Example:
+        >>> check_folder_to_write("out", "pictures")
+    """
+    folder, received = pathlib.Path(path), f"Received: {name}={os.fspath(path)!r}"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`{name}` must be a folder. {received}, a file.")
+    if not overwrite and folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(
+            f"`{name}` must be a new or empty folder. {received}, which holds files. "
+            "Replace them with --overwrite, or choose another folder."
+        )
+    _check_parent(name, folder, folder / "file")
+
+
+def _check_parent(name: str, path: pathlib.Path, file: pathlib.Path) -> None:
+    """Refuses a path if the folder of a file there cannot be created or written to."""
+    parent = next(folder for folder in file.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        problem = "cannot be written to" if parent.is_dir() else "is a file"
+        raise PermissionError(
+            f"`{name}` must be in a folder that can be written to. "
+            f"Received: {name}={os.fspath(path)!r}, where {os.fspath(parent)!r} {problem}."
+        )

@@ -11,6 +11,8 @@ import pytest
 from kerasface.files import (
     LOCK,
     WITHOUT_LOCKS,
+    check_file_to_write,
+    check_folder_to_write,
     check_text_table,
     content_kind,
     locked,
@@ -321,3 +323,36 @@ def test_empty_text_table(tmp_path, content):
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(ValueError, match=r"A table must be .*table.csv', an empty file"):
         check_text_table(tmp_path / "table.csv", "A table")
+
+
+def test_paths_that_cannot_be_written_to_are_refused_before_the_work(tmp_path):
+    (tmp_path / "file.csv").write_text("1")
+    check_file_to_write("out", tmp_path / "file.csv")
+    check_file_to_write("out", tmp_path / "new" / "deep" / "page.html", suffixes=(".html",))
+    with pytest.raises(FileExistsError, match=r"which exists\. Replace it with --overwrite"):
+        check_file_to_write("--out", tmp_path / "file.csv", overwrite=False)
+    with pytest.raises(ValueError, match="a folder"):
+        check_file_to_write("out", tmp_path)
+    with pytest.raises(ValueError, match=r"must end in \.html"):
+        check_file_to_write("out", tmp_path / "page", suffixes=(".html",))
+    with pytest.raises(PermissionError, match=r"file\.csv' is a file"):
+        check_file_to_write("out", tmp_path / "file.csv" / "page.html")
+
+
+def test_folders_that_hold_files_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "new/deep"):
+        check_folder_to_write("out", tmp_path / folder, overwrite=False)
+    (tmp_path / "file").write_text("1")
+    check_folder_to_write("out", tmp_path)
+    with pytest.raises(FileExistsError, match="which holds files"):
+        check_folder_to_write("out", tmp_path, overwrite=False)
+    with pytest.raises(ValueError, match="a file"):
+        check_folder_to_write("out", tmp_path / "file")
+
+
+def test_folders_without_permission_are_refused(tmp_path, monkeypatch):
+    # The tests may run as root, who may write anywhere.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="cannot be written to"):
+        check_folder_to_write("out", tmp_path / "new")

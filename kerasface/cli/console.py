@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TextIO
+
+from kerasface import files
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -30,6 +33,31 @@ def one_line_warnings() -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         yield
+
+
+def check_new_file(
+    path: pathlib.Path, overwrite: bool, *suffixes: str, option: str = "--out"
+) -> None:
+    """Refuses a file that exists or cannot be written to, before any work.
+
+    Args:
+        path: The file.
+        overwrite: Whether ``--overwrite`` was given.
+        *suffixes: Accepted suffixes; none accepts all.
+        option: Name of the option.
+    """
+    files.check_file_to_write(option, path, suffixes=suffixes, overwrite=overwrite)
+
+
+def check_new_folder(path: pathlib.Path, overwrite: bool, option: str = "--out") -> None:
+    """Refuses a folder that holds files or cannot be written to, before any work.
+
+    Args:
+        path: The folder.
+        overwrite: Whether ``--overwrite`` was given.
+        option: Name of the option.
+    """
+    files.check_folder_to_write(option, path, overwrite=overwrite)
 
 
 def print_metrics(metrics: Mapping[str, float | int]) -> None:

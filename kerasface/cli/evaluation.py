@@ -7,8 +7,16 @@ from typing import Annotated
 
 import typer
 
-from kerasface.cli.console import one_line_warnings, print_metrics, verbosity
-from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Model, Partition, Runs
+from kerasface.checks import check_unused
+from kerasface.cli.console import (
+    check_new_file,
+    check_new_folder,
+    one_line_warnings,
+    print_metrics,
+    verbosity,
+)
+from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Model, Partition, Replace, Runs
+from kerasface.cli.results import earlier_results, print_replaced
 
 
 def evaluate(
@@ -30,13 +38,19 @@ def evaluate(
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Allow images that the run was trained on.")
     ] = False,
+    overwrite: Replace = False,
 ) -> None:
-    """Evaluate a run on labelled images.
+    """Evaluate a run on labeled images.
 
     Writes metrics, figures and an HTML report.
     """
+    if out is None:
+        check_unused("without --out", {"--overwrite": overwrite})
+    else:
+        check_new_folder(out, overwrite)
     from kerasface.inference import evaluate as evaluate_run
 
+    earlier = earlier_results(model, "evaluation")
     with one_line_warnings():
         result = evaluate_run(
             model,
@@ -50,6 +64,7 @@ def evaluate(
         )
     print_metrics(result.metrics)
     print(f"\nReport: {result.page}   (open it in any browser)")
+    print_replaced(result.folder, earlier)
 
 
 def compare(
@@ -57,11 +72,13 @@ def compare(
     out: Annotated[pathlib.Path, typer.Option(help="HTML file to write.")] = (
         pathlib.Path("compare.html")
     ),
+    overwrite: Replace = False,
 ) -> None:
     """Compare runs in one HTML report.
 
     It shows accuracy, size, speed, curves and a significance test of the two best runs.
     """
+    check_new_file(out, overwrite, ".html", ".htm")
     from kerasface.inference import compare as compare_runs
 
     with one_line_warnings():

@@ -39,6 +39,7 @@ Partition = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")]
+Replace = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 Flip = Annotated[bool, typer.Option("--flip", help="Average over each image and its mirror image.")]
 StoredFlip = Annotated[
     bool | None,

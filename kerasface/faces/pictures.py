@@ -18,12 +18,15 @@ INK = (30, 30, 30)
 GAP = 4
 
 
-def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+def draw_faces(
+    image: np.ndarray, faces: Sequence[Face], *, labels: Sequence[str] | None = None
+) -> np.ndarray:
     """Draws boxes, scores and landmarks into an image.
 
     Args:
         image: uint8 RGB ``[H, W, 3]``.
         faces: Faces in the image; see `detect`.
+        labels: Text of each box. None writes the scores.
 
     Returns:
         uint8 ``[H, W, 3]``, a copy. The image-left eye and mouth corner are blue and green, the
@@ -37,7 +40,8 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
     unit = max(1, round(max(picture.size) / 500))  # lines are visible in large photographs too
-    for face in faces:
+    texts = [f"{face.score:.3f}" for face in faces] if labels is None else labels
+    for face, text in zip(faces, texts, strict=True):
         left, top, width, height = face.box
         corners = (round(left), round(top), round(left + width), round(top + height))
         pen.rectangle(corners, outline=EDGE_COLOR, width=3 * unit)
@@ -48,7 +52,6 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
                 dot = (x - radius, y - radius, x + radius, y + radius)
                 # In a small face, an edge would hide the color.
                 pen.ellipse(dot, fill=color, outline=EDGE_COLOR if radius > 2 else color)
-        text = f"{face.score:.3f}"
         size = max(10, 12 * unit)
         start = (max(0, corners[0]), max(0, corners[1] - size - 2))
         pen.rectangle(pen.textbbox(start, text, font_size=size), fill=BOX_COLOR)

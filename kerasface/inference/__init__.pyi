@@ -13,6 +13,7 @@ from .identification import identify as identify
 from .nearest import nearest_people as nearest_people
 from .operating_point import OperatingPoint as OperatingPoint
 from .operating_point import read_operating_point as read_operating_point
+from .prediction import attribute_summary as attribute_summary
 from .prediction import predict as predict
 from .prediction import submit as submit
 from .settings import EmbeddingSettings as EmbeddingSettings

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kerasface import reports
-from kerasface.files import replacing
+from kerasface.files import check_file_to_write, replacing
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.metrics.paired import accuracy_difference, mcnemar
 from kerasface.reports.page import (
@@ -60,6 +60,7 @@ def compare(
             f"`runs` must be a list of at least two runs. Received: {runs!r}. "
             "Use compare([first, second])."
         )
+    check_file_to_write("out", out, suffixes=(".html", ".htm"))
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     if len(opened) < 2:
         raise ValueError(f"A comparison needs at least two runs. Received: {len(opened)}.")

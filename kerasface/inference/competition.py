@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kerasface.checks import check_number
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import write_submission
+from kerasface.files import check_file_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.gallery import enroll
@@ -72,8 +74,8 @@ def submit_matches(
         known: Folder with one subfolder per person (``known``).
         unknown: Folder of images (``unknown_test``).
         out: CSV file to write.
-        threshold: Similarity below which nobody matches. None takes the one with the highest
-            accuracy on the development images or, without them, the one stored with the model.
+        threshold: Similarity in [-1, 1] below which nobody matches. None takes the one with the
+            highest accuracy on the development images or, without them, the stored one.
         dev: Folder of development images (``unknown_dev``).
         dev_labels: CSV file with a column ``label``, one row per development image in the order
             of the sorted file names (``verification_dev.csv``).
@@ -97,11 +99,7 @@ def submit_matches(
         >>> submit_matches("runs/faces", "known", "unknown_test", "submission.csv",
         ...                dev="unknown_dev", dev_labels="verification_dev.csv")  # doctest: +SKIP
     """
-    if (dev is None) != (dev_labels is None):
-        raise ValueError(
-            "`dev` and `dev_labels` must be given together. "
-            f"Received: dev={dev!r}, dev_labels={dev_labels!r}."
-        )
+    _check_options(out, threshold, dev, dev_labels)
     stored = resolve_threshold(model, None)
     network = embedder(model)
     flip, crop = stored.flip_and_crop(model, flip, crop)
@@ -142,6 +140,22 @@ def submit_matches(
     frame = pd.DataFrame({"id": ids, "label": np.where(matched, names, no_match)})
     path = write_submission(out, frame)
     return Matches(path, float(threshold), float(matched.mean()), accuracy)
+
+
+def _check_options(
+    out: str | os.PathLike,
+    threshold: float | None,
+    dev: str | os.PathLike | None,
+    dev_labels: str | os.PathLike | None,
+) -> None:
+    check_file_to_write("out", out)
+    if threshold is not None:
+        check_number("threshold", threshold, -1, 1)
+    if (dev is None) != (dev_labels is None):
+        raise ValueError(
+            "`dev` and `dev_labels` must be given together. "
+            f"Received: dev={dev!r}, dev_labels={dev_labels!r}."
+        )
 
 
 def _check_labels(labels: np.ndarray, known: set[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from kerasface.checks import check_unused
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable
 from kerasface.embedding.discriminant import EMBEDDING_SHRINKAGE, discriminant_directions
@@ -32,7 +33,7 @@ def embedder(
     model: AnyModel | Sequence[AnyModel],
     *,
     discriminant: str | os.PathLike | FaceTable | None = None,
-    shrinkage: float = EMBEDDING_SHRINKAGE,
+    shrinkage: float | None = None,
     crop: Crop | None = None,
     flip: bool | None = None,
     batch_size: int = 64,
@@ -56,10 +57,9 @@ def embedder(
             one size.
         discriminant: People for a linear discriminant after the embedding: a folder with one
             subfolder per person, or a table with one class per image, for instance the run's
-            training images. None adds no discriminant. The following arguments are only used
-            with it.
+            training images. None adds no discriminant. The following arguments need one.
         shrinkage: Shrinkage of the covariance within people, in [0, 1]. With 1 all directions are
-            equally noisy.
+            equally noisy. None takes a default that suits embeddings.
         crop: Region of the people's images that the model sees; None takes that of the run. Runs
             with different crops need it.
         flip: If True, add the embedding of the mirror image before the discriminant is estimated.
@@ -90,8 +90,11 @@ def embedder(
         models = [model]
         network = _embedding_model(open_model(model))
     if discriminant is None:
+        options = {"shrinkage": shrinkage, "crop": crop, "flip": flip}
+        check_unused("without a discriminant", options, remedy="Give discriminant=.")
         return network
     table = _labeled_people(discriminant)
+    weight = EMBEDDING_SHRINKAGE if shrinkage is None else shrinkage
     vectors = embed_table(
         network,
         table,
@@ -100,7 +103,7 @@ def embedder(
         batch_size=batch_size,
         verbose=verbose,
     )
-    kernel, bias = discriminant_directions(vectors, np.asarray(table.labels), shrinkage)
+    kernel, bias = discriminant_directions(vectors, np.asarray(table.labels), weight)
     return _with_linear_layer(network, kernel, bias)
 
 

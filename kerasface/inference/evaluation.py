@@ -12,6 +12,7 @@ import pandas as pd
 from kerasface.data.celeba.tables import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable, check
+from kerasface.files import check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.results import facts_html, short_repr
 from kerasface.runs import run as run_files
@@ -101,6 +102,8 @@ def evaluate(
         >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
     """
     run = model if isinstance(model, Run) else Run(model)
+    if out is not None:
+        check_folder_to_write("out", out)
     if partition != OFFICIAL and (isinstance(data, FaceTable) or not run.multi_label):
         asked = "a table" if isinstance(data, FaceTable) else "a run of classes"
         raise ValueError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable
-from kerasface.files import replacing
+from kerasface.files import check_file_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.operating_point import stored_flip_and_crop
@@ -193,6 +193,7 @@ def people_folder(folder: str | os.PathLike) -> FaceTable:
 
 
 def check_gallery_path(path: str | os.PathLike) -> None:
-    """Raises an error if a path is not that of a gallery."""
+    """Raises an error if a gallery cannot be written to a path."""
+    check_file_to_write("save_gallery", path)
     if pathlib.Path(path).suffix != SUFFIX:
         raise ValueError(f"A gallery's file must end with .npz. Received: {os.fspath(path)!r}.")

@@ -10,9 +10,10 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from kerasface.checks import check_choice, check_number
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
-from kerasface.files import replacing, write_json
+from kerasface.files import check_folder_to_write, replacing, write_json
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.gallery import (
@@ -23,7 +24,7 @@ from kerasface.inference.gallery import (
     load_gallery,
     people_folder,
 )
-from kerasface.inference.nearest import nearest_people
+from kerasface.inference.nearest import ENGINES, nearest_people
 from kerasface.inference.operating_point import OperatingPoint, resolve_threshold
 from kerasface.inference.reading import AnyModel
 from kerasface.inference.results import frame_html, short_repr
@@ -87,7 +88,7 @@ def identify(
         probes: A folder of images, a folder with one subfolder per person, or a table. Labelled
             probes are evaluated; people who are not in the gallery count as unknown.
         model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
-        threshold: Similarity below which the answer is nobody. None takes the one that
+        threshold: Similarity in [-1, 1] below which the answer is nobody. None takes the one that
             `kerasface.inference.verify_pairs` stored with the model; if there is none, somebody
             is always named. Its false accept rate is that of one comparison, but a stranger is
             compared with everybody in the gallery.
@@ -117,7 +118,11 @@ def identify(
         >>> result.answers[["path", "answer", "score"]]  # doctest: +SKIP
     """
     if save_gallery is not None:
-        check_gallery_path(save_gallery)  # before the long part
+        check_gallery_path(save_gallery)
+    if out is not None:
+        check_folder_to_write("out", out)
+    check_number("count", count, 1, whole=True)
+    check_choice("engine", engine, ENGINES)
     limit = resolve_threshold(model, threshold)
     network = embedder(model)
     table = probes if isinstance(probes, FaceTable) else _probe_table(pathlib.Path(probes))

@@ -10,6 +10,7 @@ import warnings
 
 import keras
 
+from kerasface.checks import check_number
 from kerasface.files import replacing
 from kerasface.inference.reading import AnyModel, crop_of, run_of
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
@@ -119,12 +120,14 @@ def resolve_threshold(model: AnyModel, threshold: float | OperatingPoint | None)
 
     Args:
         model: Run, run folder, ``.keras`` file or Keras model.
-        threshold: A similarity or an operating point. None takes the operating point that is
-            stored with the model, if there is one.
+        threshold: A similarity in [-1, 1] or an operating point. None takes the operating point
+            that is stored with the model, if there is one.
 
     Returns:
         The threshold; its value is None if none is given or stored.
     """
+    if threshold is not None and not isinstance(threshold, OperatingPoint):
+        check_number("threshold", threshold, -1, 1, remedy="A threshold is a cosine similarity.")
     found = read_operating_point(model) if threshold is None else threshold
     if isinstance(found, OperatingPoint):
         return Threshold(found.threshold, found)

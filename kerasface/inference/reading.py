@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import keras
 
+from kerasface import images as image_files
 from kerasface.data.folders import check_encoding, unlabeled_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
@@ -17,6 +18,11 @@ from kerasface.runs.run import MODEL, RECIPE, Run
 
 AnyModel: TypeAlias = str | os.PathLike | Run | keras.Model
 Images: TypeAlias = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
+
+SUFFIX = ".keras"
+OLD_SUFFIXES = (".h5", ".hdf5")
+MODEL_RULE = "A model must be a run folder or a .keras file."
+IMAGES_RULE = "Images must be a folder, image files, or a FaceTable."
 
 
 def open_model(model: AnyModel) -> keras.Model:
@@ -28,20 +34,31 @@ def open_model(model: AnyModel) -> keras.Model:
     Raises:
         FileNotFoundError: If there is no such run or file.
         ValueError: If the file is not a Keras model.
+        TypeError: If ``model`` is of another type.
     """
     if isinstance(model, keras.Model):
         return model
-    if isinstance(model, Run):
-        return model.load_model()
-    path = pathlib.Path(model)
-    if path.suffix != ".keras":
-        return Run(path).load_model()
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"A model is a run folder or a .keras file. Received: {os.fspath(path)!r}, which does "
-            "not exist."
-        )
-    return keras.saving.load_model(path, compile=False)
+    run = run_of(model)
+    if run is not None:
+        return run.load_model()
+    path = _model_path(model)
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"A {SUFFIX} file must hold a Keras model. Received: {os.fspath(path)!r}, which cannot "
+            f"be loaded: {error}"
+        ) from error
+
+
+def check_model(model: str | os.PathLike) -> None:
+    """Raises an error that says what a path is if it is not a run folder or a ``.keras`` file.
+
+    Raises:
+        FileNotFoundError: If the path does not exist, or is a folder without a run.
+        ValueError: If it is another file.
+    """
+    _model_path(model)
 
 
 def is_model(value: object) -> bool:
@@ -52,18 +69,27 @@ def is_model(value: object) -> bool:
     """
     if isinstance(value, (str, os.PathLike)):
         path = pathlib.Path(value)
-        return path.suffix == ".keras" or (path / RECIPE).is_file()
+        return path.suffix == SUFFIX or (path / RECIPE).is_file()
     return isinstance(value, (Run, keras.Model))
 
 
 def run_of(model: AnyModel) -> Run | None:
-    """Returns the run of a run, a run folder or the model file in a run folder, else None."""
+    """Returns the run of a run, a run folder or the model file in a run folder, else None.
+
+    Args:
+        model: Run, run folder, ``.keras`` file or Keras model.
+
+    Raises:
+        FileNotFoundError: If there is no such run or file.
+        ValueError: If the path is not that of a model.
+        TypeError: If ``model`` is of another type.
+    """
     if isinstance(model, Run):
         return model
     if isinstance(model, keras.Model):
         return None
-    path = pathlib.Path(model)
-    if path.suffix != ".keras":
+    path = _model_path(model)
+    if path.suffix != SUFFIX:
         return Run(path)
     is_kept = path.name == MODEL and (path.parent / RECIPE).is_file()
     return Run(path.parent) if is_kept else None
@@ -87,14 +113,16 @@ def readable_table(images: Images, *, once: bool = True) -> FaceTable:
 
     Raises:
         ValueError: If an image is unreadable, or a file name is not UTF-8.
+        FileNotFoundError: If a path does not exist.
+        TypeError: If ``images`` is of another type, such as an array.
     """
     if isinstance(images, FaceTable):
         table = images
-    elif isinstance(images, (str, os.PathLike)) and not os.path.isfile(images):
+    elif isinstance(images, (str, os.PathLike)) and os.path.isdir(images):
+        _check_no_model(images)
         table = unlabeled_folder(images)
     else:
-        paths = [images] if isinstance(images, (str, os.PathLike)) else images
-        table = photographs(paths, once=once)
+        table = photographs(_paths(images), once=once)
     check_encoding(table.root, table.paths)
     report = check(table, max_unreadable=1.0)
     if len(report.unreadable):
@@ -104,3 +132,62 @@ def readable_table(images: Images, *, once: bool = True) -> FaceTable:
             f"Received: {len(report.unreadable)} that are not, for instance {'; '.join(first)}."
         )
     return report.table
+
+
+def _paths(images: object) -> list[str | os.PathLike]:
+    """The paths of a sequence of paths; arrays and other objects are refused."""
+    if isinstance(images, (str, os.PathLike)):
+        images = [images]
+    listed = images if isinstance(images, (list, tuple)) else None
+    odd = next((each for each in listed or () if not isinstance(each, (str, os.PathLike))), None)
+    if listed is None or odd is not None:
+        found = images if odd is None else odd
+        shape = getattr(found, "shape", None)
+        kind = type(found).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
+        inside = "" if odd is None else " in a list"
+        raise TypeError(
+            f"{IMAGES_RULE} Received: {kind}{inside}. Save the pixels as image files, or call the "
+            "Keras model itself: run.load_model().predict(pixels)."
+        )
+    for path in listed:
+        _check_no_model(path)
+    return list(listed)
+
+
+def _check_no_model(path: str | os.PathLike) -> None:
+    if is_model(path):
+        raise ValueError(
+            f"{IMAGES_RULE} Received: {os.fspath(path)!r}, a model. Models are the first argument."
+        )
+
+
+def _model_path(model: object) -> pathlib.Path:
+    """The path of a model; raises an error that says what was found in its place."""
+    if not isinstance(model, (str, os.PathLike)):
+        remedy = (
+            "Give one model."
+            if isinstance(model, (list, tuple))
+            else ("In Python it may also be a Run or a Keras model.")
+        )
+        raise TypeError(f"{MODEL_RULE} Received: {type(model).__name__}. {remedy}")
+    path = pathlib.Path(model)
+    shown = repr(os.fspath(path))
+    if not path.exists():
+        raise FileNotFoundError(f"{MODEL_RULE} Received: {shown}, which does not exist.")
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        if (path / RECIPE).is_file():
+            return path
+        runs = sorted(file.parent.name for file in path.glob(f"*/{RECIPE}"))
+        found = f"a folder without {RECIPE}" + (f" that holds the runs {runs[:3]}" if runs else "")
+        remedy = f" Give one of them: {os.fspath(path / runs[0])!r}." if runs else ""
+        raise FileNotFoundError(f"{MODEL_RULE} Received: {shown}, {found}.{remedy}")
+    if suffix == SUFFIX:
+        return path
+    if suffix in OLD_SUFFIXES:
+        raise ValueError(
+            f"{MODEL_RULE} Received: {shown}, a file of the old HDF5 format. Convert it: "
+            f"keras.saving.load_model({shown}, compile=False).save('model.keras')."
+        )
+    kind = "an image" if suffix in image_files.EXTENSIONS else "another file"
+    raise ValueError(f"{MODEL_RULE} Received: {shown}, {kind}.")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from kerasface.data.folders import identity_folder
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
-from kerasface.files import replacing
+from kerasface.files import check_folder_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.operating_point import (
@@ -202,6 +202,8 @@ def verify_pairs(
         ...                       model="runs/faces", flip=True)  # doctest: +SKIP
         >>> result.metrics["accuracy"]  # doctest: +SKIP
     """
+    if out is not None:
+        check_folder_to_write("out", out)
     table = _pair_table(pairs, images, seed)
     name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
     if pairs is None:

@@ -13,6 +13,7 @@ from kerasface.checks import check_choice, check_number
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.streams import BATCHES_AHEAD, stream
+from kerasface.progress import ProgressBar
 
 
 def predict_table(
@@ -61,17 +62,20 @@ def predict_table(
             return preprocess(batch)
         return batch if key is None else {key: batch}
 
-    def predict(batches: tf.data.Dataset) -> np.ndarray:
+    def predict(batches: tf.data.Dataset, title: str) -> np.ndarray:
         if preprocess is not None or key is not None:
             batches = batches.map(prepare, num_parallel_calls=BATCHES_AHEAD)
         if _is_unbuilt(model):
             _build(model, next(iter(batches)))
-        outputs = model.predict(batches, verbose=verbose)
+        with ProgressBar(len(table), title, verbose=verbose) as bar:
+            shown = [_Progress(bar, batch_size)] if verbose else None
+            outputs = model.predict(batches, verbose=0, callbacks=shown)
         return _float32(select_output(outputs, output, _output_names(model)))
 
-    outputs = predict(images)
+    outputs = predict(images, "Predicting")
     if flip:
-        outputs = (outputs + predict(images.map(lambda batch: batch[:, :, ::-1]))) / 2
+        mirrored = images.map(lambda batch: batch[:, :, ::-1])
+        outputs = (outputs + predict(mirrored, "Predicting mirror images")) / 2
     return outputs
 
 
@@ -224,6 +228,21 @@ def select_output(outputs: Any, output: str | int | None = None, names: Sequence
         return values[output]
     check_choice("output", output, known)
     return values[known.index(output)]
+
+
+class _Progress(keras.callbacks.Callback):
+    """Advances a progress bar by the images of each predicted batch."""
+
+    def __init__(self, bar: ProgressBar, batch_size: int) -> None:
+        super().__init__()
+        self.bar = bar
+        self.batch_size = batch_size
+
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        done = (batch + 1) * self.batch_size
+        if self.bar.total is not None:
+            done = min(done, self.bar.total)
+        self.bar.update(done - self.bar.done)
 
 
 def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:

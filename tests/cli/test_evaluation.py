@@ -50,5 +50,8 @@ def test_compare(shell, mistake, run, tmp_path):
     assert [row.split()[0] for row in rows] == ["one", "other"]
     assert f"Report: {out} " in printed
     assert "one against other" in out.read_text()
-    assert "at least two runs. Received: 1." in mistake("compare", twins[0], "--out", out)
-    assert "one of them twice" in mistake("compare", twins[0], twins[0], "--out", out)
+    assert "which exists" in mistake("compare", *twins, "--out", out)
+    assert "must end in .html" in mistake("compare", *twins, "--out", tmp_path / "page")
+    again = ["--out", out, "--overwrite"]
+    assert "at least two runs. Received: 1." in mistake("compare", twins[0], *again)
+    assert "one of them twice" in mistake("compare", twins[0], twins[0], *again)

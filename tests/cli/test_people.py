@@ -48,10 +48,10 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     assert out.startswith(f"{word}: similarity {decision.similarity:.4f}, threshold")
     assert f"False accept rate of the threshold: {stored['far']:.2%}" in out
     assert "two images are needed. Received: 1." in mistake("verify", first, "--model", own)
-    assert "--pairs is for a list" in mistake(
+    assert "`--pairs` has no effect with two images" in mistake(
         "verify", first, second, "--model", own, "--pairs", "x.csv"
     )
-    assert "--threshold is for two images" in mistake(*words, "--threshold", 0.5)
+    assert "`--threshold` has no effect without two images" in mistake(*words, "--threshold", 0.5)
     assert "fewer than 10" in mistake(*words, "--far", 0.01)
 
     gallery = tmp_path / "people.npz"
@@ -61,9 +61,11 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     assert "rank1                        1.0000" in out
     assert f"Faces with a similarity below {stored['threshold']:.4f} are unknown." in out
     assert (tmp_path / "found" / "cmc.png").is_file()
-    code, again, _ = shell("identify", gallery, *words, "--threshold", 1)
+    again = ["identify", gallery, *words, "--threshold", 1, "--count", 2]
+    assert "which holds files" in mistake(*again)
+    code, again, _ = shell(*again, "--overwrite")
     assert code == 0 and "Faces with a similarity below 1.0000 are unknown." in again
-    assert "people.npz" in mistake("identify", tmp_path / "no people.npz", *words)
+    assert "people.npz" in mistake("identify", tmp_path / "no people.npz", *words, "--overwrite")
 
 
 def test_match(shell, mistake, run, faces, tmp_path):
@@ -80,5 +82,6 @@ def test_match(shell, mistake, run, faces, tmp_path):
     labels = tmp_path / "dev.csv"
     pd.DataFrame({"label": ["p0000"] * 8}).to_csv(labels, index=False)
     dev = ["--dev", faces / "test", "--dev-labels", labels]
-    code, told, _ = shell(*words, *dev, "--out", out)
+    assert "which exists" in mistake(*words, *dev, "--out", out)
+    code, told, _ = shell(*words, *dev, "--out", out, "--overwrite")
     assert code == 0 and "Development accuracy " in told

@@ -28,7 +28,7 @@ def test_predict_attributes_of_photographs(shell, attribute_run, celeba_folder, 
     frame = pd.read_csv(out)
     assert frame["path"].tolist() == [path.name for path in photos]
     assert set(frame["Smiling"]) <= {0, 1} and "smiling" in frame["prediction"][0]
-    assert f"Wrote 3 pictures: {pictures}" in printed
+    assert f"Wrote the pictures: {pictures}" in printed
     assert {path.name for path in pictures.iterdir()} == {f"{path.name}.png" for path in photos}
 
 
@@ -64,23 +64,36 @@ def test_submit(shell, faces, run, tmp_path, predictions):
 @pytest.mark.parametrize(
     ("command", "words", "fragment"),
     [
-        ("submit", ["IMAGES"], "Received: 0 run folders and 1 others"),
-        ("submit", ["nowhere", "IMAGES"], "Received: 0 run folders and 2 others, ['nowhere', "),
+        ("submit", ["IMAGES"], "a folder without recipe.json"),
+        (
+            "submit",
+            ["nowhere", "IMAGES"],
+            "A model must be a run folder or a .keras file. Received",
+        ),
+        ("submit", ["RUN", "no.keras", "IMAGES"], "Received: 'no.keras', which does not exist."),
+        ("submit", ["RUN", "IMAGES", "RUN"], "Models come before images. Received: "),
         (
             "submit",
             ["RUN", "IMAGES", "more"],
             "A submission needs exactly one folder",
         ),
-        ("submit", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
-        ("predict", ["IMAGES"], "Received: 0 run folders and 1 others"),
-        ("predict", ["RUN"], "Received: 1 run folders and 0 others"),
-        ("predict", ["nowhere", "IMAGES"], "Received: 0 run folders and 2 others, ['nowhere', "),
-        ("predict", ["RUN", "nowhere"], "There must be a folder of images. Received: 'nowhere'"),
+        ("submit", ["RUN", "nowhere"], "Received: 'nowhere', which does not exist."),
+        ("predict", ["IMAGES"], "a folder without recipe.json"),
+        ("predict", ["IMAGE"], "000000.jpg', an image."),
+        ("predict", ["RUN"], "is needed after the model. Received: "),
+        ("predict", ["RUN", "RUN"], "2 models alone"),
+        ("predict", ["nowhere", "IMAGE"], "Received: 'nowhere', which does not exist."),
+        ("predict", ["old.h5", "IMAGE"], "Received: 'old.h5', which does not exist."),
+        ("predict", ["IMAGES", "RUN"], "a folder without recipe.json"),
+        ("predict", ["RUN", "IMAGES", "RUN"], "Use: kerasface predict "),
+        ("predict", ["RUN", "nowhere"], "Received: 'nowhere', which does not exist."),
+        ("predict", ["RUN", "IMAGE", "me.jpg"], "Received: 'me.jpg', which does not exist."),
         ("predict", ["RUN", "nowhere", "IMAGES"], "Received: 'nowhere', which does not exist."),
     ],
 )
 def test_wrong_folders(mistake, faces, run, tmp_path, command, words, fragment):
     places = {"IMAGES": faces / "test", "RUN": run.folder}
+    places["IMAGE"] = faces / "test" / "000000.jpg"
     words = [places.get(word, word) for word in words]
     assert fragment in mistake(command, *words, "--out", tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []

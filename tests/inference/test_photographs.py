@@ -73,7 +73,7 @@ def test_refused_paths(photos):
     folder, _ = photos
     with pytest.raises(FileNotFoundError, match=r"you\.jpg', which does not exist"):
         photographs([folder / "me.jpg", folder / "you.jpg"])
-    with pytest.raises(ValueError, match="At least one photograph"):
+    with pytest.raises(ValueError, match="At least one image"):
         photographs([])
 
 
@@ -120,9 +120,19 @@ def test_every_face_is_predicted(attribute_run, photos, tmp_path):
     assert sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")) == [
         "holiday/a, b.png face 1.png",
         "holiday/a, b.png face 2.png",
+        "holiday/a, b.png.png",
         "holiday/c.png face 0.png",
         "me.jpg face 1.png",
+        "me.jpg.png",
     ]
+    # Boxes are in pixels of the photographs, and drawn there.
+    boxes = frame[["left", "top", "width", "height"]]
+    faces = [face for scene in scenes[:2] for face in scene.faces]
+    np.testing.assert_allclose(boxes[:3], [face.box for face in faces])
+    assert boxes.iloc[3].isna().all()
+    drawn = np.asarray(Image.open(pictures / "holiday" / "a, b.png.png"))
+    for left, top, _, height in boxes[1:3].to_numpy().round().astype(int):
+        assert drawn[top + height // 2, left].tolist() == [255, 220, 0]
     # A face alone is not predicted like the photograph that it is in.
     whole = kerasface.predict(attribute_run, folder / "me.jpg")
     assert abs(whole["p:Smiling"][0] - frame["p:Smiling"][0]) > 1e-6
@@ -148,7 +158,7 @@ def test_faces_have_the_aspect_ratio_of_the_training(photos, tmp_path, height_to
     folder, scenes = photos
     (tmp_path / "faces").mkdir()
     shape = {"margin": 0.2, "height_to_width": height_to_width}
-    table, _, _ = cut_faces(
+    table, _ = cut_faces(
         photographs([folder / "me.jpg"]), tmp_path / "faces", detector_of(scenes), **shape
     )
     [path] = table.full_paths()
@@ -206,5 +216,5 @@ def test_runs_of_equal_attributes_are_averaged(attribute_run, run, photos, tmp_p
 
 
 def test_submission_refuses_attributes(attribute_run, photos, tmp_path):
-    with pytest.raises(ValueError, match="a run of attributes"):
+    with pytest.raises(ValueError, match="a model of attributes"):
         kerasface.submit(attribute_run, photos[0], tmp_path / "submission.csv")

@@ -144,8 +144,8 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", r"must hold a recipe\.json\. Received: '.*nothing', which does not exist"),
-        ("empty", r"must hold a recipe\.json\. Received: '.*nothing', which has none"),
+        ("missing", r"must be a run folder .*Received: '.*nothing', which does not exist"),
+        ("empty", r"Received: '.*nothing', a folder without recipe\.json"),
         ("unfinished", r"finished run must hold a model\.keras\. Received: '.*nothing'.*--resume"),
     ],
 )
@@ -161,14 +161,14 @@ def test_unfinished_runs_are_refused(run, pictures, tmp_path, kind, message):
 
 
 def test_no_run_is_refused(pictures):
-    with pytest.raises(ValueError, match="needs at least one run"):
+    with pytest.raises(ValueError, match="At least one model is needed"):
         predict([], pictures[0])
 
 
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        (None, FileNotFoundError, "must be a folder of images"),
+        (None, FileNotFoundError, "which does not exist"),
         ("notes.txt", ValueError, "must hold at least one"),
     ],
 )

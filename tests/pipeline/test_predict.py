@@ -9,6 +9,7 @@ from PIL import Image
 from kerasface.data.table import FaceTable, check
 from kerasface.pipeline import Crop
 from kerasface.pipeline.predict import check_batches, predict_batches, predict_table
+from kerasface.progress import ProgressBar
 
 COUNT, SIZE = 7, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
@@ -89,9 +90,18 @@ def test_broken_file_is_warned_of_and_black(model, table):
     np.testing.assert_allclose(outputs, expected(model, pixels), atol=1e-4)
 
 
-def test_verbose_shows_progress(model, table, capsys):
-    predict_table(model, table, verbose=1)
-    assert "1/1" in capsys.readouterr().out
+def test_verbose_counts_the_images(model, table, monkeypatch, capsys):
+    bars = []
+
+    class Bar(ProgressBar):
+        def __exit__(self, *error):
+            bars.append((self.description, self.done, self.total))
+            super().__exit__(*error)
+
+    monkeypatch.setattr("kerasface.pipeline.predict.ProgressBar", Bar)
+    predict_table(model, table, batch_size=4, flip=True, verbose=1)
+    assert bars == [("Predicting", 7, 7), ("Predicting mirror images", 7, 7)]
+    assert capsys.readouterr().out == ""  # no step bar of Keras
 
 
 @pytest.mark.parametrize(
