@@ -32,7 +32,7 @@ from kerasface.faces.crop_store import CropStore, file_stamp, read_rows, typed_r
 from kerasface.faces.detectors.description import describe_detector, full_name, is_portable
 from kerasface.faces.detectors.registry import Detector, detect, list_detectors, load_detector
 from kerasface.faces.face import Face
-from kerasface.faces.workers import spawned
+from kerasface.faces.workers import can_start_processes, leave_unguarded_import, spawned
 from kerasface.files import locked
 from kerasface.packages import import_package
 from kerasface.progress import ProgressBar
@@ -90,9 +90,10 @@ def crop(
         suffix: ``".jpg"`` (quality 95) or ``".png"``.
         processes: Number of new processes, each with one thread and without a GPU. The crops do
             not depend on it. None uses one for each processor if there are enough files; a
-            function that cannot be pickled, and RetinaFace if onnxruntime has a GPU, use 0. 0
-            starts none, for scripts that do not call from under ``if __name__ == "__main__":``;
-            next to other threads, the last digit of a box may then differ.
+            function that cannot be pickled, RetinaFace if onnxruntime has a GPU, and workers of
+            a ``multiprocessing.Pool`` use 0. 0 starts none; next to other threads, the last digit
+            of a box may then differ. With a function of your own script, call `crop` under
+            ``if __name__ == "__main__":`` or use 0.
         verbose: 1 shows the progress, 0 nothing.
 
     Returns:
@@ -119,6 +120,7 @@ def crop(
         >>> table = crop("photographs", "crops", size=112, align=True)  # doctest: +SKIP
         >>> table["outcome"].value_counts()  # doctest: +SKIP
     """
+    leave_unguarded_import()
     check_choice("faces", faces, FACES)
     check_choice("without", without, WITHOUT)
     check_choice("suffix", suffix, SUFFIXES)
@@ -243,9 +245,16 @@ def _results(
             processes = 0
         if detector == "retinaface" and _has_gpu():  # which one process fills
             processes = 0
+        if not can_start_processes():
+            processes = 0
     if not processes:
         yield from map(_make_cropper(job), jobs)
         return
+    if not can_start_processes():
+        raise ValueError(
+            "A worker of a multiprocessing.Pool cannot start processes. "
+            f"Received: processes={processes} in such a worker. Use processes=0."
+        )
     if not is_portable(detector):
         raise ValueError(
             "A detector for other processes must be a function of a module that they can import. "

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import multiprocessing
 import os
 import pathlib
 import signal
@@ -639,3 +640,10 @@ def test_real_detector_gives_the_same_in_any_number_of_processes(tmp_path):
     here = crop(source, tmp_path / "0", processes=0, **options)
     assert here["crop"].tolist() == tables[0]["crop"].tolist()
     np.testing.assert_allclose(here[list(NUMBERS)], tables[0][list(NUMBERS)], atol=0.11)
+
+
+def test_worker_of_a_pool_starts_no_processes(crops, monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with pytest.raises(ValueError, match=r"worker of a multiprocessing.Pool .*processes=2"):
+        crops(processes=2)
+    assert len(crops(processes=None))

@@ -1,4 +1,4 @@
-"""Tests of the shared-out jobs: real processes, which import nothing heavy."""
+"""Tests of jobs in several processes: real processes, which import nothing heavy."""
 
 import os
 import signal
@@ -121,17 +121,59 @@ def test_dead_process_raises(tmp_path):
     assert "exit code 7" in out and "fewer processes" in out
 
 
-def test_script_without_main_guard_raises(tmp_path):
+def test_unguarded_script_with_functions_of_its_own_raises(tmp_path):
     code, _, err = finished(tmp_path, "list(spawned(doubler, (sys.argv[1],), [3], 1))")
     assert code == 1
     assert "`if __name__ == '__main__':`" in err.strip().splitlines()[-1]
+    assert err.count("Traceback") == 2  # of one process: the cause, and the error
+
+
+def test_unguarded_process_of_another_library_raises(tmp_path):
+    body = (
+        "import multiprocessing\n"
+        "process = multiprocessing.get_context('spawn').Process(target=print)\n"
+        "if __name__ == '__mp_main__':\n    list(spawned(doubler, (0,), [3], 1))\n"
+        "process.start(); process.join()"
+    )
+    _, out, err = finished(tmp_path, body)
+    assert out == ""
+    assert "RuntimeError: A new process must not start processes while it imports" in err
+
+
+IMPORTED = """
+import pathlib
+def lengths(log):
+    return len
+"""
+UNGUARDED = """
+import sys
+sys.path.insert(0, {folder!r})
+import own_jobs
+from kerasface.faces.workers import spawned
+print("imported")
+print(sorted(spawned(own_jobs.lengths, (0,), ["a", "bcd"], 2)))
+"""
+
+
+@pytest.mark.parametrize("way", ["script", "standard input"])
+def test_functions_of_a_module_need_no_guard(tmp_path, way, monkeypatch):
+    (tmp_path / "own_jobs.py").write_text(IMPORTED)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
+    code = UNGUARDED.format(folder=str(tmp_path))
+    (tmp_path / "script.py").write_text(code)
+    words, text = (["-"], code) if way == "standard input" else ([tmp_path / "script.py"], None)
+    done = subprocess.run(
+        [sys.executable, *words], input=text, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == ["imported", "[1, 3]", ""]
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_processes_end_with_the_first_one(tmp_path, name):
     number = getattr(signal, name)
-    # Where the tests run in a shell's background, they have been told to ignore the first.
+    # Tests that run in the background of a shell ignore SIGINT.
     body = (
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "if __name__ == '__main__':\n    list(spawned(sleeper, (sys.argv[1],), [1.5] * 20, 2))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import pathlib
 import pickle
 import sys
@@ -66,6 +67,7 @@ def is_portable(detector: str | Detector) -> bool:
         return False
     while isinstance(detector, functools.partial):
         detector = detector.func
-    # A new process cannot import what was typed into a notebook.
-    typed_in = not hasattr(sys.modules["__main__"], "__file__")
-    return not (typed_in and getattr(detector, "__module__", "") == "__main__")
+    # A new process cannot import what was typed into a notebook or read from standard input.
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    is_file = script is not None and os.path.isfile(script)
+    return is_file or getattr(detector, "__module__", "") != "__main__"
