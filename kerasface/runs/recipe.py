@@ -204,9 +204,10 @@ class Recipe(RecipeKeys):
 
         Args:
             **changes: Keys and values. ``architecture`` and ``embedding`` are merged with the
-                present options. A phase that is given by its number is merged too,
-                ``phases={1: {"learning_rate": 1e-5}}``. With another ``embedding.loss`` the
-                margin is the default of that loss, unless it is given too.
+                present options; another ``model`` starts without options of the network. A phase
+                that is given by its number is merged too, ``phases={1: {"learning_rate": 1e-5}}``.
+                With another ``embedding.loss`` the margin is the default of that loss, unless it
+                is given too.
 
         Raises:
             ValueError: If a key is unknown (with near names) or a value does not fit.
@@ -220,7 +221,9 @@ class Recipe(RecipeKeys):
         if isinstance(changes.get("embedding"), Mapping):
             before = kept_options(self.embedding, changes["embedding"].get("loss"))
             changes["embedding"] = {**before, **changes["embedding"]}
-        if isinstance(changes.get("architecture"), Mapping):
+        if changes.get("model", self.model) != self.model:
+            changes.setdefault("architecture", {})  # the present options are of another network
+        elif isinstance(changes.get("architecture"), Mapping):
             changes["architecture"] = {**self.architecture, **changes["architecture"]}
         if isinstance(changes.get("phases"), Mapping):
             changes["phases"] = self._merged_phases(changes["phases"])

@@ -15,7 +15,7 @@ import kerasface
 from kerasface.models import build, freeze_backbone, list_models, register_model, unfreeze_backbone
 from kerasface.models.registry import MODELS
 
-README = pathlib.Path(__file__).parents[2] / "README.md"
+GUIDE = pathlib.Path(__file__).parents[2] / "docs/guides/your_own_network.md"
 
 
 @pytest.fixture(autouse=True)
@@ -207,18 +207,19 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_readme(tables, faces, tmp_path, monkeypatch, unpainted):
+def test_guide(tables, faces, tmp_path, monkeypatch, unpainted):
     """Its code runs; the run resumes, and opens in a process without the registration."""
-    section = README.read_text(encoding="utf-8").split("## Your own network\n")[1].split("\n## ")[0]
-    [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    section = GUIDE.read_text(encoding="utf-8").split("## Register a network\n")[1]
+    blocks = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
+    code = "\n".join(blocks).replace("epochs=2", "epochs=4")
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(faces, "data")  # the README reads data/train and data/dev
+    shutil.copytree(faces, "data")  # the guide reads data/train and data/dev
     train, dev = tables
     with unpainted(), monkeypatch.context() as patch:
         patch.setattr(kerasface, "train", functools.partial(kerasface.train, callbacks=[Kill()]))
         with pytest.raises(KeyboardInterrupt):
             exec(code, {})
-    run = kerasface.Run("runs/own")
+    run = kerasface.Run("runs/registered")
     assert run.recipe.model in list_models().index and len(run.history) == 2
     with unpainted():
         kerasface.train(run.recipe, train=train, validation=dev, out=run.folder, resume=True)

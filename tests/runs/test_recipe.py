@@ -285,6 +285,14 @@ def test_phases_are_merged_by_number():
         TWO_PHASES.replace(epochs=9)
 
 
+def test_another_model_starts_without_architecture_options():
+    recipe = runs.named_recipe("attributes40_small")
+    assert recipe.replace(model="mobilenet_v2").architecture == {}
+    changed = recipe.replace(model="convnext_nano", architecture={"drop_path": 0.1})
+    assert changed.architecture == {"drop_path": 0.1}
+    assert recipe.replace(model=recipe.model).architecture == recipe.architecture
+
+
 def test_architecture_is_merged():
     recipe = TINY.replace(architecture={"drop_path": 0.1})
     assert recipe.architecture == {**TINY.architecture, "drop_path": 0.1}

@@ -28,7 +28,7 @@ from kerasface.training.custom_model import (
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 RECIPE = Recipe(epochs=2, batch_size=7, learning_rate=1e-2, ema=0.5, keep="last")
-README = pathlib.Path(__file__).parents[2] / "README.md"
+GUIDE = pathlib.Path(__file__).parents[2] / "docs/guides/your_own_network.md"
 
 
 def small_model(outputs=4, activation="softmax", size=16, name=None):
@@ -386,19 +386,15 @@ def test_float32_copy_of_a_half_precision_model():
     assert model.layers[2].dtype_policy.name == "mixed_float16"
 
 
-def test_readme_example(faces, tmp_path, monkeypatch):
-    section = README.read_text(encoding="utf-8").split("## Train your own Keras model")[1]
+def test_example_of_the_guide(tables, faces, tmp_path, monkeypatch):
+    section = GUIDE.read_text(encoding="utf-8").split("## Train a finished model")[1]
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL).group(1)
     (tmp_path / "data").symlink_to(faces, target_is_directory=True)
     monkeypatch.chdir(tmp_path)
-    whole = kerasface.train
-    monkeypatch.setattr(
-        "kerasface.train", lambda *args, **options: whole(*args, **options, epochs=2, verbose=0)
-    )
-    names = {}
+    names = {"keras": keras, "kerasface": kerasface, "train": tables[0], "dev": tables[1]}
     exec(code, names)
     assert len(names["frame"]) == 8
-    assert kerasface.Run("runs/mine").recipe.model == "custom"
+    assert kerasface.Run("runs/finished").recipe.model == "custom"
 
 
 @pytest.mark.parametrize(
