@@ -18,7 +18,7 @@ from kerasface.checks import check_number
 
 # Chosen on every fifth of 120 people, fitted on the others (benchmarks/verification.py).
 EMBEDDING_SHRINKAGE = 0.3
-# By five folds of 1,381 pictures of 23 celebrities, their mirror images and four crops of each:
+# By five folds of 1,381 images of 23 celebrities, their mirror images and four crops of each:
 # 72.0% right, 71.8% with 0.05, 71.2% with 0.2, 70.0% with 0.3.
 CLASSIFIER_SHRINKAGE = 0.1
 FOLDS = 3
@@ -59,7 +59,7 @@ def class_statistics(features: np.ndarray, labels: np.ndarray, classes: int) -> 
     """Computes means and covariances in pieces, without a copy of the features.
 
     Args:
-        features: ``[variants, N, features]``: several pictures of each image.
+        features: ``[variants, N, features]``: several versions of each image.
         labels: Class of each image, ``[N]``, in ``[0, classes)``.
         classes: Number of classes. Some may have no images.
 
@@ -153,7 +153,7 @@ def discriminant_classifier(
     loss in a cross-validation over the images.
 
     Args:
-        features: ``[variants, N, features]``: several pictures of each image, the first of them
+        features: ``[variants, N, features]``: several versions of each image, the first of them
             the unchanged image.
         labels: int ``[N]``, the class of each image, in ``[0, classes)``.
         classes: Number of classes. A class without images gets the lowest bias.

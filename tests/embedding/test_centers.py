@@ -136,7 +136,7 @@ def test_samples_are_uniform_and_contain_the_batch(classes, count):
         others = totals[1:-1] / draws
         assert np.abs(others - count / classes).max() < 0.12
         if count > 2:
-            assert pairs  # neighbours too
+            assert pairs  # neighbors too
     again = sample_classes(labels, classes, count, seed=1, step=3)[0]
     np.testing.assert_array_equal(again, sample_classes(labels, classes, count, seed=1, step=3)[0])
 

@@ -115,16 +115,18 @@ def test_variants_of_an_image_are_in_one_fold():
 
 def test_temperature_lowers_the_confidence():
     features, labels = people(10, 200, dimensions=60, spread=3.0)
-    learnt = np.arange(len(labels)) % 40 == 0  # 5 of each class, in 60 dimensions
-    layer = fitted(features[learnt], labels[learnt], 10)
-    posterior = scipy.special.softmax(layer(features[~learnt]), axis=1)
+    is_training = np.arange(len(labels)) % 40 == 0  # 5 of each class, in 60 dimensions
+    layer = fitted(features[is_training], labels[is_training], 10)
+    posterior = scipy.special.softmax(layer(features[~is_training]), axis=1)
     # What it would be without the factor: too sure of itself.
     shrunk = ShrunkCovariance(shrinkage=CLASSIFIER_SHRINKAGE)
     theirs = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=shrunk)
-    plain = theirs.fit(features[learnt], labels[learnt]).predict_proba(features[~learnt])
-    right = plain.argmax(axis=1) == labels[~learnt]
+    plain = theirs.fit(features[is_training], labels[is_training]).predict_proba(
+        features[~is_training]
+    )
+    right = plain.argmax(axis=1) == labels[~is_training]
     assert 0.4 < right.mean() < plain.max(axis=1).mean() - 0.1
-    assert log_loss(labels[~learnt], posterior) < 0.95 * log_loss(labels[~learnt], plain)
+    assert log_loss(labels[~is_training], posterior) < 0.95 * log_loss(labels[~is_training], plain)
 
 
 def test_classes_of_one_image_do_not_decide_the_temperature():

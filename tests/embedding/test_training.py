@@ -49,12 +49,12 @@ def test_embedder_and_head_are_trained_together(kind, batches, tmp_path):
         for weight, old in zip(model.weights, before, strict=True)
         if not np.array_equal(weight, old)
     }
-    learnt = {weight.path for weight in model.embedder.trainable_weights}
+    trained = {weight.path for weight in model.embedder.trainable_weights}
     centers = {weight.path for weight in model.weights if "centers" in weight.path}
-    assert learnt | centers <= changed
+    assert trained | centers <= changed
     assert bool(centers) is (kind != "triplets")
-    judged = model.evaluate(batches.take(2), verbose=0, return_dict=True)
-    assert set(judged) == {"loss", "accuracy"} and 0 <= judged["accuracy"] <= 1
+    metrics = model.evaluate(batches.take(2), verbose=0, return_dict=True)
+    assert set(metrics) == {"loss", "accuracy"} and 0 <= metrics["accuracy"] <= 1
 
     # The saved embedding model consists of stock layers and has the trained weights.
     if kind == "full":
@@ -123,10 +123,10 @@ def test_images_of_weight_0_are_ignored():
     model.compile("sgd", jit_compile=False)
     images = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype("float32")
     labels, weights = np.array([0, 1, 2, 3]), np.array([1.0, 1.0, 0.0, 0.0])
-    judged = model.evaluate(images, labels, sample_weight=weights, batch_size=4, verbose=0)
+    metrics = model.evaluate(images, labels, sample_weight=weights, batch_size=4, verbose=0)
     alone = model.evaluate(images[:2], labels[:2], batch_size=4, verbose=0)
-    assert judged[0] == pytest.approx(alone[0] / 2, rel=1e-4)  # Keras divides by the batch
-    assert judged[1] == pytest.approx(alone[1])
+    assert metrics[0] == pytest.approx(alone[0] / 2, rel=1e-4)  # Keras divides by the batch
+    assert metrics[1] == pytest.approx(alone[1])
 
 
 def test_embedding_of_a_classifier_is_trainable(batches):

@@ -91,7 +91,7 @@ def test_metrics_counted_by_hand():
     # At 0.6: 1 of 4 impostors accepted, 1 of 4 genuine refused.
     assert result.metrics["eer"] == pytest.approx(1 / 4)
     frame = result.per_fold.set_index("fold")
-    # The other fold is best judged at 0.5, where all of fold 3 is accepted: one of it is wrong.
+    # The best threshold of the other fold is 0.5, where all of fold 3 is accepted, one wrongly.
     assert (frame.loc[3, "threshold"], frame.loc[3, "accuracy"]) == (0.5, 0.75)
     # At 0.8 one genuine pair of fold 3 is refused, as at 0.6 one impostor is accepted; there the
     # only genuine pair of fold 7 is refused.
@@ -149,7 +149,7 @@ def test_width_of_intervals_of_pairs():
 
 
 def everyone(people=14, each=5, seed=0):
-    """All pairs of pictures of some people, of whom some are recognised badly throughout."""
+    """All pairs of pictures of some people, of whom some are recognized badly throughout."""
     rng = np.random.default_rng(seed)
     who = np.repeat(np.arange(people), each)
     first, second = np.triu_indices(len(who), 1)

@@ -91,7 +91,7 @@ def test_mixed_float16_keeps_float32_outputs(built):
         ("resnet15", {"channels": (16, 32, 64, 128)}),  # a fiftieth of the work
     ],
 )
-def test_eight_images_are_learnt_by_heart(name, options):
+def test_overfits_eight_images(name, options):
     keras.utils.set_random_seed(1)
     size = max(24, MODELS[name].smallest)
     model = build(name, num_classes=8, input_shape=(size, size, 3), **options)

@@ -25,7 +25,7 @@ OPERATIONS = [
 ]
 OPERATION = dict(zip(OPERATIONS, RAND_AUGMENT_OPERATIONS, strict=True))
 ROUNDING = 1e-3  # a bilinear blend of 255 and 255
-BLACK, WHITE, GREY = (np.full((16, 16, 3), value, np.float32) for value in (0, 255, 77))
+BLACK, WHITE, GRAY = (np.full((16, 16, 3), value, np.float32) for value in (0, 255, 77))
 
 
 def picture(height=24, width=24, low=0, high=256, seed=0):
@@ -158,7 +158,7 @@ def test_step_follows_its_numbers(name):
 
 
 @pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("image", [BLACK, WHITE, GREY], ids=["black", "white", "grey"])
+@pytest.mark.parametrize("image", [BLACK, WHITE, GRAY], ids=["black", "white", "gray"])
 def test_step_survives_a_plain_image(name, image):
     for seed in range(6):
         result = apply(name, image, numbers(STEPS[name].count, seed))
@@ -168,10 +168,10 @@ def test_step_survives_a_plain_image(name, image):
 
 
 @pytest.mark.parametrize("name", ["crop", "rotation", "flip", "color_jitter", "rand_augment"])
-def test_grey_stays_grey(name):
-    grey = np.repeat(picture()[..., :1], 3, axis=2)
+def test_gray_stays_gray(name):
+    gray = np.repeat(picture()[..., :1], 3, axis=2)
     for seed in range(6):
-        result = apply(name, grey, numbers(STEPS[name].count, seed))
+        result = apply(name, gray, numbers(STEPS[name].count, seed))
         np.testing.assert_allclose(result, result[..., :1].repeat(3, axis=2), atol=1e-3)
 
 
@@ -284,7 +284,7 @@ def test_flip(probability, draw, mirrored):
     np.testing.assert_array_equal(apply("flip", picture(), [draw], probability), expected)
 
 
-# Colours
+# Colors
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.4, 1.0, 1.3, 1.9])
@@ -292,11 +292,11 @@ def test_flip(probability, draw, mirrored):
     ("change", "enhance", "tolerance"),
     [
         (augment.brightness, ImageEnhance.Brightness, 1.01),
-        (augment.saturation, ImageEnhance.Color, 2.0),  # Pillow rounds the grey first,
+        (augment.saturation, ImageEnhance.Color, 2.0),  # Pillow rounds the gray first,
         (augment.contrast, ImageEnhance.Contrast, 2.0),  # and the mean
     ],
 )
-def test_colour_change_is_pillows(change, enhance, tolerance, factor):
+def test_color_change_is_pillows(change, enhance, tolerance, factor):
     expected = np.asarray(enhance(pil(picture())).enhance(factor), np.float32)
     changed = change(tf.constant(picture()), factor)
     np.testing.assert_allclose(changed, expected, rtol=0, atol=tolerance)
@@ -309,7 +309,7 @@ def test_factor_one_changes_nothing(change):
 
 @pytest.mark.parametrize("draw", [0.0, 0.2, 0.9])
 @pytest.mark.parametrize("strength", [0.1, 0.5])
-def test_hue_is_turned_on_the_colour_circle(draw, strength):
+def test_hue_is_turned_on_the_color_circle(draw, strength):
     turn = (2 * draw - 1) * strength
     image = picture(6, 6)
 
@@ -331,7 +331,7 @@ def test_hue_is_turned_on_the_colour_circle(draw, strength):
     ("index", "change"),
     [(0, augment.brightness), (1, augment.contrast), (2, augment.saturation)],
 )
-def test_single_colour_change_of_the_jitter(index, change, draw, strength):
+def test_single_color_change_of_the_jitter(index, change, draw, strength):
     draws = [0.5] * 5
     draws[index] = draw
     expected = change(tf.constant(picture()), 1 - strength + 2 * strength * draw)
@@ -431,7 +431,7 @@ def test_operation_keeps_shape_and_range(name, signed):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("image", [BLACK, WHITE, GREY], ids=["black", "white", "grey"])
+@pytest.mark.parametrize("image", [BLACK, WHITE, GRAY], ids=["black", "white", "gray"])
 def test_operation_survives_a_plain_image(name, image):
     result = np.asarray(OPERATION[name](tf.constant(image), tf.constant(0.5)))
     assert np.isfinite(result).all()

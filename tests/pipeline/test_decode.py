@@ -36,17 +36,17 @@ def exif(orientation):
     return block
 
 
-def png(depth, colour, *rows, late=b""):
-    """A PNG of any bit depth and colour type, with a block after the pixels."""
+def png(depth, color, *rows, late=b""):
+    """A PNG of any bit depth and color type, with a block after the pixels."""
 
     def block(name, data):
         return (
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    channels = {0: 1, 2: 3}[colour]
+    channels = {0: 1, 2: 3}[color]
     width = len(rows[0]) * 8 // (depth * channels)
-    head = struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, len(rows), depth, color, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     blocks = block(b"IHDR", head) + block(b"IDAT", pixels) + late + block(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + blocks
@@ -72,15 +72,15 @@ def animation(kind, **options):
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 PLAIN_JPEGS = {
     "jpeg": encode(picture(), "JPEG"),
-    "jpeg-grey": encode(picture("L"), "JPEG"),
+    "jpeg-gray": encode(picture("L"), "JPEG"),
     "jpeg-progressive": encode(picture(), "JPEG", progressive=True),
-    "jpeg-full-colour": encode(picture(), "JPEG", subsampling=0),
+    "jpeg-full-color": encode(picture(), "JPEG", subsampling=0),
     "jpeg-odd-size": encode(picture(height=33, width=17), "JPEG"),
     "jpeg-comment": encode(picture(), "JPEG", comment=b"\xff\xfe any bytes \x80"),
 }
 PLAIN_PNGS = {
     "png": encode(Image.fromarray(NOISE), "PNG"),
-    "png-grey": encode(picture("L"), "PNG"),
+    "png-gray": encode(picture("L"), "PNG"),
 }
 # Plain once `check` has looked into them; unknown ones go through Pillow.
 TURNED_JPEGS = {
@@ -91,10 +91,10 @@ OTHERS = {
     "png-late-exif": late_orientation(encode(Image.fromarray(NOISE), "PNG"), 6),
     "png-rgba": encode(Image.fromarray(NOISE).convert("RGBA"), "PNG"),
     "png-alpha": encode(Image.fromarray(np.dstack([NOISE, NOISE[..., 0]])), "PNG"),
-    "png-grey-alpha": encode(Image.fromarray(NOISE[..., :2].copy(), "LA"), "PNG"),
+    "png-gray-alpha": encode(Image.fromarray(NOISE[..., :2].copy(), "LA"), "PNG"),
     "png-palette": encode(picture("P"), "PNG"),
     "png-palette-transparent": encode(picture("P"), "PNG", transparency=3),
-    "png-transparent-colour": encode(
+    "png-transparent-color": encode(
         Image.fromarray(NOISE), "PNG", transparency=tuple(map(int, NOISE[0, 0]))
     ),
     "png-1-bit": encode(picture("1"), "PNG"),
@@ -252,7 +252,7 @@ def test_square_of_every_kind_of_file(read, read_square, file, name, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [{}, {"subsampling": 1}, {"subsampling": 0}, {"progressive": True}, {"mode": "L"}],
-    ids=["4:2:0", "4:2:2", "4:4:4", "progressive", "grey"],
+    ids=["4:2:0", "4:2:2", "4:4:4", "progressive", "gray"],
 )
 def test_square_of_a_jpeg_is_that_of_the_whole_at_every_place(
     read_without_the_whole, read, file, shape, options
@@ -374,8 +374,8 @@ def test_parts_of_the_middle(file, shape, share, middle):
 
 
 def test_middle_of_a_large_jpeg_is_decoded_small(file):
-    colours = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-    coarse = Image.fromarray(colours).resize((600, 400), Image.Resampling.BICUBIC)
+    colors = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    coarse = Image.fromarray(colors).resize((600, 400), Image.Resampling.BICUBIC)
     path = file(encode(coarse, "JPEG"))
     crop = Crop(0.8, shape="image")
     # Its shorter side, 320 pixels, is three times 100: a half of it is not below that.
@@ -431,7 +431,7 @@ def test_resize_is_pillows(height, width, size):
 
 
 @pytest.mark.parametrize("times", [3, 4, 5])
-def test_shrunk_checkerboard_is_grey(times):
+def test_shrunk_checkerboard_is_gray(times):
     board = np.indices((16 * times, 16 * times)).sum(axis=0) % 2 * 255.0
     shrunk = decode.resize(tf.constant(np.dstack([board] * 3)), 16)
     np.testing.assert_allclose(shrunk, 127.5, atol=8)  # the border sees half a kernel

@@ -73,12 +73,12 @@ def test_middle_of_larger_files(model, tmp_path):
 
 
 def test_images_are_brought_to_the_size_of_the_model(tmp_path):
-    colours = [(200, 100, 50), (0, 255, 7)]
-    for i, (colour, size) in enumerate(zip(colours, [(30, 20), (2, 3)], strict=True)):
-        Image.new("RGB", size, colour).save(tmp_path / f"{i}.png")
+    colors = [(200, 100, 50), (0, 255, 7)]
+    for i, (color, size) in enumerate(zip(colors, [(30, 20), (2, 3)], strict=True)):
+        Image.new("RGB", size, color).save(tmp_path / f"{i}.png")
     mean = keras.Sequential([keras.Input([4, 4, 3]), keras.layers.GlobalAveragePooling2D()])
     outputs = predict_table(mean, FaceTable(tmp_path, ["0.png", "1.png"]))
-    np.testing.assert_allclose(outputs, colours, atol=1e-3)
+    np.testing.assert_allclose(outputs, colors, atol=1e-3)
 
 
 def test_broken_file_is_warned_of_and_black(model, table):
