@@ -10,10 +10,14 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
+
+if TYPE_CHECKING:  # the command line must not wait for pandas
+    import pandas as pd
 
 # The file in a locked folder that carries the lock. It exists while the lock is held; a process
 # that is killed leaves it behind without the lock.
@@ -246,6 +250,33 @@ def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
     }
     with replacing(path) as part:
         part.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+
+
+def write_csv(path: str | os.PathLike, frame: pd.DataFrame) -> pathlib.Path:
+    """Writes a table, the result of long work, to a CSV file without its index.
+
+    Args:
+        path: File to write. It appears complete or not at all.
+        frame: The table.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: If the file cannot be written, for instance to a full disk. The table is then in
+            a temporary file, which the message names.
+    """
+    try:
+        with replacing(path) as part:
+            frame.to_csv(part, index=False)
+    except OSError as error:
+        saved = pathlib.Path(tempfile.mkdtemp(prefix="kerasface-"), pathlib.Path(path).name)
+        frame.to_csv(saved, index=False)
+        raise OSError(
+            f"{os.fspath(path)!r} could not be written: {error}. "
+            f"The results are in {os.fspath(saved)!r}."
+        ) from error
+    return pathlib.Path(path)
 
 
 def check_file_to_write(

@@ -15,6 +15,7 @@ from kerasface.cli.console import (
     verbosity,
 )
 from kerasface.cli.options import BatchSize, Flip, Replace
+from kerasface.files import write_csv
 
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     import pandas as pd
@@ -77,7 +78,6 @@ def predict(
     check_new_file(out, overwrite)
     if pictures is not None:
         check_new_folder(pictures, overwrite, "--pictures")
-    from kerasface.files import replacing
     from kerasface.inference import predict as predict_images
 
     models, images = _models_and_images("predict", paths)
@@ -95,8 +95,7 @@ def predict(
             batch_size=batch_size,
             verbose=verbosity(),
         )
-    with replacing(out) as part:
-        frame.to_csv(part, index=False)
+    write_csv(out, frame)
     _print_rows(frame)
     _print_attributes(frame, models)
     print(f"\nWrote {len(frame):,} rows: {out}")

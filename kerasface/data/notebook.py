@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -28,6 +29,21 @@ def shorten(names: Iterable[object], shown: int = SHOWN_NAMES) -> str:
     return ", ".join([*map(repr, listed[:shown]), *(["..."] if len(listed) > shown else [])])
 
 
+def short_repr(name: str, facts: Mapping[str, object]) -> str:
+    """Writes a result on one line.
+
+    Args:
+        name: Name of the class.
+        facts: Name to value. Floats get four significant digits; None is skipped.
+
+    Example:
+        >>> short_repr("Verified", {"pairs": 6000, "accuracy": 0.83217, "folder": None})
+        'Verified(pairs=6000, accuracy=0.8322)'
+    """
+    words = [f"{key}={_literal(value)}" for key, value in facts.items() if value is not None]
+    return f"{name}({', '.join(words)})"
+
+
 def facts_html(title: str, facts: Mapping[str, object]) -> str:
     """Names and values as a table; everything is escaped.
 
@@ -36,7 +52,7 @@ def facts_html(title: str, facts: Mapping[str, object]) -> str:
         '<b>Face</b><table><tr><th>score</th><td>&lt;1</td></tr></table>'
     """
     rows = (
-        f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(_text(value))}</td></tr>"
         for name, value in facts.items()
     )
     return f"<b>{html.escape(title)}</b><table>{''.join(rows)}</table>"
@@ -74,3 +90,20 @@ def picture_html(image: np.ndarray, caption: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"/><p>{text}</p></figure>'
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.4g}"
+    return repr(os.fspath(value)) if isinstance(value, os.PathLike) else repr(value)
+
+
+def _text(value: object) -> str:
+    """A value as people write it: four significant digits, thousands with commas."""
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return f"{int(value):,}"
+    if isinstance(value, (float, np.floating)):
+        return f"{float(value):.4g}"
+    return "none" if value is None else str(value)

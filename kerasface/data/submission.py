@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasface.checks import check_choice
-from kerasface.files import check_text_table, replacing
+from kerasface.files import check_text_table, write_csv
 
 LABEL_KINDS = ("index", "name")
 
@@ -106,9 +106,7 @@ def submission_frame(
 
 def write_submission(path: str | os.PathLike, frame: pd.DataFrame) -> pathlib.Path:
     """Writes a submission; the file appears complete or not at all."""
-    with replacing(path) as part:
-        frame.to_csv(part, index=False)
-    return pathlib.Path(path)
+    return write_csv(path, frame)
 
 
 def _label_kind(labels: pd.Series, names: Sequence[str] | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kerasface.checks import check_number
+from kerasface.data import notebook
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import write_submission
 from kerasface.files import check_file_to_write
@@ -20,7 +21,6 @@ from kerasface.inference.gallery import enroll
 from kerasface.inference.nearest import nearest_people
 from kerasface.inference.operating_point import resolve_threshold
 from kerasface.inference.reading import AnyModel
-from kerasface.inference.results import facts_html
 from kerasface.metrics.identification import UNKNOWN, best_threshold
 from kerasface.pipeline.crop import Crop
 
@@ -45,7 +45,7 @@ class Matches:
     dev_accuracy: float | None
 
     def _repr_html_(self) -> str:
-        return facts_html(dataclasses.asdict(self))
+        return notebook.facts_html("Matches", dataclasses.asdict(self))
 
 
 @explain_old_calls

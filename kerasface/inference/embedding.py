@@ -93,7 +93,7 @@ def embedder(
         options = {"shrinkage": shrinkage, "crop": crop, "flip": flip}
         check_unused("without a discriminant", options, remedy="Give discriminant=.")
         return network
-    table = _labeled_people(discriminant)
+    table = _labeled_people(discriminant, verbose)
     weight = EMBEDDING_SHRINKAGE if shrinkage is None else shrinkage
     vectors = embed_table(
         network,
@@ -142,7 +142,7 @@ def embed(
     """
     flip, crop = stored_flip_and_crop(model, flip, crop)
     network = embedder(model)
-    table = readable_table(images, once=False)  # a row for each that was given
+    table = readable_table(images, once=False, verbose=verbose)  # a row for each that was given
     return embed_table(network, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose)
 
 
@@ -196,11 +196,11 @@ def _with_linear_layer(model: keras.Model, kernel: np.ndarray, bias: np.ndarray)
     return keras.Model(model.input, outputs, name=f"{model.name}_discriminant")
 
 
-def _labeled_people(people: str | os.PathLike | FaceTable) -> FaceTable:
+def _labeled_people(people: str | os.PathLike | FaceTable, verbose: int) -> FaceTable:
     table = people if isinstance(people, FaceTable) else identity_folder(people)
     if table.labels is None or table.multi_label:
         raise ValueError(f"A discriminant needs one class per image. Received: {table.summary()}.")
-    return readable_table(table)
+    return readable_table(table, verbose=verbose)
 
 
 def _common_crop(models: Sequence[AnyModel]) -> Crop | None:

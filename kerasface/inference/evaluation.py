@@ -7,14 +7,16 @@ import os
 import pathlib
 import warnings
 
+import keras
 import pandas as pd
 
+from kerasface.data import notebook
 from kerasface.data.celeba.tables import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.files import check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.results import facts_html, short_repr
+from kerasface.inference.reading import AnyModel, run_of
 from kerasface.runs import run as run_files
 from kerasface.runs.evaluation import PLAIN, evaluate_run
 from kerasface.runs.report import write_report
@@ -49,15 +51,15 @@ class Evaluation:
 
     def __repr__(self) -> str:
         facts: dict[str, object] = {key: self.metrics.get(key) for key in SHOWN}
-        return short_repr("Evaluation", facts | {"folder": self.folder})
+        return notebook.short_repr("Evaluation", facts | {"folder": self.folder})
 
     def _repr_html_(self) -> str:
-        return facts_html(self.metrics)
+        return notebook.facts_html("Evaluation", self.metrics)
 
 
 @explain_old_calls
 def evaluate(
-    model: str | os.PathLike | Run,
+    model: AnyModel,
     data: str | os.PathLike | FaceTable,
     *,
     out: str | os.PathLike | None = None,
@@ -73,7 +75,8 @@ def evaluate(
     images. Metrics whose name ends in ``_at_half`` are those at threshold 0.5.
 
     Args:
-        model: Run or run folder.
+        model: Run, run folder or the model file in it. Another Keras model has no class names
+            and no list of its training images.
         data: A folder with one subfolder per class, for a run of attributes a CelebA folder,
             whose test partition is used, or a table. It must have the run's classes or
             attributes.
@@ -101,7 +104,14 @@ def evaluate(
     Example:
         >>> evaluate("runs/hw2p2", "data/dev").metrics["accuracy"]  # doctest: +SKIP
     """
-    run = model if isinstance(model, Run) else Run(model)
+    run = run_of(model)
+    if run is None:
+        name = model.name if isinstance(model, keras.Model) else os.fspath(str(model))
+        raise ValueError(
+            "`evaluate` needs a run, which has class names and a list of its training images. "
+            f"Received: {name!r}, a Keras model. Use predict, and "
+            "kerasface.metrics.classification.evaluate on the probabilities."
+        )
     if out is not None:
         check_folder_to_write("out", out)
     if partition != OFFICIAL and (isinstance(data, FaceTable) or not run.multi_label):
@@ -110,7 +120,7 @@ def evaluate(
             "`partition` needs a CelebA folder and a run of attributes. "
             f"Received: partition={partition!r} for {asked}. Leave it out."
         )
-    table = _readable(run, _labelled(run, data, partition))
+    table = _readable(run, _labeled(run, data, partition), verbose)
     seen = _check_unseen(run, table, allow_seen)
     folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data, partition))
     name = folder.resolve().name
@@ -123,7 +133,7 @@ def evaluate(
     return evaluation
 
 
-def _labelled(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> FaceTable:
+def _labeled(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> FaceTable:
     """The images with labels, checked against the run's classes or attributes."""
     if isinstance(data, FaceTable):
         table = data
@@ -142,8 +152,8 @@ def _labelled(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> 
     return table
 
 
-def _readable(run: Run, table: FaceTable) -> FaceTable:
-    checked = check(table, max_unreadable=run.recipe.max_unreadable)
+def _readable(run: Run, table: FaceTable, verbose: int) -> FaceTable:
+    checked = check(table, max_unreadable=run.recipe.max_unreadable, verbose=verbose)
     if len(checked.unreadable):
         first = ", ".join(checked.unreadable["path"].head(3))
         warnings.warn(

@@ -9,6 +9,7 @@ import pathlib
 import keras
 import numpy as np
 
+from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable
 from kerasface.files import check_file_to_write, replacing
@@ -16,7 +17,6 @@ from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.operating_point import stored_flip_and_crop
 from kerasface.inference.reading import AnyModel
-from kerasface.inference.results import facts_html, short_repr
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.pipeline.crop import Crop
 
@@ -46,10 +46,10 @@ class Gallery:
         return len(self.embeddings)
 
     def __repr__(self) -> str:
-        return short_repr("Gallery", self._facts())
+        return notebook.short_repr("Gallery", self._facts())
 
     def _repr_html_(self) -> str:
-        return facts_html(self._facts())
+        return notebook.facts_html("Gallery", self._facts())
 
     def _facts(self) -> dict[str, object]:
         return {

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kerasface.checks import check_choice, check_number
+from kerasface.data import notebook
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.table import FaceTable
 from kerasface.files import check_folder_to_write, replacing, write_json
@@ -27,7 +28,6 @@ from kerasface.inference.gallery import (
 from kerasface.inference.nearest import ENGINES, nearest_people
 from kerasface.inference.operating_point import OperatingPoint, resolve_threshold
 from kerasface.inference.reading import AnyModel
-from kerasface.inference.results import frame_html, short_repr
 from kerasface.metrics import identification as ranking
 from kerasface.pipeline.crop import Crop
 from kerasface.reports.identification import cmc_curve
@@ -59,10 +59,10 @@ class Identified:
     def __repr__(self) -> str:
         facts: dict[str, object] = {"probes": len(self.answers), "threshold": self.threshold}
         facts |= {key: self.metrics.get(key) for key in ("rank1", "rank5", "accuracy")}
-        return short_repr("Identified", facts)
+        return notebook.short_repr("Identified", facts)
 
     def _repr_html_(self) -> str:
-        return frame_html(self.answers.head(SHOWN_ANSWERS))
+        return notebook.frame_html(self.answers, SHOWN_ANSWERS)
 
 
 @explain_old_calls

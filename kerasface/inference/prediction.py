@@ -7,6 +7,7 @@ import math
 import os
 import pathlib
 import tempfile
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,7 +106,7 @@ def predict(
     opened = open_predictors(model, names)
     chosen = _shown_attributes(opened[0], only, threshold)
     limits = _thresholds(opened, threshold)
-    table = readable_table(images)
+    table = readable_table(images, verbose=verbose)
     with contextlib.ExitStack() as stack:
         shown, frame = table, pd.DataFrame({"path": table.paths})
         titles = table.paths.tolist()
@@ -127,9 +128,12 @@ def predict(
         probabilities = _mean_probabilities(opened, shown, bool(flip), batch_size, verbose)
         predictions = _predictions(opened[0].names, probabilities, limits, chosen)
         if pictures is not None:
-            draw_predictions(pathlib.Path(pictures), shown, titles, predictions)
-        if pictures is not None and detect:
-            draw_photographs(pathlib.Path(pictures), table, faces, predictions.captions)
+            try:
+                draw_predictions(pathlib.Path(pictures), shown, titles, predictions)
+                if detect:
+                    draw_photographs(pathlib.Path(pictures), table, faces, predictions.captions)
+            except OSError as error:  # the predictions must not be lost
+                warnings.warn(f"not all pictures could be written: {error}", stacklevel=3)
     return pd.concat([frame, predictions.to_frame()], axis=1)
 
 
@@ -180,7 +184,7 @@ def submit(
             f"Received: {opened[0].title}, a model of attributes. Use predict."
         )
     classes = opened[0].names
-    table = readable_table(images)
+    table = readable_table(images, verbose=verbose)
     form = None if sample is None else read_sample(sample)
     # The ids are matched before the long part, so that a wrong folder costs no time.
     submission_frame(table.paths, np.zeros(len(table), int), classes, sample=form, label=label)

@@ -101,12 +101,13 @@ def crop_of(model: AnyModel) -> Crop | None:
     return None if run is None else run.recipe.crop(training=False)
 
 
-def readable_table(images: Images, *, once: bool = True) -> FaceTable:
+def readable_table(images: Images, *, once: bool = True, verbose: int = 0) -> FaceTable:
     """Makes a table of images that are all readable, in the order given.
 
     Args:
         images: A folder, whose images are sorted by path, a table, or image files and folders.
         once: If True, skip an image file that is given again.
+        verbose: 1 shows a progress bar.
 
     Returns:
         The table, with formats.
@@ -124,7 +125,7 @@ def readable_table(images: Images, *, once: bool = True) -> FaceTable:
     else:
         table = photographs(_paths(images), once=once)
     check_encoding(table.root, table.paths)
-    report = check(table, max_unreadable=1.0)
+    report = check(table, max_unreadable=1.0, verbose=verbose)
     if len(report.unreadable):
         first = [f"{row.path} ({row.reason})" for row in report.unreadable.head(3).itertuples()]
         raise ValueError(

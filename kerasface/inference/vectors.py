@@ -40,7 +40,13 @@ def embed_table(
         float32 ``[N, dimensions]``, rows of length 1 in the table's order.
     """
     outputs = predict_table(
-        model, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose
+        model,
+        table,
+        crop=crop,
+        flip=flip,
+        batch_size=batch_size,
+        title="Embedding",
+        verbose=verbose,
     )
     return unit_rows(outputs)
 

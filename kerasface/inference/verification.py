@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
 from kerasface.files import check_folder_to_write, replacing
@@ -23,7 +24,6 @@ from kerasface.inference.operating_point import (
     write_operating_point,
 )
 from kerasface.inference.reading import AnyModel, crop_of, run_of
-from kerasface.inference.results import facts_html, short_repr
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.inference.vectors import embed_pictures
 from kerasface.metrics import VerificationMetrics
@@ -55,7 +55,7 @@ class Decision:
     far: float | None
 
     def _repr_html_(self) -> str:
-        return facts_html(dataclasses.asdict(self))
+        return notebook.facts_html("Decision", dataclasses.asdict(self))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -91,10 +91,10 @@ class Verified:
     def __repr__(self) -> str:
         facts: dict[str, object] = {key: self.metrics[key] for key in ("pairs", "accuracy", "eer")}
         facts["threshold"] = self.operating_point and self.operating_point.threshold
-        return short_repr("Verified", facts | {"folder": self.folder})
+        return notebook.short_repr("Verified", facts | {"folder": self.folder})
 
     def _repr_html_(self) -> str:
-        return facts_html(self.metrics)
+        return notebook.facts_html("Verified", self.metrics)
 
 
 @explain_old_calls

@@ -26,6 +26,7 @@ def predict_table(
     image_size: int | None = None,
     preprocess: Callable[[tf.Tensor], Any] | None = None,
     output: str | int | None = None,
+    title: str = "Predicting",
     verbose: int = 0,
 ) -> np.ndarray:
     """Predicts every image of a table.
@@ -43,6 +44,7 @@ def predict_table(
             the model's input. It becomes part of a ``tf.data`` graph. None changes nothing.
         output: Which output to return, for a model with several: the key of a dictionary, the
             name of an output layer, or a position.
+        title: Title of the progress bar.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -72,10 +74,10 @@ def predict_table(
             outputs = model.predict(batches, verbose=0, callbacks=shown)
         return _float32(select_output(outputs, output, _output_names(model)))
 
-    outputs = predict(images, "Predicting")
+    outputs = predict(images, title)
     if flip:
         mirrored = images.map(lambda batch: batch[:, :, ::-1])
-        outputs = (outputs + predict(mirrored, "Predicting mirror images")) / 2
+        outputs = (outputs + predict(mirrored, f"{title} mirror images")) / 2
     return outputs
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import os
 import pathlib
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.pipeline.predict import predict_table
@@ -59,30 +59,29 @@ class Run:
             )
 
     def __repr__(self) -> str:
-        facts = ", ".join([repr(os.fspath(self.folder)), *self._facts().values()])
-        return f"Run({facts})"
+        words = [repr(os.fspath(self.folder))]
+        for key, value in self._facts().items():
+            texts = {"model": value, "epochs": f"{value} epochs", "damaged": f"damaged: {value}"}
+            words.append(texts.get(key, f"{key} {value}"))
+        return f"Run({', '.join(words)})"
 
     def _repr_html_(self) -> str:
         facts = {"folder": os.fspath(self.folder), **self._facts()}
-        rows = "".join(
-            f'<tr><th>{key}</th><td style="text-align: left">{html.escape(value)}</td></tr>'
-            for key, value in facts.items()
-        )
         curves = ""
         if self.path(CURVES).is_file():
             data = base64.b64encode(self.path(CURVES).read_bytes()).decode()
             curves = f'<img src="data:image/png;base64,{data}" alt="Training curves">'
-        return f"<table>{rows}</table>{curves}"
+        return notebook.facts_html("Run", facts) + curves
 
     def _facts(self) -> dict[str, str]:
-        """Model, progress and best accuracy, as far as the folder tells them."""
+        """Model, epochs and best accuracy, as far as the folder has them."""
         try:
             recipe, history = self.recipe, self.history
         except (OSError, ValueError) as error:  # the repr of a damaged run must not raise
-            return {"damaged": f"damaged: {error}"}
-        facts = {"model": recipe.model, "epochs": f"{len(history)} of {recipe.total_epochs} epochs"}
+            return {"damaged": str(error)}
+        facts = {"model": recipe.model, "epochs": f"{len(history)} of {recipe.total_epochs}"}
         if "val_accuracy" in history and history["val_accuracy"].notna().any():
-            facts["best"] = f"best val_accuracy {history['val_accuracy'].max():.1%}"
+            facts["best val_accuracy"] = f"{history['val_accuracy'].max():.1%}"
         return facts
 
     def path(self, name: str) -> pathlib.Path:
@@ -172,14 +171,19 @@ class Run:
         return keras.saving.load_model(self._finished(MODEL), compile=False)
 
     def predict(
-        self, table: FaceTable, *, batch_size: int = 64, flip: bool = False, verbose: int = 0
+        self,
+        table: FaceTable,
+        *,
+        batch_size: int = 64,
+        flip: bool | None = None,
+        verbose: int = 0,
     ) -> np.ndarray:
         """Predicts the probabilities of classes or attributes.
 
         Args:
             table: The images. Labels are ignored.
             batch_size: Batch size.
-            flip: If True, average predictions over each image and its mirror image.
+            flip: If True, average predictions over each image and its mirror image. None does not.
             verbose: 1 shows a progress bar.
 
         Returns:
@@ -199,7 +203,7 @@ class Run:
             table,
             batch_size=batch_size,
             crop=self.recipe.crop(training=False),
-            flip=flip,
+            flip=bool(flip),
             verbose=verbose,
         )
 

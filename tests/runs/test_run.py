@@ -29,7 +29,7 @@ def test_repr(run, copied):
 
 def test_html(run, copied):
     page = run._repr_html_()
-    assert "2 of 2 epochs" in page and "data:image/png;base64," in page
+    assert "<th>epochs</th><td>2 of 2</td>" in page and "data:image/png;base64," in page
     copied.path("curves.png").unlink()
     copied.path("recipe.json").write_text('{"epochs": "<b>"}')
     assert "<img" not in copied._repr_html_() and "&lt;b&gt;" in copied._repr_html_()
