@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import filelock
+import pandas as pd
 import pytest
 
 from kerasface.files import (
@@ -19,6 +20,7 @@ from kerasface.files import (
     new_folder,
     read_text_table,
     replacing,
+    write_csv,
 )
 
 
@@ -356,3 +358,19 @@ def test_folders_without_permission_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(PermissionError, match="cannot be written to"):
         check_folder_to_write("out", tmp_path / "new")
+
+
+def test_results_are_kept_if_the_file_cannot_be_written(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"a": [1, 2]})
+    assert write_csv(tmp_path / "ok.csv", frame) == tmp_path / "ok.csv"
+
+    def full(part, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(OSError, match="The results are in") as caught:
+        write_csv(tmp_path / "out.csv", frame)
+    saved = str(caught.value).split("'")[-2]
+    pd.testing.assert_frame_equal(pd.read_csv(saved), frame)
+    assert not (tmp_path / "out.csv").exists()

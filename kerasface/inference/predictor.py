@@ -56,8 +56,8 @@ def open_predictors(model: Models, names: Sequence[str] | None = None) -> list[P
         ValueError: If there is no model, the models have different classes or attributes, or the
             outputs of a model are not probabilities.
     """
-    one = isinstance(model, (str, os.PathLike, Run, keras.Model))
-    given: list[AnyModel] = [model] if one else list(model)  # type: ignore[arg-type]
+    several = isinstance(model, Sequence) and not isinstance(model, str)
+    given: list[AnyModel] = list(model) if several else [model]  # type: ignore[arg-type]
     if not given:
         raise ValueError("At least one model is needed. Received: none.")
     opened = [_open(each, names) for each in given]
