@@ -169,7 +169,7 @@ def test_no_run_is_refused(pictures):
     ("content", "error", "message"),
     [
         (None, FileNotFoundError, "which does not exist"),
-        ("notes.txt", ValueError, "must hold at least one"),
+        ("notes.txt", ValueError, "must have at least one"),
     ],
 )
 def test_folder_without_images(run, tmp_path, content, error, message):
