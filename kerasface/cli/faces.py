@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import pathlib
+import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasface.checks import check_number, check_unused
+from kerasface.cli import drawing
 from kerasface.cli.console import INTERRUPTED, one_line_warnings
-from kerasface.cli.options import DetectorName, DetectorOptions
+from kerasface.cli.options import DetectorName, DetectorOptions, Replace
+from kerasface.names import counted
 
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
-    import numpy as np
     import pandas as pd
+
+DETECTOR = "mtcnn"
+SHEET_IMAGES = 240
 
 Margin = Annotated[
     float | None,
@@ -27,42 +34,54 @@ Margin = Annotated[
 def faces(
     path: Annotated[
         pathlib.Path,
-        typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or a folder of crops."),
+        typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or a folder of images."),
     ],
-    out: Annotated[pathlib.Path, typer.Option(help="Image file to write.")],
+    out: Annotated[
+        pathlib.Path,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="Image file to write. For a folder without --contact-sheet: folder to write.",
+        ),
+    ],
     contact_sheet: Annotated[
-        bool, typer.Option("--contact-sheet", help="Show the images of a folder side by side.")
+        bool,
+        typer.Option("--contact-sheet", help="Show the images of the folder on one sheet."),
     ] = False,
     limit: Annotated[
-        int, typer.Option(help="Most images on a contact sheet, evenly sampled.")
-    ] = 240,
-    detector: DetectorName = "mtcnn",
+        int | None,
+        typer.Option(help="Most images on the contact sheet, evenly sampled. Default: 240."),
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Face detector: mtcnn (default) or retinaface.")
+    ] = None,
     set_: DetectorOptions = None,
+    overwrite: Replace = False,
 ) -> None:
-    """Draw the faces of a photograph, or show a folder of crops."""
-    from PIL import Image
+    """Draw all detected faces of a photograph, or of each photograph of a folder.
 
-    from kerasface.files import replacing
-
-    extensions = Image.registered_extensions()
-    if extensions.get(out.suffix.lower()) not in Image.SAVE:
-        raise ValueError(
-            "`--out` must end in the suffix of an image format, for example boxes.png. "
-            f"Received: {str(out)!r}."
-        )
+    With --contact-sheet, show the images of a folder, for example of crops, without detection.
+    """
     if contact_sheet:
-        pixels, content = _contact_sheet(path, limit)
+        check_unused("with --contact-sheet", {"--detector": detector, "--set": set_})
+        check_number("--limit", SHEET_IMAGES if limit is None else limit, 1, whole=True)
     else:
-        pixels, content = _detected_faces(path, detector, _detector_options(set_))
-    with replacing(out) as part:
-        Image.fromarray(pixels).save(part)
-    print(f"{content}: {out}")
+        check_unused("without --contact-sheet", {"--limit": limit})
+    chosen, options = detector or DETECTOR, _detector_options(set_)
+    with one_line_warnings():
+        if contact_sheet:
+            drawing.draw_contact_sheet(path, out, limit or SHEET_IMAGES, overwrite)
+        elif path.is_dir():
+            drawing.draw_photographs(path, out, chosen, options, overwrite)
+        else:
+            drawing.draw_photograph(path, out, chosen, options, overwrite)
 
 
 def crop(
-    source: Annotated[pathlib.Path, typer.Argument(metavar="SRC", help="Folder of photographs.")],
-    target: Annotated[pathlib.Path, typer.Argument(metavar="DST", help="Folder of crops.")],
-    detector: DetectorName = "mtcnn",
+    source: Annotated[
+        pathlib.Path, typer.Argument(metavar="SOURCE", help="Folder of photographs.")
+    ],
+    target: Annotated[pathlib.Path, typer.Argument(metavar="TARGET", help="Folder of crops.")],
+    detector: DetectorName = DETECTOR,
     set_: DetectorOptions = None,
     size: Annotated[int, typer.Option(help="Width and height of the crops in pixels.")] = 224,
     margin: Margin = None,
@@ -107,16 +126,17 @@ def crop(
     except KeyboardInterrupt:
         print("\nInterrupted. Repeat the command to resume.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-    _print_crops(table, target)
+    _print_crops(table, source, target)
 
 
 def split(
     source: Annotated[
         pathlib.Path,
-        typer.Argument(metavar="SRC", help="Folder with one subfolder of images per person."),
+        typer.Argument(metavar="SOURCE", help="Folder with one subfolder of images per person."),
     ],
     target: Annotated[
-        pathlib.Path, typer.Argument(metavar="DST", help="New folder: train/, validation/, test/.")
+        pathlib.Path,
+        typer.Argument(metavar="TARGET", help="New folder: train/, validation/, test/."),
     ],
     train: Annotated[float, typer.Option(help="Share of each person's images.")] = 0.7,
     validation: Annotated[
@@ -160,7 +180,8 @@ def split(
     duplicates = len(table) - table["group"].nunique()
     print(f"{len(table):,} images of {table['person'].nunique():,} people: {by_partition}")
     print(f"Near-duplicates kept together: {duplicates:,}")
-    print(f"Wrote {target}\n\nNext: kerasface train demo --data {target} --out runs/first")
+    print(f"Wrote {target}\n")
+    print(f"Next: kerasface train demo --data {shlex.quote(str(target))} --out runs/first")
 
 
 def _detector_options(changes: list[str] | None) -> dict[str, Any]:
@@ -171,46 +192,36 @@ def _detector_options(changes: list[str] | None) -> dict[str, Any]:
     return parse_changes(changes)
 
 
-def _detected_faces(
-    path: pathlib.Path, detector: str, options: dict[str, Any]
-) -> tuple[np.ndarray, str]:
-    """A photograph with its faces marked, and a description of it."""
-    from kerasface.faces import detect, draw_faces
-
-    image = _decoded(path)
-    [found] = detect([image], detector, **options)
-    return draw_faces(image, found), f"{len(found)} faces in {path.name}"
-
-
-def _contact_sheet(folder: pathlib.Path, limit: int) -> tuple[np.ndarray, str]:
-    """An image of the images of a folder, and a description of it."""
-    from kerasface.data import unlabeled_folder
-    from kerasface.faces import contact_sheet
-
-    paths = unlabeled_folder(folder).paths.tolist()
-    shown = paths[:: -(-len(paths) // max(limit, 1))]
-    pixels = contact_sheet(
-        [_decoded(folder / path) for path in shown],
-        [" ".join(pathlib.PurePath(path).with_suffix("").parts[-2:]) for path in shown],
-    )
-    return pixels, f"{len(shown)} of {len(paths):,} images"
-
-
-def _decoded(path: pathlib.Path) -> np.ndarray:
-    from kerasface import images
-
-    try:
-        return images.decode(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"An image file must be readable. Received: {path}, {error}.") from error
-
-
-def _print_crops(table: pd.DataFrame, target: pathlib.Path) -> None:
+def _print_crops(table: pd.DataFrame, source: pathlib.Path, target: pathlib.Path) -> None:
     counts = table.drop_duplicates("file")["outcome"].value_counts()
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
-    print(f"{table['file'].nunique():,} files: {outcomes}")
-    print(f"Wrote {(table['crop'] != '').sum():,} images: {target}   (list of files: crops.csv)")
-    print(
-        f"\nNext: kerasface split {target} DATA, or "
-        f"kerasface faces {target} --contact-sheet --out FILE"
+    crops = table.loc[table["crop"] != "", "crop"].tolist()
+    print(f"{counted(table['file'].nunique(), 'file')}: {outcomes}")
+    print(f"Wrote {counted(len(crops), 'image')}: {target}   (list of files: crops.csv)\n")
+    if crops:
+        sheet = shlex.join(["kerasface", "faces", str(target)])
+        print(f"Look at the crops: {sheet} --contact-sheet --out crops.png")
+        print(f"Next: {_step_after_crop(crops, target)}")
+    else:
+        drawing = shlex.join(["kerasface", "faces", str(source)])
+        print(f"Next: see what the detector finds: {drawing} --out pictures")
+        print("      or crop with --detector retinaface, or with --set min_face=12")
+
+
+def _step_after_crop(crops: Sequence[str], target: pathlib.Path) -> str:
+    """What to do with crops of people, of partitions with people, or of a flat folder."""
+    from kerasface.data.listing import PARTITIONS
+
+    paths = [pathlib.PurePosixPath(crop).parts for crop in crops]
+    folders = {parts[0] if len(parts) > 1 else "" for parts in paths}
+    place = shlex.quote(str(target))
+    if any(len(parts) > 2 for parts in paths) and {name.lower() for name in folders} <= PARTITIONS:
+        return f"kerasface train demo --data {place} --out runs/first"
+    if len(folders) > 1 and "" not in folders:
+        return (
+            f"kerasface split {place} data, then kerasface train demo --data data --out runs/first"
+        )
+    return (
+        "sort the crops into one folder per person to train on them, or compare two of them "
+        "with kerasface verify"
     )

@@ -1,6 +1,7 @@
 """Tests of the commands that prepare images: faces, crop and split."""
 
 import inspect
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,7 @@ def test_crop(shell, tmp_path, monkeypatch):
     }
     assert "3 files: 1 face, 1 skipped, 1 unreadable" in out
     assert "Wrote 2 images: " in out
+    assert "--contact-sheet" in out
 
 
 def test_crop_by_default(shell, tmp_path, monkeypatch):
@@ -67,6 +69,27 @@ def test_crop_by_default(shell, tmp_path, monkeypatch):
         "processes": None,
         "verbose": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("crops", "fragment"),
+    [
+        (["a.jpg", "b.jpg"], "one folder per person to train on them, or compare two"),
+        (["trip/a.jpg", "trip/b.jpg"], "one folder per person"),
+        (["ann/a.jpg", "b.jpg"], "one folder per person"),
+        (["ann/a.jpg", "bob/b.jpg"], "kerasface split {target} data, then kerasface train demo"),
+        (["train/ann/a.jpg", "dev/ann/b.jpg"], "Next: kerasface train demo --data {target} --out"),
+        ([], "faces {source} --out pictures"),
+    ],
+)
+def test_next_step_after_crop(shell, tmp_path, monkeypatch, crops, fragment):
+    rows = [(name, "face", name) for name in crops] or [("a.jpg", "skipped", "")]
+    table = pd.DataFrame(rows, columns=["file", "outcome", "crop"])
+    monkeypatch.setattr("kerasface.faces.crop", lambda *folders, **words: table)
+    source, target = tmp_path / "my photographs", tmp_path / "crops"
+    code, out, _ = shell("crop", source, target)
+    assert code == 0
+    assert fragment.format(source=f"'{source}'", target=target) in out
 
 
 def test_interrupted_crop(shell, tmp_path, monkeypatch):
@@ -123,24 +146,50 @@ def test_default_distance_is_that_of_near_duplicates():
     assert inspect.signature(split).parameters["distance"].default == NEAR_DUPLICATE
 
 
-def test_faces_of_photograph(shell, faces, tmp_path, monkeypatch):
+@pytest.fixture
+def detections(monkeypatch):
+    """Calls of `detect`, which is replaced and detects one face, or two in photograph 0002."""
     calls = []
 
     def detect(images, detector, **options):
         calls.append((detector, options))
-        return [[Face((5, 5, 20, 20), 0.9)]]
+        faces = [Face((5, 5, 20, 20), 0.9), Face((8, 9, 20, 20), 0.8)]
+        return [faces[: len(calls)] for _ in images]
 
-    monkeypatch.setattr("kerasface.faces.detect", detect)
+    for place in ("kerasface.faces", "kerasface.faces.drawing"):
+        monkeypatch.setattr(f"{place}.detect", detect)
+    return calls
+
+
+def test_faces_of_photograph(shell, faces, tmp_path, detections):
     photo = faces / "train" / "p0001" / "0002.jpg"
-    code, out, err = shell(
-        "faces", photo, "--out", tmp_path / "new" / "boxes.png", "--set", "min_face=12"
-    )
+    out = tmp_path / "new" / "boxes.png"
+    words = ["faces", photo, "--out", out, "--set", "min_face=12"]
+    code, text, err = shell(*words)
     assert (code, err) == (0, "")
-    assert out.startswith("1 faces in 0002.jpg: ")
-    assert calls == [("mtcnn", {"min_face": 12})]
-    drawn = np.asarray(Image.open(tmp_path / "new" / "boxes.png"))
+    assert text == f"1 face in 0002.jpg: {out}\n"
+    assert detections == [("mtcnn", {"min_face": 12})]
+    drawn = np.asarray(Image.open(out))
     assert drawn.shape == (32, 32, 3)
     assert (drawn != np.asarray(Image.open(photo))).any()
+    assert shell(*words, "--overwrite")[1].startswith("2 faces in 0002.jpg: ")
+
+
+def test_faces_of_folder(shell, tmp_path, faces, detections):
+    folder = tmp_path / "photographs"
+    shutil.copytree(faces / "train" / "p0001", folder / "p0001")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    out = tmp_path / "pictures"
+    code, text, err = shell("faces", folder, "--out", out)
+    assert (code, err) == (0, "")
+    assert text.splitlines() == [
+        f"11 faces in 6 photographs: {out}",
+        "Photographs with several faces: 5",
+        "Photographs without a face: 0",
+        "Unreadable files: 1",
+        "  broken.jpg: no image format is recognized",
+    ]
+    assert len(list(out.rglob("*.jpg"))) == 6
 
 
 def test_contact_sheet(shell, faces, tmp_path):
@@ -152,6 +201,27 @@ def test_contact_sheet(shell, faces, tmp_path):
     width, height = Image.open(out).size
     assert width == 12 * 100 + 4
     assert 100 < height < 140  # one row, with captions
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (("--limit", "3", "--out", "new"), "`--limit` has no effect without --contact-sheet"),
+        (("--contact-sheet", "--detector", "mtcnn"), "`--detector` has no effect with"),
+        (("--contact-sheet", "--set", "min_face=12"), "`--set` has no effect with"),
+        (("--contact-sheet", "--limit", "0"), "`--limit` must be an integer of at least 1"),
+        (("--contact-sheet",), "which exists"),
+        ((), "`--out` must be a folder, because each photograph gets a picture of its own"),
+        (("--out", "."), "which holds files"),
+        (("--out", "new", "--detector", "mtcn"), "Did you mean 'mtcnn'?"),
+        (("--out", "new", "--set", "min_fac=12"), "Did you mean 'min_face'?"),
+    ],
+)
+def test_faces_mistakes(mistake, faces, tmp_path, monkeypatch, words, fragment):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sheet.png").write_bytes(b"kept")
+    assert fragment in mistake("faces", faces / "train", "--out", "sheet.png", *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
 @pytest.mark.parametrize(
