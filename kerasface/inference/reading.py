@@ -13,6 +13,7 @@ from kerasface import images as image_files
 from kerasface.data.folders import check_encoding, unlabeled_folder
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
+from kerasface.models.model_file import describe, load_model_file
 from kerasface.pipeline.crop import Crop
 from kerasface.runs.run import MODEL, RECIPE, Run
 
@@ -20,7 +21,6 @@ AnyModel: TypeAlias = str | os.PathLike | Run | keras.Model
 Images: TypeAlias = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
 
 SUFFIX = ".keras"
-OLD_SUFFIXES = (".h5", ".hdf5")
 MODEL_RULE = "A model must be a run folder or a .keras file."
 IMAGES_RULE = "Images must be a folder, image files, or a FaceTable."
 
@@ -41,14 +41,7 @@ def open_model(model: AnyModel) -> keras.Model:
     run = run_of(model)
     if run is not None:
         return run.load_model()
-    path = _model_path(model)
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"A {SUFFIX} file must hold a Keras model. Received: {os.fspath(path)!r}, which cannot "
-            f"be loaded: {error}"
-        ) from error
+    return load_model_file(_model_path(model))
 
 
 def check_model(model: str | os.PathLike) -> None:
@@ -185,10 +178,6 @@ def _model_path(model: object) -> pathlib.Path:
         raise FileNotFoundError(f"{MODEL_RULE} Received: {shown}, {found}.{remedy}")
     if suffix == SUFFIX:
         return path
-    if suffix in OLD_SUFFIXES:
-        raise ValueError(
-            f"{MODEL_RULE} Received: {shown}, a file of the old HDF5 format. Convert it: "
-            f"keras.saving.load_model({shown}, compile=False).save('model.keras')."
-        )
-    kind = "an image" if suffix in image_files.EXTENSIONS else "another file"
-    raise ValueError(f"{MODEL_RULE} Received: {shown}, {kind}.")
+    if suffix in image_files.EXTENSIONS:
+        raise ValueError(f"{MODEL_RULE} Received: {shown}, an image.")
+    raise ValueError(f"{MODEL_RULE} Received: {shown}, {describe(path)}.")

@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from kerasface.checks import check_number
+from kerasface.checks import check_number, is_number
 from kerasface.models import heads
-from kerasface.models.registry import ModelSpec, check_architecture, find_spec
+from kerasface.models.registry import (
+    ModelSpec,
+    builder_options,
+    check_architecture,
+    find_spec,
+)
 from kerasface.models.weights import load_weights
+
+# Names of other libraries for arguments of `build`: Keras, timm and older face libraries.
+OTHER_NAMES = {
+    "class_num": "`num_classes`",
+    "classes": "`num_classes`",
+    "classifier_activation": "`activation`",
+    "dim": "`embedding`",
+    "dimension": "`embedding`",
+    "drop_path_rate": "`drop_path`, if the network has this option",
+    "drop_rate": "`dropout`",
+    "dropout_rate": "`dropout`",
+    "emb_size": "`embedding`",
+    "embedding_dim": "`embedding`",
+    "embedding_size": "`embedding`",
+    "image_size": "`input_shape=(height, width, 3)`",
+    "img_size": "`input_shape=(height, width, 3)`",
+    "in_chans": "`input_shape=(height, width, 3)`",
+    "include_top": "`num_classes` or `embedding`: a head is always built",
+    "input_size": "`input_shape=(height, width, 3)`",
+    "learning_rate": "the optimizer's `learning_rate` in `model.compile`",
+    "lr": "the optimizer's `learning_rate` in `model.compile`",
+    "model_name": "the first argument, `name`",
+    "n_classes": "`num_classes`",
+    "num_class": "`num_classes`",
+    "num_labels": "`num_classes`, with `multi_label=True` for attributes",
+    "pooling": "`head`, for instance head='pool'",
+    "pretrained": "`weights`, for instance weights='imagenet'",
+    "trainable": "`freeze`",
+}
 
 
 def build(
@@ -66,9 +101,13 @@ def build(
         >>> build("convnext_small", num_classes=7001).count_params()
         19601401
     """
-    check_architecture(name, architecture)
     spec = find_spec(name)
+    own_options = builder_options(spec.features)
+    _check_names({key: architecture[key] for key in architecture if key not in own_options})
+    check_architecture(name, architecture)
     _check_outputs(num_classes, embedding, multi_label, activation)
+    num_classes = None if num_classes is None else int(num_classes)  # numpy's integers are accepted
+    embedding = None if embedding is None else int(embedding)
     top = heads.parse_head(spec.head if head is None else head)
     _check_scale(top, num_classes, embedding, multi_label, activation)
     if dropout is not None:
@@ -149,7 +188,7 @@ def _check_features(name: str, inputs: keras.KerasTensor, features: object) -> N
 
 
 def _check_outputs(
-    num_classes: int | None, embedding: int | None, multi_label: bool, activation: str | None
+    num_classes: object, embedding: object, multi_label: bool, activation: str | None
 ) -> None:
     if (num_classes is None) == (embedding is None):
         raise ValueError(
@@ -158,7 +197,10 @@ def _check_outputs(
         )
     for option, value in (("num_classes", num_classes), ("embedding", embedding)):
         if value is not None:
-            check_number(option, value, 1, whole=True)
+            remedy = ""
+            if option == "num_classes" and isinstance(value, (list, tuple, dict, set)):
+                remedy = f"Pass the number of names, {len(value)}."
+            check_number(option, value, 1, whole=True, remedy=remedy)
     if activation not in ("auto", "softmax", "sigmoid", None):
         raise ValueError(
             "`activation` must be 'auto', 'softmax', 'sigmoid' or None. "
@@ -188,19 +230,40 @@ def _check_scale(
         )
 
 
-def _checked_shape(
-    name: str, input_shape: tuple[int, int, int] | None, spec: ModelSpec
-) -> tuple[int, int, int]:
-    shape = (spec.image_size, spec.image_size, 3) if input_shape is None else tuple(input_shape)
-    sides = [side for side in shape[:2] if isinstance(side, int) and side >= 1]
-    if len(shape) != 3 or shape[2] != 3 or len(sides) != 2:
+def _checked_shape(name: str, input_shape: object, spec: ModelSpec) -> tuple[int, int, int]:
+    if input_shape is None:
+        return (spec.image_size, spec.image_size, 3)
+    shape = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else ()
+    if len(shape) != 3 or shape[2] != 3 or not all(is_number(n, 1, whole=True) for n in shape):
         raise ValueError(
             "`input_shape` must be (height, width, 3) in pixels. "
-            f"Received: input_shape={input_shape}."
+            f"Received: input_shape={input_shape!r}.{_shape_remedy(input_shape)}"
         )
-    if min(shape[:2]) < spec.smallest:
+    height, width = int(shape[0]), int(shape[1])
+    if min(height, width) < spec.smallest:
         raise ValueError(
             f"{name!r} needs images of at least {spec.smallest} pixels. "
-            f"Received: input_shape={shape}."
+            f"Received: input_shape={(height, width, 3)}."
         )
-    return shape
+    return (height, width, 3)
+
+
+def _shape_remedy(input_shape: object) -> str:
+    """What to pass instead, if that is clear from what was given."""
+    given = input_shape if isinstance(input_shape, (tuple, list)) else (input_shape,)
+    sides = [int(side) for side in given if is_number(side, 4, whole=True)]
+    if not sides:
+        return " Height and width must be integers."
+    if len(sides) > 2:
+        return " Models take RGB images: three channels, the last of the three numbers."
+    color = " Models take RGB; `kerasface.pipeline.stream` converts gray images."
+    return f" Use input_shape={(sides[0], sides[-1], 3)}.{color if 1 in given else ''}"
+
+
+def _check_names(architecture: Mapping[str, object]) -> None:
+    """Answers the names that other libraries have for an argument of `build`."""
+    for option in OTHER_NAMES.keys() & architecture.keys():
+        raise ValueError(
+            f"`kerasface.build` has no argument `{option}`. "
+            f"Received: {option}={architecture[option]!r}. Use {OTHER_NAMES[option]}."
+        )

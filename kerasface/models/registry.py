@@ -173,6 +173,11 @@ def find_spec(name: str) -> ModelSpec:
     Raises:
         ValueError: If the model is not registered, with near names.
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            "A model is built by its name, one of those that kerasface.list_models() lists. "
+            f"Received: {name!r}."
+        )
     if name not in MODELS:
         raise ValueError(
             f"`model` must be one of the {len(MODELS)} models that kerasface.list_models() lists. "

@@ -13,7 +13,10 @@ import keras
 
 from kerasface.models import heads
 from kerasface.models.applications import APPLICATIONS, construct
+from kerasface.models.model_file import describe, load_model_file
+from kerasface.names import suggest
 
+IMAGENET = "imagenet"
 # Keras keeps the files at these addresses under names of its own.
 KEPT_AS = {
     "NASNet-large-no-top.h5": "nasnet_large_no_top.h5",
@@ -36,18 +39,14 @@ def load_weights(
     Raises:
         FileNotFoundError: If there is no such file.
         RuntimeError: If the ImageNet weights cannot be downloaded; says where to put the file.
+        TypeError: If ``weights`` is neither a name nor a path.
         ValueError: If the weights are another network's; a layer and both shapes are named. Of a
             ``.keras`` model the last layer may differ, which then keeps its own weights.
     """
-    if weights == "imagenet":
+    if weights == IMAGENET:
         _load_imagenet(model, application)
         return
-    path = pathlib.Path(weights)
-    if not path.is_file():
-        raise FileNotFoundError(
-            "`weights` must be 'imagenet' or a file. "
-            f"Received: {os.fspath(path)!r}, which does not exist."
-        )
+    path = _checked_path(weights)
     if path.suffix == ".keras":
         _load_model_file(model, path)
     elif path.name.endswith(".weights.h5"):
@@ -57,8 +56,32 @@ def load_weights(
     else:
         raise ValueError(
             "`weights` must end with .keras or .weights.h5"
-            f"{' or .h5' if application else ''}. Received: {os.fspath(path)!r}."
+            f"{' or .h5' if application else ''}. Received: {os.fspath(path)!r}, {describe(path)}."
         )
+
+
+def _checked_path(weights: object) -> pathlib.Path:
+    """The path of an existing file."""
+    if not isinstance(weights, (str, os.PathLike)):
+        remedy = " Use weights='imagenet'." if weights is True else ""
+        raise TypeError(
+            f"`weights` must be {IMAGENET!r}, a path or None. "
+            f"Received: weights={weights!r}.{remedy}"
+        )
+    path = pathlib.Path(weights)
+    if path.is_dir():
+        model = path / "model.keras"
+        remedy = f" Pass {os.fspath(model)!r}." if model.is_file() else ""
+        raise ValueError(
+            f"`weights` must be {IMAGENET!r} or a file. "
+            f"Received: {os.fspath(path)!r}, which is a folder.{remedy}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`weights` must be {IMAGENET!r} or a file. Received: {os.fspath(path)!r}, which does "
+            f"not exist.{suggest(os.fspath(path).lower(), [IMAGENET])}"
+        )
+    return path
 
 
 def _load_imagenet(model: keras.Model, application: str | None) -> None:
@@ -87,7 +110,7 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
 
 def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
     """Copies the layers in order, because some backbones number their names per process."""
-    source = keras.saving.load_model(path, compile=False)
+    source = load_model_file(path)
     layers = [layer for layer in model.layers if layer.weights]
     given = [layer for layer in source.layers if layer.weights]
     for position, layer in enumerate(layers):

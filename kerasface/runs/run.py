@@ -15,6 +15,7 @@ import pandas as pd
 from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
+from kerasface.models.model_file import describe
 from kerasface.pipeline.predict import predict_table
 from kerasface.runs.recipe import Recipe
 
@@ -44,6 +45,7 @@ class Run:
 
     Raises:
         FileNotFoundError: If the folder holds no run.
+        NotADirectoryError: If it is a file.
 
     Example:
         >>> run = Run("runs/hw2p2")  # doctest: +SKIP
@@ -52,6 +54,10 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
+        if self.folder.is_file():
+            raise NotADirectoryError(
+                f"A run is a folder. Received: {os.fspath(folder)!r}, {describe(self.folder)}."
+            )
         if not (self.folder / RECIPE).is_file():
             raise FileNotFoundError(
                 f"A run folder must hold a {RECIPE}. Received: {os.fspath(folder)!r}, which "
