@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kerasface.reports.page import facts_section, table_section
+from kerasface.reports.sections import facts_section, table_section
 
 
 def short_repr(name: str, facts: Mapping[str, object]) -> str:
