@@ -45,8 +45,8 @@ class Line:
     """
 
     name: str
-    x: Sequence[float] | np.ndarray
-    y: Sequence[float] | np.ndarray
+    x: Sequence[float] | np.ndarray | pd.Series
+    y: Sequence[float] | np.ndarray | pd.Series
     color: int
     dash: int = 0
     best: str | None = None
@@ -143,13 +143,15 @@ def training_panels(history: pd.DataFrame) -> list[dict[str, Any]]:
     return panels
 
 
-def training_section(history: pd.DataFrame, fallback: Figure, **texts: str | None) -> Section:
+def training_section(
+    history: pd.DataFrame, fallback: Figure, *, note: str | None = None
+) -> Section:
     """Makes the section of the curves of a training.
 
     Args:
         history: As in `kerasface.reports.training_curves`.
         fallback: The result of `kerasface.reports.training_curves`.
-        **texts: ``note`` and ``lead`` of the section.
+        note: A sentence below the chart.
 
     Returns:
         The section.
@@ -161,19 +163,19 @@ def training_section(history: pd.DataFrame, fallback: Figure, **texts: str | Non
         fallback,
         best="best epoch on validation" if has_validation else None,
         values=labeled(history),
-        **texts,
+        note=note,
     )
 
 
 def runs_section(
-    histories: Mapping[str, pd.DataFrame], fallback: Figure, **texts: str | None
+    histories: Mapping[str, pd.DataFrame], fallback: Figure, *, note: str | None = None
 ) -> Section:
     """Makes the section of the curves of several runs, one color per run.
 
     Args:
         histories: Name of a run to its history.
         fallback: The result of `kerasface.reports.curves_overlay`.
-        **texts: ``note`` and ``lead`` of the section.
+        note: A sentence below the chart.
 
     Returns:
         The section.
@@ -195,18 +197,21 @@ def runs_section(
         if lines:
             title = "Training loss" if column == "loss" else f"Validation {column[4:]}"
             panels.append(line_panel(title, lines, **_limits(column)))
-    return chart_section("Curves", panels, fallback, **texts)
+    return chart_section("Curves", panels, fallback, note=note)
 
 
 def roc_section(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], fallback: Figure, **texts: str | None
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    fallback: Figure,
+    *,
+    note: str | None = None,
 ) -> Section:
     """Makes the section of a ROC curve of pairs, over the logarithm of the false accept rate.
 
     Args:
         curves: As in `kerasface.reports.roc_log`.
         fallback: The result of `kerasface.reports.roc_log`.
-        **texts: ``note`` and ``lead`` of the section.
+        note: A sentence below the chart.
 
     Returns:
         The section.
@@ -235,16 +240,16 @@ def roc_section(
             "text": f"fewer than {FEWEST_FALSE_ACCEPTS} false accepts",
         },
     )
-    return chart_section("ROC curve", [panel], fallback, **texts)
+    return chart_section("ROC curve", [panel], fallback, note=note)
 
 
-def cmc_section(cmc: pd.DataFrame, fallback: Figure, **texts: str | None) -> Section:
+def cmc_section(cmc: pd.DataFrame, fallback: Figure, *, note: str | None = None) -> Section:
     """Makes the section of a cumulative match characteristic.
 
     Args:
         cmc: ``rank`` and ``share``.
         fallback: The result of `kerasface.reports.cmc_curve`.
-        **texts: ``note`` and ``lead`` of the section.
+        note: A sentence below the chart.
 
     Returns:
         The section.
@@ -259,7 +264,7 @@ def cmc_section(cmc: pd.DataFrame, fallback: Figure, **texts: str | None) -> Sec
         high=1,
         tall=True,
     )
-    return chart_section("Cumulative match characteristic", [panel], fallback, **texts)
+    return chart_section("Cumulative match characteristic", [panel], fallback, note=note)
 
 
 def confusion_section(

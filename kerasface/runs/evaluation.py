@@ -43,7 +43,6 @@ THRESHOLDED = (
 PLAIN = "_at_half"
 PER_CLASS, PER_ATTRIBUTE = "per_class.csv", "per_attribute.csv"
 PREDICTIONS = "predictions.csv"
-ON_VALIDATION = "the {count} validation images"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -80,7 +79,7 @@ def evaluate_run(
     thresholds: bool = False,
     flip: bool = False,
     batch_size: int = 64,
-    on: str = ON_VALIDATION,
+    on: str | None = None,
     verbose: int = 0,
 ) -> RunEvaluation:
     """Evaluates a run on a table and writes metrics, tables and figures.
@@ -94,7 +93,7 @@ def evaluate_run(
             `choose_thresholds` does.
         flip: If True, average predictions over each image and its mirror image.
         batch_size: Batch size.
-        on: The images in words, for the page; ``{count}`` becomes their number.
+        on: The images in words, for the page. None calls them validation images.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -105,7 +104,7 @@ def evaluate_run(
     if thresholds:
         _write_thresholds(run, table, probabilities)
     evaluate = _evaluate_attributes if run.multi_label else _evaluate_classes
-    evaluation = evaluate(run, table, probabilities, on.format(count=f"{len(table):,}"))
+    evaluation = evaluate(run, table, probabilities, on or f"the {len(table):,} validation images")
     write_json(folder / run_files.METRICS, evaluation.metrics)
     frames = {
         PER_ATTRIBUTE if run.multi_label else PER_CLASS: evaluation.table,

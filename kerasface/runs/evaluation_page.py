@@ -245,10 +245,10 @@ def _per_class(frame: pd.DataFrame) -> Section:
 
 def _thresholds(points: pd.DataFrame) -> Section:
     measured = points["refused"] == ""
-    missing = [f"{rate:.4g}" for rate in 100 * points.loc[~measured, "wanted_far"]]
+    missing = [f"{100 * rate:.4g}%" for rate in points.loc[~measured, "wanted_far"]]
     note = "A threshold is only measured where at least ten false accepts are expected."
     if missing:
-        note += f" There are too few pairs of different people for {', '.join(missing)}%."
+        note += f" There are too few pairs of different people for {', '.join(missing)}."
     return table_section(
         "Thresholds",
         labeled(points[measured].drop(columns="refused")),

@@ -235,12 +235,12 @@
         class: "few", x: this.x(first), y: wide.top, width: Math.max(0, end - this.x(first)),
         height: height - wide.top - wide.bottom,
       }, this.svg);
-      const narrow = end - this.x(first) < 160;
+      if (end - this.x(first) < 150) return; // the note below the chart says it too
       svg("text", {
-        x: narrow ? end + 5 : (end + this.x(first)) / 2,
+        x: (end + this.x(first)) / 2,
         y: this.panel.series.some((line) => line.points.length && line.points[0][1] < 0.3)
           ? wide.top + 16 : height - wide.bottom - 7,
-        "text-anchor": narrow ? "start" : "middle",
+        "text-anchor": "middle",
       }, this.svg, this.panel.few.text);
     }
 
@@ -371,7 +371,7 @@
     const named = new Map();
     for (const panel of data.panels) {
       // The title of a panel with one line says enough.
-      if (panel.series.length === 1 && !data.always) continue;
+      if (panel.series.length === 1) continue;
       for (const line of panel.series) named.set(line.name, line);
     }
     if (named.size || data.best) {
