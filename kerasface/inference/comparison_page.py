@@ -180,7 +180,8 @@ def recipe_differences(runs: Mapping[str, Run]) -> pd.DataFrame:
         values = [recipe_value(getattr(recipe, key)) for recipe in recipes.values()]
         if len(set(values)) > 1:
             rows.append([recipe_label(key), *values])
-    return pd.DataFrame(rows, columns=["Setting", *recipes])
+    columns = pd.Index(["Setting", *recipes], dtype=object)
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _headline(frame: pd.DataFrame, tests: Sequence[PairedTest], attributes: bool) -> Headline:
@@ -237,6 +238,7 @@ def _metrics(frame: pd.DataFrame) -> Section:
         labeled(frame[columns]),
         "They are those of the kept weights on the validation images"
         + (", at threshold 0.5." if "f1_macro_at_half" in frame else "."),
+        stacked=True,
     )
 
 
@@ -245,7 +247,8 @@ def _costs(frame: pd.DataFrame) -> Section:
     cached = bool(frame["cached_epochs"].any())
     if not cached:
         columns.remove("cached_epochs")
-    return table_section("Size and speed", labeled(frame[columns]), CACHED_NOTE if cached else None)
+    note = CACHED_NOTE if cached else None
+    return table_section("Size and speed", labeled(frame[columns]), note, stacked=True)
 
 
 def _paired(tests: Sequence[PairedTest], attributes: bool) -> Section:
@@ -269,7 +272,7 @@ def _paired(tests: Sequence[PairedTest], attributes: bool) -> Section:
         rows.append(row)
     frame = pd.DataFrame(rows)
     frame["Difference"] = pd.Series([Share(test.difference) for test in tests], dtype=object)
-    return table_section(title, frame, _paired_note(len(tests), attributes))
+    return table_section(title, frame, _paired_note(len(tests), attributes), stacked=True)
 
 
 def _paired_note(tests: int, attributes: bool) -> str:
@@ -301,7 +304,7 @@ def _recipes(runs: Mapping[str, Run]) -> Section:
     title = "Differences between the recipes"
     if frame.empty:
         return Section(title, "", "The recipes are equal.")
-    return table_section(title, frame, "All other keys are equal.", sortable=False)
+    return table_section(title, frame, "All other keys are equal.", sortable=False, stacked=True)
 
 
 def _predictions(run: Run) -> pd.DataFrame:

@@ -115,7 +115,9 @@ def chart_section(
     Returns:
         The section.
     """
-    data = {"kind": "lines", "panels": list(panels), "best": best}
+    colors = {line["color"] for panel in panels for line in panel["series"] if line["best"]}
+    color = colors.pop() if len(colors) == 1 else RATE
+    data = {"kind": "lines", "panels": list(panels), "best": best, "bestColor": color}
     return Section(title, _chart(title, data, fallback, values), note, lead)
 
 
@@ -197,7 +199,8 @@ def runs_section(
         if lines:
             title = "Training loss" if column == "loss" else f"Validation {column[4:]}"
             panels.append(line_panel(title, lines, **_limits(column)))
-    return chart_section("Curves", panels, fallback, note=note)
+    best = "best epoch of each run"
+    return chart_section("Curves", panels, fallback, best=best, note=note)
 
 
 def roc_section(

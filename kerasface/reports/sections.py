@@ -79,6 +79,7 @@ def table_section(
     *,
     lead: str | None = None,
     sortable: bool = True,
+    stacked: bool = False,
 ) -> Section:
     """Makes a section of a table, with numbers aligned to the right.
 
@@ -89,20 +90,26 @@ def table_section(
         note: A sentence below the table.
         lead: A sentence above the table.
         sortable: If True, the column heads sort the table.
+        stacked: If True, phones show each row as a list of names and values. For few rows with
+            many columns.
 
     Returns:
         The section.
     """
-    return Section(title, table_html(title, frame, sortable=sortable), note, lead)
+    body = table_html(title, frame, sortable=sortable, stacked=stacked)
+    return Section(title, body, note, lead)
 
 
-def table_html(caption: str, frame: pd.DataFrame, *, sortable: bool = True) -> Markup:
+def table_html(
+    caption: str, frame: pd.DataFrame, *, sortable: bool = True, stacked: bool = False
+) -> Markup:
     """Returns a table as HTML.
 
     Args:
         caption: Caption, for screen readers.
         frame: As in `table_section`.
         sortable: If True, the column heads sort the table.
+        stacked: As in `table_section`.
     """
     numbers = [_is_numeric(frame.iloc[:, place]) for place in range(frame.shape[1])]
     columns = [
@@ -114,7 +121,8 @@ def table_html(caption: str, frame: pd.DataFrame, *, sortable: bool = True) -> M
         for row in frame.itertuples(index=False, name=None)
     ]
     head = bool(numbers) and not numbers[0]
-    return part_html("table", caption, columns, rows, sortable and len(rows) > 1, head)
+    sortable = sortable and len(rows) > 1
+    return part_html("table", caption, columns, rows, sortable, head, stacked)
 
 
 def figure_section(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 MISSING = "\N{EN DASH}"
+# Embeddings, overrides and isolates of the writing direction. Right-to-left letters are kept.
+DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 class Share(float):
@@ -67,15 +70,20 @@ def spell(value: Any) -> str:
 
 
 def plain_text(value: object) -> str:
-    """Returns a text that can be written as UTF-8.
+    """Returns a text that can be written as UTF-8 and is read in the order in which it is written.
 
-    File names may hold bytes that are not UTF-8; Python has them as lone surrogates.
+    File names may hold bytes that are not UTF-8; Python has them as lone surrogates. They may also
+    hold characters that reverse the order of all text after them.
 
     Args:
         value: Any value; its text is taken.
+
+    Returns:
+        The text with a question mark or a replacement character for each of them.
 
     Example:
         >>> plain_text("face" + chr(0xDCFF))
         'face?'
     """
-    return str(value).encode("utf-8", "replace").decode()
+    text = str(value).encode("utf-8", "replace").decode()
+    return DIRECTION.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -200,7 +200,7 @@ def pair_page(
         _tiles(metrics, PAIR_TILES),
         (
             roc_section(
-                {on: scored},
+                {"true accept rate": scored},
                 figures[ROC],
                 note="The further the curve is to the upper left, the better. In the gray area a "
                 "rate depends on fewer than ten pairs.",
@@ -255,6 +255,7 @@ def _thresholds(points: pd.DataFrame) -> Section:
         note,
         lead="The lowest threshold for each wanted false accept rate, with its rates on these "
         "pairs.",
+        stacked=True,
     )
 
 

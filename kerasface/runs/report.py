@@ -137,7 +137,8 @@ def recipe_table(values: dict[str, Any]) -> pd.DataFrame:
         One row per key: its label, its value as text, and the key.
     """
     rows = [(recipe_label(key), recipe_value(value), key) for key, value in values.items()]
-    return pd.DataFrame(rows, columns=["Setting", "Value", "Key"])
+    # As objects: pandas cannot hold file names that are not UTF-8 otherwise.
+    return pd.DataFrame(rows, columns=["Setting", "Value", "Key"], dtype=object)
 
 
 def recipe_value(value: Any) -> str:

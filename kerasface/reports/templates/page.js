@@ -91,7 +91,7 @@
     const rough = range / Math.max(1, count);
     const power = 10 ** Math.floor(Math.log10(rough));
     const part = rough / power;
-    return power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
+    return power * (part < 1.5 ? 1 : part < 3 ? 2 : part < 7 ? 5 : 10);
   }
 
   function linearTicks(low, high, count, whole) {
@@ -254,7 +254,7 @@
           format(tick, panel.form));
       }
       const ticks = panel.log ? logTicks(first, last)
-        : linearTicks(first, last, Math.max(2, Math.floor(width / 70)), panel.xForm === "whole");
+        : linearTicks(first, last, Math.max(2, Math.floor(width / 55)), panel.xForm === "whole");
       for (const tick of ticks) {
         const x = this.x(tick);
         svg("line", { class: "grid", x1: x, x2: x, y1: wide.top, y2: height - wide.bottom }, drawing);
@@ -267,7 +267,7 @@
       }, drawing);
       svg("text", {
         x: (wide.left + width - wide.right) / 2, y: height - 6, "text-anchor": "middle",
-      }, drawing, panel.x);
+      }, drawing, short(panel.x, Math.floor(width / 7)));
     }
 
     drawLine(line) {
@@ -387,7 +387,7 @@
       if (data.best) {
         const item = element("li", {}, legend);
         const swatch = svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, item);
-        svg("circle", { class: "s1", cx: 6, cy: 6, r: 5 }, swatch);
+        svg("circle", { class: `s${data.bestColor}`, cx: 6, cy: 6, r: 5 }, swatch);
         item.append(data.best);
       }
     }
