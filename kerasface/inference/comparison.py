@@ -9,26 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from kerasface import reports
 from kerasface.files import check_file_to_write, replacing
-from kerasface.metrics.attributes import THRESHOLD
-from kerasface.metrics.paired import accuracy_difference, mcnemar
-from kerasface.reports.page import (
-    Section,
-    facts_section,
-    figure_section,
-    report_html,
-    table_section,
-)
+from kerasface.inference.comparison_page import comparison_html
 from kerasface.runs import run as run_files
-from kerasface.runs.evaluation import PLAIN, PREDICTIONS
+from kerasface.runs.evaluation import PLAIN
 from kerasface.runs.run import Run
-
-RUNS_NOTE = "Accuracy is that of the kept weights on the validation images."
-CACHED_NOTE = (
-    " Cached epochs train the head on stored features of the backbone. Their seconds do not "
-    "include the backbone and cannot be compared with those of other epochs."
-)
 
 
 def compare(
@@ -38,9 +23,10 @@ def compare(
 
     Args:
         runs: Two or more finished runs with a validation table, or their folders.
-        out: HTML page to write: a table, all training curves in one figure and, if the best two
-            runs were evaluated on the same images, McNemar's test between them (for attributes
-            the bootstrap interval of the difference of their mean accuracies).
+        out: HTML page to write: accuracies with intervals, all training curves in one figure,
+            the differences between the recipes and, for runs that were evaluated on the same
+            images, McNemar's test (for attributes the bootstrap interval of the difference of
+            their mean accuracies).
 
     Returns:
         One row per run, the best first: ``run``, ``model``, ``head``, ``accuracy``,
@@ -76,17 +62,10 @@ def compare(
     names = _distinct_names(opened)
     rows = [_row(name, run) for name, run in zip(names, opened, strict=True)]
     frame = pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable")
-    histories = {name: run.history for name, run in zip(names, opened, strict=True)}
-    best, second = (opened[names.index(name)] for name in frame["run"].head(2))
-    sections = [
-        table_section(
-            "Runs", frame, RUNS_NOTE + (CACHED_NOTE if any(frame["cached_epochs"]) else "")
-        ),
-        figure_section("Curves", reports.curves_overlay(histories)),
-        _paired_section(best, second, frame["run"].head(2).tolist()),
-    ]
     with replacing(out) as part:
-        part.write_text(report_html("Comparison", sections), encoding="utf-8")
+        part.write_text(
+            comparison_html(frame, dict(zip(names, opened, strict=True))), encoding="utf-8"
+        )
     return frame.reset_index(drop=True)
 
 
@@ -133,54 +112,6 @@ def _cached_epochs(run: Run) -> int:
             count += int(((epochs > start) & (epochs <= end)).sum())
         start = end
     return count
-
-
-def _paired_section(best: Run, second: Run, names: list[str]) -> Section:
-    title = f"{names[0]} against {names[1]}"
-    frames = [
-        pd.read_csv(
-            run.path(run_files.VALIDATION) / PREDICTIONS,
-            dtype={"path": str, "label": str, "prediction": str},
-            keep_default_na=False,
-        )
-        for run in (best, second)
-    ]
-    # A paired test needs the same images with the same labels.
-    columns = ["path", "label"]
-    if best.multi_label:
-        columns = ["path", *(f"true:{name}" for name in best.names)]
-    truth = [frame.reindex(columns=columns) for frame in frames]
-    if not truth[0].equals(truth[1]):
-        return facts_section(
-            title, {}, "The runs were evaluated on different images: no paired test."
-        )
-    if best.multi_label:
-        return _paired_attributes(title, best.names, frames)
-    correct = [frame["correct"].to_numpy(bool) for frame in frames]
-    test = mcnemar(*correct)
-    facts = {
-        "images": test.images,
-        f"right only in {names[0]}": test.only_a,
-        f"right only in {names[1]}": test.only_b,
-        "difference": test.difference,
-        "95% interval of it, from": test.difference_low,
-        "to": test.difference_high,
-        "p value": test.p_value,
-    }
-    return facts_section(title, facts, "McNemar's exact test on the same images.")
-
-
-def _paired_attributes(title: str, names: Sequence[str], frames: list[pd.DataFrame]) -> Section:
-    labels = frames[0][[f"true:{name}" for name in names]].to_numpy(bool)
-    predicted = [frame[[f"p:{name}" for name in names]].to_numpy() >= THRESHOLD for frame in frames]
-    test = accuracy_difference(*(each == labels for each in predicted))
-    facts = {
-        "images": test.images,
-        "difference of the mean accuracies": test.difference,
-        "95% interval of it, from": test.difference_low,
-        "to": test.difference_high,
-    }
-    return facts_section(title, facts, "At threshold 0.5, bootstrap over the same images.")
 
 
 def _distinct_names(runs: Sequence[Run]) -> list[str]:

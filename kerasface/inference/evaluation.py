@@ -124,12 +124,14 @@ def evaluate(
     seen = _check_unseen(run, table, allow_seen)
     folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data, partition))
     name = folder.resolve().name
+    words = f"the {len(table):,} images of {name}"
+    if seen:
+        words += f", of which the run was trained on {seen:,},"
     result = evaluate_run(
-        run, table, folder, flip=bool(flip), batch_size=batch_size, verbose=verbose
+        run, table, folder, flip=bool(flip), batch_size=batch_size, on=words, verbose=verbose
     )
-    words = f"{name}, of which the run was trained on {seen}" if seen else name
     evaluation = Evaluation(result.metrics, result.table, result.predictions, folder)
-    write_report(run, evaluation.page, result, on=words)
+    write_report(run, evaluation.page, result, on=name)
     return evaluation
 
 

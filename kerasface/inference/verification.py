@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -30,8 +32,8 @@ from kerasface.metrics import VerificationMetrics
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES, threshold_at_far
 from kerasface.pipeline.crop import Crop
 from kerasface.reports.page import report_html
+from kerasface.runs.evaluation_page import pair_page
 from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
-from kerasface.runs.report import evaluation_sections
 from kerasface.runs.run import REPORT
 from kerasface.runs.seen import learnt_people, seen_images
 
@@ -235,7 +237,7 @@ def verify_pairs(
     if folder is not None:
         stored = operating_point_path(model)
         note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
-        _write(folder, name, evaluation, point, note)
+        _write(folder, name, evaluation, point, note, _about(model))
     result = evaluation.result
     return Verified(
         metrics=result.metrics,
@@ -320,20 +322,33 @@ def _write(
     evaluation: PairEvaluation,
     point: OperatingPoint | None,
     note: str,
+    about: Sequence[str],
 ) -> None:
     figures = evaluation.draw(name, point.threshold if point else None)
     evaluation.write(folder, figures)
     metrics = evaluation.result.metrics
-    accuracy = (
-        f"Accuracy {metrics['accuracy']:.2%} +- {metrics['accuracy_standard_error']:.2%} (mean "
-        f"and standard error of {metrics['folds']} folds). Intervals are 95 % bootstrap "
-        f"intervals over {evaluation.result.resampled}. {note}"
+    words = (
+        f"The accuracy is the mean of {metrics['folds']} folds, with a standard error of "
+        f"{metrics['accuracy_standard_error']:.2%}. {note}"
     )
-    sections = evaluation_sections(
-        f"Metrics on {name}", metrics, accuracy, figures, evaluation.tables
+    page = pair_page(evaluation, figures, f"the {len(evaluation.scores):,} pairs of {name}", words)
+    text = report_html(
+        f"Verification on {name}",
+        page.sections,
+        kind="verification",
+        about=about,
+        headline=page.headline,
+        tiles=page.tiles,
     )
     with replacing(folder / REPORT) as part:
-        part.write_text(report_html(f"Verification on {name}", sections), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
+
+
+def _about(model: AnyModel) -> list[str]:
+    """Date and model, for the page."""
+    today, run = datetime.date.today(), run_of(model)
+    name = f"run {run.folder.name}" if run else _name(model)
+    return [f"{today.day} {today:%B %Y}", name]
 
 
 def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:

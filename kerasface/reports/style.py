@@ -20,7 +20,7 @@ from kerasface.files import replacing
 TRAIN_COLOR = "#4c78a8"
 VALIDATION_COLOR = "#e45756"
 RATE_COLOR = "#79706e"
-GUESS_COLOR = "#d0cdca"
+GUESS_COLOR = "#97928c"
 LINE_STYLES = ("-", "--", ":", "-.")
 
 

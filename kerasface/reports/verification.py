@@ -193,11 +193,39 @@ def pair_captions(pairs: pd.DataFrame) -> list[str]:
     return captions
 
 
+def upper_edge(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the points of a ROC curve that a figure can show.
+
+    Args:
+        scores: float ``[N]``.
+        same: bool or 0/1 ``[N]``, whether a pair is genuine.
+
+    Returns:
+        The distinct false accept rates above 0, at most 1,000, and the highest true accept rate
+        at each.
+
+    Example:
+        >>> rates, highest = upper_edge(np.array([0.9, 0.4, 0.2]), np.array([1, 0, 0]))
+        >>> rates.tolist(), highest.tolist()
+        ([0.5, 1.0], [1.0, 1.0])
+    """
+    far, tar, _ = roc_points(scores, same)
+    rates, first = np.unique(far, return_index=True)
+    last = np.append(first[1:], len(far)) - 1
+    highest = tar[last]
+    rates, highest = rates[rates > 0], highest[rates > 0]
+    if len(rates) > CURVE_POINTS:
+        wanted = np.geomspace(rates[0], rates[-1], CURVE_POINTS)
+        rows = np.unique(np.clip(rates.searchsorted(wanted), 0, len(rates) - 1))
+        rates, highest = rates[rows], highest[rows]
+    return rates, highest
+
+
 def _draw_curve(axis: Axes, name: str, pairs: tuple[np.ndarray, np.ndarray], place: int) -> None:
     colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     far, tar, _ = roc_points(*pairs)
     area = float((np.diff(far) * (tar[1:] + tar[:-1])).sum() / 2)
-    rates, highest = _upper_edge(far, tar)
+    rates, highest = upper_edge(*pairs)
     axis.step(
         rates,
         highest,
@@ -224,19 +252,6 @@ def _mark_few_false_accepts(axis: Axes, impostors: int) -> None:
         ha="center",
         va="bottom",
     )
-
-
-def _upper_edge(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distinct false accept rates above 0, up to 1,000, and their highest TAR."""
-    rates, first = np.unique(far, return_index=True)
-    last = np.append(first[1:], len(far)) - 1
-    highest = tar[last]
-    rates, highest = rates[rates > 0], highest[rates > 0]
-    if len(rates) > CURVE_POINTS:
-        wanted = np.geomspace(rates[0], rates[-1], CURVE_POINTS)
-        rows = np.unique(np.clip(rates.searchsorted(wanted), 0, len(rates) - 1))
-        rates, highest = rates[rows], highest[rows]
-    return rates, highest
 
 
 def _side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -12,11 +12,16 @@ from kerasface.data.pairs import PairTable, folder_pairs
 from kerasface.data.table import FaceTable, check
 from kerasface.pipeline.predict import predict_table
 from kerasface.runs.evaluation import RunEvaluation
+from kerasface.runs.evaluation_page import pair_page
 from kerasface.runs.pair_evaluation import evaluate_pairs
 from kerasface.runs.run import Run
 
 # Evaluating this number of pairs takes about ten seconds; more pairs hardly change the metrics.
 MOST_PAIRS = 100_000
+STRANGERS = (
+    "These are other images of the people that the run was trained on. Strangers are harder: "
+    "evaluate the run on them with kerasface verify."
+)
 
 
 def evaluate_embeddings(
@@ -63,25 +68,18 @@ def evaluate_embeddings(
     evaluation = evaluate_pairs(vectors, _at_most(pairs, MOST_PAIRS), bootstrap=200)
     figures = evaluation.draw("validation")
     evaluation.write(folder, figures)
-    metrics = evaluation.result.metrics
-    summary = (
-        f"equal error rate {metrics['eer']:.2%} (95% interval {metrics['eer_low']:.2%} to "
-        f"{metrics['eer_high']:.2%}) on other images of the people that the run was trained on. "
-        "Strangers are harder: see kerasface verify."
-    )
+    count = f"{len(evaluation.scores):,}"
     return RunEvaluation(
-        metrics=metrics,
+        metrics=evaluation.result.metrics,
         table=evaluation.result.operating_points,
         predictions=evaluation.to_frame(),
-        summary=summary,
-        facts=dict(metrics),
         figures=figures,
-        tables=evaluation.tables,
+        page=pair_page(evaluation, figures, f"the {count} pairs of validation images", STRANGERS),
     )
 
 
 def _empty(reason: str) -> RunEvaluation:
-    return RunEvaluation({}, pd.DataFrame(), pd.DataFrame(), reason, {}, {}, {})
+    return RunEvaluation({}, pd.DataFrame(), pd.DataFrame(), {}, None, reason)
 
 
 def _at_most(pairs: PairTable, count: int) -> PairTable:

@@ -6,7 +6,6 @@ import dataclasses
 import pathlib
 import time
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,19 @@ from kerasface import images, reports
 from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing, write_json
 from kerasface.metrics import attributes, classification
+from kerasface.reports.sections import Picture
+from kerasface.reports.style import file_name
 from kerasface.runs import run as run_files
+from kerasface.runs.evaluation_page import (
+    CONFUSION,
+    MISTAKES,
+    EvaluationPage,
+    attribute_page,
+    class_page,
+)
 from kerasface.runs.run import Run
 
 SHOWN_MISTAKES = 24
-SHOWN_CLASSES = 20
 THUMBNAIL = 160  # pixels
 TIMED_BATCHES, TIMED_IMAGES = 3, 8
 # Metrics of attributes that depend on the thresholds; they are also reported for 0.5.
@@ -47,22 +54,21 @@ class RunEvaluation:
             `kerasface.metrics.attributes` and `kerasface.metrics.verification`.
         table: One row per class or attribute, or per false accept rate of an embedding model.
         predictions: One row per image, or per pair of images of an embedding model.
-        summary: The most important metrics, as a sentence.
-        facts: Name to number, for a page.
         figures: Title to figure.
-        tables: Title to table, for a page.
+        page: What a page shows of them. None if there is nothing to show.
+        empty: Why there is nothing to show, or an empty text.
     """
 
     metrics: dict[str, float | int]
     table: pd.DataFrame
     predictions: pd.DataFrame
-    summary: str
-    facts: dict[str, Any]
     figures: dict[str, Figure]
-    tables: dict[str, pd.DataFrame]
+    page: EvaluationPage | None
+    empty: str = ""
 
     def __repr__(self) -> str:
-        return f"RunEvaluation({self.summary!r})"
+        words = self.page.headline.sentence if self.page else self.empty
+        return f"RunEvaluation({words!r})"
 
 
 def evaluate_run(
@@ -73,6 +79,7 @@ def evaluate_run(
     thresholds: bool = False,
     flip: bool = False,
     batch_size: int = 64,
+    on: str | None = None,
     verbose: int = 0,
 ) -> RunEvaluation:
     """Evaluates a run on a table and writes metrics, tables and figures.
@@ -86,6 +93,7 @@ def evaluate_run(
             `choose_thresholds` does.
         flip: If True, average predictions over each image and its mirror image.
         batch_size: Batch size.
+        on: The images in words, for the page. None calls them validation images.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -96,10 +104,7 @@ def evaluate_run(
     if thresholds:
         _write_thresholds(run, table, probabilities)
     evaluate = _evaluate_attributes if run.multi_label else _evaluate_classes
-    evaluation = evaluate(run, table, probabilities)
-    speed = inference_speed(run)
-    for numbers in (evaluation.metrics, evaluation.facts):
-        numbers["inference_images_per_second"] = speed
+    evaluation = evaluate(run, table, probabilities, on or f"the {len(table):,} validation images")
     write_json(folder / run_files.METRICS, evaluation.metrics)
     frames = {
         PER_ATTRIBUTE if run.multi_label else PER_CLASS: evaluation.table,
@@ -142,63 +147,60 @@ def _write_thresholds(run: Run, table: FaceTable, probabilities: np.ndarray) -> 
     write_json(run.path(run_files.THRESHOLDS), dict(zip(run.names, chosen.tolist(), strict=True)))
 
 
-def _evaluate_classes(run: Run, table: FaceTable, probabilities: np.ndarray) -> RunEvaluation:
-    labels = np.asarray(table.labels)
+def _evaluate_classes(
+    run: Run, table: FaceTable, probabilities: np.ndarray, on: str
+) -> RunEvaluation:
+    labels, predictions = np.asarray(table.labels), probabilities.argmax(axis=1)
     result = classification.evaluate(labels, probabilities, run.names, paths=table.paths)
+    metrics = result.metrics | {"inference_images_per_second": inference_speed(run)}
+    mistakes = _mistakes(table, result.predictions)
     figures = {
-        "Confusion": reports.confusion_matrix(labels, probabilities.argmax(axis=1), run.names),
+        CONFUSION: reports.confusion_matrix(labels, predictions, run.names),
         "Calibration": reports.reliability_diagram(labels, probabilities),
-        "Most confident mistakes": _mistakes(table, result.predictions),
+        MISTAKES: reports.mistakes_gallery(
+            [picture.images[0] for picture in mistakes], [picture.caption for picture in mistakes]
+        ),
     }
     if len(set(labels.tolist())) > 1:
         figures["ROC curves"] = reports.roc_curves(labels, probabilities, run.names)
-    facts: dict[str, Any] = dict(result.metrics)
-    low, high = facts.pop("accuracy_low"), facts.pop("accuracy_high")
-    worst = result.per_class[result.per_class["images"] > 0].sort_values("accuracy")
-    title = "Classes" if len(worst) <= SHOWN_CLASSES else f"The {SHOWN_CLASSES} worst classes"
+    outcomes = (labels, predictions, run.names)
     return RunEvaluation(
-        metrics=result.metrics,
+        metrics=metrics,
         table=result.per_class,
         predictions=result.predictions,
-        summary=f"accuracy {facts['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}).",
-        facts=facts,
         figures=figures,
-        tables={title: worst.head(SHOWN_CLASSES)},
+        page=class_page(result, metrics, outcomes, figures, mistakes, on),
     )
 
 
-def _evaluate_attributes(run: Run, table: FaceTable, probabilities: np.ndarray) -> RunEvaluation:
+def _evaluate_attributes(
+    run: Run, table: FaceTable, probabilities: np.ndarray, on: str
+) -> RunEvaluation:
     labels, names, thresholds = np.asarray(table.labels), run.names, run.thresholds
     result = attributes.evaluate(labels, probabilities, names, thresholds=thresholds)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the same as those of the line above
         plain = attributes.evaluate(labels, probabilities, names)
     metrics = result.metrics | {f"{key}{PLAIN}": plain.metrics[key] for key in THRESHOLDED}
+    metrics["inference_images_per_second"] = inference_speed(run)
     columns = {f"{key}{PLAIN}": plain.per_attribute[key] for key in ("accuracy", "gain", "f1")}
     per_attribute = result.per_attribute.assign(**columns)
-    low, high = (metrics[f"mean_accuracy_{end}{PLAIN}"] for end in ("low", "high"))
-    is_chosen = run.path(run_files.THRESHOLDS).is_file()
-    chosen = "the run's thresholds, which were chosen on its validation images"
-    summary = (
-        f"mean accuracy {metrics[f'mean_accuracy{PLAIN}']:.2%} at threshold 0.5 (95% interval "
-        f"{low:.2%} to {high:.2%}; majority guess {metrics['mean_majority_accuracy']:.2%}), macro "
-        f"F1 {metrics['f1_macro']:.3f} at {chosen if is_chosen else '0.5'}."
+    figures = reports.attribute_figures(
+        labels,
+        probabilities,
+        names,
+        plain.per_attribute,
+        thresholds=thresholds,
+        gain_title="All attributes at threshold 0.5",
     )
+    mistakes = _attribute_mistakes(table, names, probabilities)
+    chosen = run.path(run_files.THRESHOLDS).is_file()
     return RunEvaluation(
         metrics=metrics,
         table=per_attribute,
         predictions=_attribute_predictions(table, names, probabilities, thresholds),
-        summary=summary,
-        facts=dict(metrics),
-        figures=reports.attribute_figures(
-            labels,
-            probabilities,
-            names,
-            plain.per_attribute,
-            thresholds=thresholds,
-            gain_title="All attributes at threshold 0.5",
-        ),
-        tables={"Attributes": per_attribute},
+        figures=figures,
+        page=attribute_page(metrics, per_attribute, figures, mistakes, on, chosen),
     )
 
 
@@ -215,8 +217,29 @@ def _attribute_predictions(
     return pd.concat(parts, axis=1)
 
 
-def _mistakes(table: FaceTable, predictions: pd.DataFrame) -> Figure:
+def _mistakes(table: FaceTable, predictions: pd.DataFrame) -> list[Picture]:
     wrong = predictions[~predictions["correct"]]
     shown = wrong.sort_values("probability", ascending=False).head(SHOWN_MISTAKES)
-    pictures = [images.thumbnail(table.root / path, THUMBNAIL) for path in shown["path"]]
-    return reports.mistakes_gallery(pictures, reports.mistake_captions(shown))
+    captions = reports.mistake_captions(shown)
+    return [
+        Picture((images.thumbnail(table.root / path, THUMBNAIL),), caption)
+        for path, caption in zip(shown["path"], captions, strict=True)
+    ]
+
+
+def _attribute_mistakes(
+    table: FaceTable, names: tuple[str, ...], probabilities: np.ndarray
+) -> list[Picture]:
+    """Wrong attributes at threshold 0.5, those with the most extreme probability first."""
+    wrong = (probabilities >= attributes.THRESHOLD) != np.asarray(table.labels).astype(bool)
+    confidence = np.where(wrong, np.abs(probabilities - attributes.THRESHOLD), -1.0)
+    order = np.argsort(-confidence, axis=None, kind="stable")[:SHOWN_MISTAKES]
+    pictures = []
+    for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if wrong[row, column]:
+            path, share = table.paths[row], probabilities[row, column]
+            truth = "not " if share >= attributes.THRESHOLD else ""
+            caption = f"true: {truth}{names[column]}\nprobability {share:.0%}\n{file_name(path)}"
+            image = images.thumbnail(table.root / path, THUMBNAIL)
+            pictures.append(Picture((image,), caption))
+    return pictures

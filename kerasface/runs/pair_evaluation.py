@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from kerasface.files import replacing, write_json
 from kerasface.metrics import VerificationMetrics, verification
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES
 from kerasface.reports import verification as plots
+from kerasface.reports.sections import Picture
 from kerasface.reports.style import save_figures
 from kerasface.runs.run import METRICS
 
@@ -37,13 +39,22 @@ class PairEvaluation:
     scores: np.ndarray
     result: VerificationMetrics
 
-    @property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Tables for a page, by title."""
-        return {
-            "False accept rates": self.result.operating_points,
-            "Folds": self.result.per_fold,
-        }
+    @functools.cached_property
+    def worst_pictures(self) -> list[Picture]:
+        """The worst mistakes as pictures; see `kerasface.metrics.verification.worst_pairs`."""
+        worst = verification.worst_pairs(self.scores, self.pairs.same, SHOWN_PAIRS)
+        files = self.pairs.images.full_paths()
+        captions = plots.pair_captions(self.to_frame().iloc[worst])
+        return [
+            Picture(
+                (
+                    images.thumbnail(files[first], THUMBNAIL),
+                    images.thumbnail(files[second], THUMBNAIL),
+                ),
+                caption,
+            )
+            for (first, second), caption in zip(self.pairs.rows[worst], captions, strict=True)
+        ]
 
     def to_frame(self) -> pd.DataFrame:
         """One row per pair: both files, whether they show one person, and the ``score``."""
@@ -86,13 +97,11 @@ class PairEvaluation:
         save_figures(figures, folder)
 
     def _worst_pairs(self) -> Figure:
-        worst = verification.worst_pairs(self.scores, self.pairs.same, SHOWN_PAIRS)
-        files = self.pairs.images.full_paths()
-        pictures = [
-            (images.thumbnail(files[first], THUMBNAIL), images.thumbnail(files[second], THUMBNAIL))
-            for first, second in self.pairs.rows[worst]
-        ]
-        return plots.pairs_gallery(pictures, plots.pair_captions(self.to_frame().iloc[worst]))
+        pictures = self.worst_pictures
+        return plots.pairs_gallery(
+            [(picture.images[0], picture.images[1]) for picture in pictures],
+            [picture.caption for picture in pictures],
+        )
 
 
 def evaluate_pairs(

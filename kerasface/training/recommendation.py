@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.settings import steps_per_epoch
-from kerasface.reports.page import table_section
+from kerasface.reports.sections import table_section
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import named_recipe
 

@@ -17,7 +17,7 @@ def test_evaluate(shell, faces, run, tmp_path):
     assert code == 0 and warning.startswith("Warning: the run's epoch, ")
     page = folder / "evaluation" / "dev" / "report.html"
     assert f"Report: {page} " in printed
-    assert "On dev: accuracy" in page.read_text()
+    assert "images of dev are classified" in page.read_text()
     metrics = json.loads((page.parent / "metrics.json").read_text())
     shown = dict(line.split() for line in printed.splitlines() if len(line.split()) == 2)
     assert shown["images"] == "12"

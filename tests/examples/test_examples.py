@@ -65,7 +65,7 @@ def test_celebrities(tmp_path, drawn, narrow, monkeypatch, capsys):
         assert (run.recipe.model, len(run.history)) == (model, 2)
         assert run.recipe.cache_features and list(run.path("features").glob("*.npy"))
         assert (run.metrics["train_images"], run.metrics["validation_images"]) == (20, 4)
-        assert "On validation: accuracy" in run.path("report.html").read_text()
+        assert "validation images are classified" in run.path("report.html").read_text()
         flipped = json.loads(run.path("flipped/metrics.json").read_text())
         assert f"{model}, with mirrored pictures: accuracy {flipped['accuracy']:.1%}" in printed
         assert f"Report: {run.path('report.html')}" in printed
@@ -87,7 +87,7 @@ def test_cs405(tmp_path, drawn, narrow, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert f"Test accuracy {judged['correct'].mean():.1%} (" in printed
     assert f"Page: {folder / 'report.html'}" in printed
-    assert "On test: accuracy" in (folder / "report.html").read_text()
+    assert "images of test are classified" in (folder / "report.html").read_text()
 
 
 def test_crop_and_train(tmp_path):

@@ -45,7 +45,9 @@ def test_comparison(two_runs, tmp_path):
         assert row["parameters"] == run.load_model().count_params() > row["trainable_parameters"]
     assert (frame["epochs"].tolist(), frame["cached_epochs"].tolist()) == ([1, 1], [0, 0])
     page = (tmp_path / "compare.html").read_text()
-    assert "p value" in page and page.count("<img") == 1
+    assert "p value" in page and page.count("<img") == 1  # the curves, without scripts
+    assert f">{' and '.join(frame['run'])}<" in page  # the paired test
+    assert '<td role="cell" data-label="first">0</td>' in page  # the seeds differ
     assert "Cached epochs" not in page
 
 

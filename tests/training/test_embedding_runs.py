@@ -73,7 +73,7 @@ def test_the_folder_holds_an_embedding_model(finished, tables):
     metrics = json.loads((finished.path("validation") / "metrics.json").read_text())
     assert metrics["genuine"] == metrics["impostor"] == 12
     page = finished.path("report.html").read_text()
-    assert "equal error rate" in page
+    assert "Equal error rate" in page and "pairs of validation images are decided" in page
     assert "Strangers are harder" in page
     files = ("roc.png", "worst_pairs.png", "pairs.csv", "per_fold.csv", "operating_points.csv")
     for name in files:
