@@ -35,6 +35,7 @@ class ProgressBar:
         description: Title, for instance ``"Cropping"``.
         unit: What is counted, in the plural.
         initial: Number of images that were done before, for instance in a run that is resumed.
+        leave: If False, the bar of a terminal is removed at the end, and there is no last line.
         verbose: 0 shows nothing. 1 (or 2 and ``"auto"``, as in Keras) shows the progress.
 
     Raises:
@@ -55,6 +56,7 @@ class ProgressBar:
         *,
         unit: str = "images",
         initial: int = 0,
+        leave: bool = True,
         verbose: int | str = 0,
     ) -> None:
         if verbose not in VERBOSE:
@@ -65,6 +67,7 @@ class ProgressBar:
         self.description = description
         self.unit = unit
         self.initial = initial
+        self.leave = leave
         self.done = initial
         self._wanted = bool(verbose)
         self._owns_lock = False
@@ -81,6 +84,7 @@ class ProgressBar:
                 initial=self.initial,
                 desc=self.description,
                 unit=f" {self.unit}",
+                leave=self.leave,
                 bar_format=COUNTER if self.total is None else BAR,
                 dynamic_ncols=True,
                 file=sys.stderr,
@@ -112,7 +116,7 @@ class ProgressBar:
             if self._bar is not None:
                 self._bar.close()
                 self._bar = None
-            elif error is None:
+            elif error is None and self.leave:
                 seconds = time.monotonic() - self._start
                 if seconds < SECONDS_OF_LAST_LINE:
                     return

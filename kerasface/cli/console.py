@@ -30,7 +30,8 @@ def one_line_warnings() -> Iterator[None]:
         print(f"Warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
+        # At the end, so that warnings of the libraries below stay silent.
+        warnings.simplefilter("always", UserWarning, append=True)
         warnings.showwarning = show
         yield
 
@@ -67,5 +68,5 @@ def print_metrics(metrics: Mapping[str, float | int]) -> None:
 
 
 def verbosity() -> int:
-    """Keras's ``verbose``: a progress bar on a terminal, one line per epoch in a file."""
-    return 1 if sys.stdout.isatty() else 2
+    """``verbose`` of the library: a progress bar on a terminal, a few lines in a file."""
+    return 1 if sys.stderr.isatty() else 2

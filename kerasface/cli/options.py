@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kerasface.cli.completion import complete_change, complete_detector
+
 Runs = Annotated[list[pathlib.Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")]
 Model = Annotated[pathlib.Path, typer.Argument(metavar="MODEL", help="Run folder or .keras file.")]
 ModelOption = Annotated[
@@ -17,11 +19,19 @@ Changes = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE ...",
+        autocompletion=complete_change,
         help="Change keys of the recipe, for example --set epochs=30 batch_size=64 "
         "architecture.drop_path=0.1.",
     ),
 ]
-DetectorName = Annotated[str, typer.Option(help="Face detector: mtcnn or retinaface.")]
+DetectorName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=complete_detector,
+        help="Face detector: mtcnn or retinaface.",
+    ),
+]
 DetectorOptions = Annotated[
     list[str] | None,
     typer.Option(

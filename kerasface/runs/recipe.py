@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasface.checks import is_number
 from kerasface.embedding.options import embedding_options, kept_options
 from kerasface.models.registry import CUSTOM_MODEL, check_architecture
-from kerasface.names import suggest
 from kerasface.options import (
     check_options,
     convert_numbers,
@@ -22,17 +22,25 @@ from kerasface.options import (
 )
 from kerasface.pipeline.augment import augmentation
 from kerasface.pipeline.crop import Crop
+from kerasface.runs.other_names import check_keys, named_keywords
+from kerasface.runs.recipe_epochs import (
+    distribute_epochs,
+    fitting_unmixed,
+    fitting_warmup,
+)
 from kerasface.runs.recipe_keys import (
     DEFAULT_EPOCHS,
     NOT_FOR_EMBEDDINGS,
     PHASE_KEYS,
     RecipeKeys,
 )
+from kerasface.runs.recipe_needs import PHASE_NEEDS, check_needs, idle_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@named_keywords
 @document_options
 @dataclasses.dataclass(frozen=True, repr=False)
 class Recipe(RecipeKeys):
@@ -41,8 +49,9 @@ class Recipe(RecipeKeys):
     `Recipe.describe` returns the keys below as a table, with limits and defaults.
 
     Raises:
-        ValueError: If a value does not fit its key or another value, or the model is not
-            registered.
+        ValueError: If a value does not fit its key or another value, a key has no effect with the
+            others, or the model is not registered.
+        TypeError: If a key is unknown.
 
     Example:
         >>> Recipe(model="resnet_small", epochs=30)
@@ -71,6 +80,7 @@ class Recipe(RecipeKeys):
             self._set("embedding", {})
         self._settle_epochs()
         augmentation(self.augment)  # refuses unknown steps
+        check_needs(self._values(), self.changed_keys())
         self._check_embedding()
         self._check_epochs()
         self._check_cache()
@@ -85,12 +95,7 @@ class Recipe(RecipeKeys):
         phases = tuple(json.loads(json.dumps([dict(phase) for phase in self.phases])))
         self._set("phases", phases)
         for index, phase in enumerate(phases):
-            for key in phase:
-                if key not in PHASE_KEYS:
-                    raise ValueError(
-                        f"A phase has the keys {list(PHASE_KEYS)}. "
-                        f"Received: {key!r} in phase {index}.{suggest(key, PHASE_KEYS)}"
-                    )
+            check_keys(phase, PHASE_KEYS, "a phase", f" in phase {index}")
             if not isinstance(phase.get("epochs"), int):
                 raise ValueError(
                     "Every phase must have `epochs`, an integer. "
@@ -117,11 +122,6 @@ class Recipe(RecipeKeys):
 
     def _check_epochs(self) -> None:
         epochs = self.total_epochs
-        if self.unmixed_epochs and not (self.mixup or self.cutmix):
-            raise ValueError(
-                "`unmixed_epochs` needs `mixup` or `cutmix`. Received: "
-                f"unmixed_epochs={self.unmixed_epochs}, mixup=0, cutmix=0. Remove it."
-            )
         if self.unmixed_epochs > epochs:
             raise ValueError(
                 "`unmixed_epochs` must be at most `epochs`. "
@@ -132,11 +132,6 @@ class Recipe(RecipeKeys):
                 "`warmup_epochs` must be less than `epochs`. "
                 f"Received: warmup_epochs={self.warmup_epochs}, epochs={epochs}. "
                 "Set warmup_epochs=0, for instance."
-            )
-        if self.warmup_epochs and self.schedule in ("step", "plateau"):
-            raise ValueError(
-                "Only the schedules 'cosine' and 'constant' have a warmup. "
-                f"Received: warmup_epochs={self.warmup_epochs}, schedule={self.schedule!r}."
             )
 
     def _check_cache(self) -> None:
@@ -157,6 +152,23 @@ class Recipe(RecipeKeys):
                 f"square_crop={self.square_crop}. Set feature_variants={epochs} for a new version "
                 "in each epoch, or remove the augmentation."
             )
+
+    @property
+    def name(self) -> str | None:
+        """Name of the named recipe that this recipe was made from, or None.
+
+        `replace` keeps it. It is no key: recipes with different names can be equal.
+        """
+        return self.__dict__.get("_name")
+
+    def named(self, name: str | None) -> Recipe:
+        """Returns the same recipe with another `name`."""
+        copied = copy.copy(self)
+        copied._set("_name", name)
+        return copied
+
+    def _values(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def total_epochs(self) -> int:
@@ -182,14 +194,18 @@ class Recipe(RecipeKeys):
         # Mixing ends before the end of the whole training, which no phase knows.
         common: dict[str, Any] = {"phases": (), "unmixed_epochs": 0}
         # The network was checked with the whole recipe, unless it was read from a file.
-        plain = self._with_network(Recipe.model, {})
+        common |= {"model": Recipe.model, "architecture": {}}
         parts = []
         for index, phase in enumerate(self.phases):
+            values = _without_idle({**self._values(), **common, **phase}, given=phase)
             try:
-                part = dataclasses.replace(plain, **{**common, **phase})
+                part = Recipe(**values)
             except ValueError as error:
                 raise ValueError(f"In phase {index}: {error}") from error
-            parts.append(part._with_network(self.model, self.architecture))
+            part = part._with_network(self.model, self.architecture)
+            for key in PHASE_NEEDS:  # what they need may be in an earlier phase
+                part._set(key, getattr(self, key))
+            parts.append(part)
         return parts
 
     def _with_network(self, model: str, architecture: Mapping[str, Any]) -> Recipe:
@@ -207,17 +223,20 @@ class Recipe(RecipeKeys):
                 present options; another ``model`` starts without options of the network. A phase
                 that is given by its number is merged too, ``phases={1: {"learning_rate": 1e-5}}``.
                 With another ``embedding.loss`` the margin is the default of that loss, unless it
-                is given too.
+                is given too. With other ``epochs``, the phases keep their proportions,
+                ``unmixed_epochs`` its share, and a warmup that would be too long its share. Keys
+                that have no effect any more get their default values.
 
         Raises:
-            ValueError: If a key is unknown (with near names) or a value does not fit.
+            ValueError: If a key is unknown (with near names), a value does not fit, or a given
+                key has no effect.
+
+        Example:
+            >>> Recipe(epochs=30, mixup=1.0, unmixed_epochs=10).replace(epochs=60).unmixed_epochs
+            20
         """
-        known = [field.name for field in dataclasses.fields(self)]
-        for name in changes:
-            if name not in known:
-                raise ValueError(
-                    f"A recipe has the keys {known}. Received: {name!r}.{suggest(name, known)}"
-                )
+        check_keys(changes, [field.name for field in dataclasses.fields(self)], "a recipe")
+        given = dict(changes)
         if isinstance(changes.get("embedding"), Mapping):
             before = kept_options(self.embedding, changes["embedding"].get("loss"))
             changes["embedding"] = {**before, **changes["embedding"]}
@@ -227,18 +246,44 @@ class Recipe(RecipeKeys):
             changes["architecture"] = {**self.architecture, **changes["architecture"]}
         if isinstance(changes.get("phases"), Mapping):
             changes["phases"] = self._merged_phases(changes["phases"])
-        if changes.get("phases") and "epochs" not in changes:
-            changes["epochs"] = None  # their sum
-        if "unmixed_epochs" in changes or not self.unmixed_epochs:
-            return dataclasses.replace(self, **changes)
-        changed = dataclasses.replace(self, **changes, unmixed_epochs=0)
-        if not changed.mixup and not changed.cutmix:
-            return changed
-        unmixed = self.unmixed_epochs
-        if changed.total_epochs != self.total_epochs:  # the same share, rounded up
-            unmixed = -(-unmixed * changed.total_epochs // self.total_epochs)
-            unmixed = min(unmixed, changed.total_epochs - 1)
-        return dataclasses.replace(changed, unmixed_epochs=unmixed)
+        changes |= self._epoch_changes(changes)
+        changed = Recipe(**_without_idle({**self._values(), **changes}, given=given))
+        check_needs(changed._values(), given)
+        changed._check_given_phases(given.get("phases"))
+        return changed.named(self.name)
+
+    def _check_given_phases(self, given: Any) -> None:
+        """Refuses keys of given phases that have no effect in their phase."""
+        pairs = given.items() if isinstance(given, Mapping) else enumerate(given or ())
+        for index, phase in pairs:
+            values = {**self._values(), **self.phases[int(index)], "phases": ()}
+            check_needs(values, {key: phase[key] for key in phase})
+
+    def _epoch_changes(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys that follow another number of epochs and were not given."""
+        found: dict[str, Any] = {}
+        epochs = changes.get("epochs", self.epochs)
+        if changes.get("phases"):
+            if "epochs" in changes or not isinstance(changes["phases"], (list, tuple)):
+                return {}
+            found["epochs"] = None  # their sum
+            epochs = sum(dict(phase).get("epochs", 0) for phase in changes["phases"])
+        elif "phases" in changes:
+            return {}
+        if not is_number(epochs, 1, whole=True) or epochs == self.total_epochs:
+            return found
+        if self.phases and "phases" not in changes:
+            inherited = changes.get("warmup_epochs", self.warmup_epochs)
+            found["phases"] = distribute_epochs(self.phases, epochs, warmup=inherited)
+        before, embedding = self.total_epochs, self.embedding
+        if "warmup_epochs" not in changes:
+            found["warmup_epochs"] = fitting_warmup(self.warmup_epochs, before, epochs)
+        if "unmixed_epochs" not in changes:
+            found["unmixed_epochs"] = fitting_unmixed(self.unmixed_epochs, before, epochs)
+        if "embedding" not in changes and embedding.get("margin_warmup_epochs", 0) > epochs:
+            rise = embedding["margin_warmup_epochs"] * epochs / before
+            found["embedding"] = {**embedding, "margin_warmup_epochs": rise}
+        return found
 
     def _merged_phases(self, changes: Mapping[Any, Any]) -> tuple[dict[str, Any], ...]:
         phases = [dict(phase) for phase in self.phases]
@@ -268,11 +313,18 @@ class Recipe(RecipeKeys):
             ValueError: If a key is unknown (with near names) or a value does not fit.
         """
         values = json.loads(text)
-        if not values.get("mixup") and not values.get("cutmix"):
-            values.pop("unmixed_epochs", None)  # older files may have some without mixing
-        model = values.pop("model", cls.model)
-        architecture = values.pop("architecture", {})
-        return cls().replace(**values)._with_network(model, architecture)
+        # Older files may have keys without an effect.
+        values = _without_idle({**cls()._values(), **values})
+        values["phases"] = [
+            {
+                key: phase[key]
+                for key in phase
+                if key not in idle_keys({**values, "phases": [phase]})
+            }
+            for phase in values["phases"]
+        ]
+        model, architecture = values.pop("model"), values.pop("architecture")
+        return cls(**values)._with_network(model, architecture)
 
     @classmethod
     def describe(cls) -> pd.DataFrame:
@@ -293,7 +345,7 @@ class Recipe(RecipeKeys):
         fixed = {"epochs": DEFAULT_EPOCHS}
         if self.phases:
             fixed["epochs"] = self.total_epochs  # their sum
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = self._values()
         defaults = {field.name: default_of(field) for field in dataclasses.fields(self)} | fixed
         return {name: value for name, value in values.items() if value != defaults[name]}
 
@@ -315,3 +367,19 @@ class Recipe(RecipeKeys):
         head = "<tr><th>key</th><th>value</th><th>description</th></tr>"
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table>{head}{body}</table><p>Bold: not the default.</p>"
+
+
+def _without_idle(
+    values: Mapping[str, Any], given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Values of a recipe in which keys without an effect have their defaults, unless given."""
+    phases = values["phases"] or ()
+    if not all(isinstance(phase, Mapping) for phase in _listed(phases)):
+        return dict(values)  # the recipe refuses them
+    idle = set(idle_keys({**values, "phases": _listed(phases)})) - set(given or {})
+    defaults = {f.name: default_of(f) for f in dataclasses.fields(Recipe) if f.name in idle}
+    return {**values, **defaults}
+
+
+def _listed(phases: Any) -> list[Any]:
+    return list(phases) if isinstance(phases, (list, tuple)) else [phases]

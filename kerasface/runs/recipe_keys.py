@@ -254,6 +254,7 @@ class RecipeKeys:
     )
 
 
+KEYS = tuple(field.name for field in dataclasses.fields(RecipeKeys))
 # Keys that are mappings of options, keys that a phase may override, and keys that an embedding
 # excludes, with the reason.
 MAPPING_KEYS = tuple(f.name for f in dataclasses.fields(RecipeKeys) if f.default_factory is dict)

@@ -356,8 +356,10 @@ def named_recipe(name: str) -> Recipe:
         60
     """
     if name not in RECIPES:
+        near = suggest(str(name), RECIPES)
+        remedy = near or f" The recipes are {', '.join(RECIPES)}."
         raise ValueError(
-            f"`recipe` must be one of {sorted(RECIPES)}. "
-            f"Received: {name!r}.{suggest(name, RECIPES)}"
+            f"`recipe` must be the name of a recipe. Received: {name!r}.{remedy} "
+            "`kerasface recipes` lists them with their purpose."
         )
-    return RECIPES[name]()
+    return RECIPES[name]().named(name)

@@ -1,4 +1,4 @@
-"""Record of a run's images: written when the run starts, compared when it resumes."""
+"""Record of a run's images: written when the run starts, read or compared when it resumes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,17 @@ def write_images(
         frames.append(pd.DataFrame({"partition": partition, **columns}))
     with replacing(folder / IMAGES) as part:
         pd.concat(frames).to_csv(part, index=False)
-    roots = {name: os.path.abspath(table.root) for name, table in given.items()}
+    write_roots(folder, given)
+
+
+def write_roots(folder: pathlib.Path, tables: Mapping[str, FaceTable]) -> None:
+    """Writes the folders that the images of each partition are relative to.
+
+    Args:
+        folder: Run folder.
+        tables: Tables by partition.
+    """
+    roots = {name: os.path.abspath(table.root) for name, table in tables.items()}
     with replacing(folder / ROOTS) as part:
         part.write_text(json.dumps(roots, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -68,6 +78,80 @@ def read_roots(folder: pathlib.Path) -> dict[str, str]:
         Partition to absolute path.
     """
     return json.loads((folder / ROOTS).read_text(encoding="utf-8"))
+
+
+def recorded_tables(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    *,
+    multi_label: bool,
+    data: str | os.PathLike[str] | None = None,
+) -> dict[str, FaceTable]:
+    """Returns the tables that a run was started with.
+
+    Args:
+        folder: Run folder.
+        names: Names of the run's classes or attributes.
+        multi_label: Whether the labels are attributes.
+        data: New place of the data folder, if it was moved. None expects the images where they
+            were.
+
+    Returns:
+        Tables by partition, ``"train"`` and, with validation, ``"validation"``. The formats are
+        not set.
+
+    Raises:
+        FileNotFoundError: If images are missing, or not in the given folder.
+    """
+    frame, roots = read_images(folder), read_roots(folder)
+    tables = {}
+    for name, rows in frame.groupby("partition", sort=False):
+        partition = str(name)
+        paths = rows["path"].to_numpy(object)
+        readable = paths[rows["format"].to_numpy() != UNKNOWN_FORMAT]
+        root = pathlib.Path(roots[partition])
+        if data is not None:
+            root = _moved_root(root, pathlib.Path(data), readable)
+        _check_present(partition, root, readable)
+        labels = _labels_of(rows["label"].tolist(), multi_label)
+        tables[partition] = FaceTable(root, paths, labels, tuple(names))
+    return tables
+
+
+def _labels_of(texts: Sequence[str], multi_label: bool) -> np.ndarray:
+    """Labels from their texts, see `_label_texts`."""
+    if multi_label:
+        return np.array([list(text) for text in texts]).astype(np.int64)
+    return np.array(texts).astype(np.int64)
+
+
+def _moved_root(root: pathlib.Path, data: pathlib.Path, paths: np.ndarray) -> pathlib.Path:
+    """The folder of a partition in a data folder that was moved.
+
+    ``root`` may have been the data folder or a folder in it, such as ``train`` or
+    ``img_align_celeba/img_align_celeba``.
+    """
+    candidates = [data.joinpath(*root.parts[len(root.parts) - depth :]) for depth in range(4)]
+    first = paths[0] if len(paths) else ""
+    for candidate in candidates:
+        if (candidate / first).exists():
+            return candidate
+    raise FileNotFoundError(
+        "The moved data folder must hold the images of the run. "
+        f"Received: {os.fspath(data)!r}, where {first!r} is in none of "
+        f"{[os.fspath(candidate) for candidate in candidates]}."
+    )
+
+
+def _check_present(partition: str, root: pathlib.Path, paths: np.ndarray) -> None:
+    missing = [path for path in paths if not (root / path).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            "A run must be resumed with the images that it started with. "
+            f"Received: {len(missing)} of {len(paths)} images of `{partition}` missing in "
+            f"{os.fspath(root)!r}, for instance {missing[0]!r}. If the data folder was moved, name "
+            "its new place (--data), or pass `train` and `validation`."
+        )
 
 
 def same_images(folder: pathlib.Path, given: Mapping[str, FaceTable]) -> dict[str, FaceTable]:

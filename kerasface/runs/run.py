@@ -17,6 +17,7 @@ from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.models.model_file import describe
 from kerasface.pipeline.predict import predict_table
+from kerasface.runs.provenance import PROVENANCE, read_provenance
 from kerasface.runs.recipe import Recipe
 
 RECIPE = "recipe.json"
@@ -131,6 +132,17 @@ class Run:
         """
         file = self.path(ATTRIBUTES if self.multi_label else CLASSES)
         return tuple(json.loads(file.read_text(encoding="utf-8")))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the run comes from; empty for runs of version 0.1.
+
+        ``kerasface`` (version), ``recipe`` (name, or None), ``command`` (command line of the
+        process, or None in a notebook or an interactive session), ``git_commit`` (commit of the
+        working folder, or None), ``started`` and ``finished`` (local time, ISO 8601; None while
+        the run is unfinished), and ``resumed``: ``command`` and ``started`` of every resumption.
+        """
+        return read_provenance(self.path(PROVENANCE))
 
     @property
     def multi_label(self) -> bool:

@@ -13,6 +13,7 @@ from kerasface.models.heads import split_model
 from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.pipeline.streams import stream
 from kerasface.training.discriminant import linear_layer, start_from_discriminant
+from kerasface.training.epoch_log import shown_verbosity
 from kerasface.training.features import extract, feature_stream, inference
 from kerasface.training.job import Job
 
@@ -88,7 +89,7 @@ def feature_batches(
             image_size=recipe.image_size,
             batch_size=recipe.batch_size,
             on_unreadable=on_unreadable,
-            verbose=bool(job.verbose),
+            verbose=shown_verbosity(job.verbose),
             **options,
         )
 
@@ -130,7 +131,7 @@ def start_head(job: Job, on_unreadable: Noted) -> None:
             variants=variants,
             seed=recipe.seed,
             on_unreadable=on_unreadable,
-            verbose=bool(job.verbose),
+            verbose=shown_verbosity(job.verbose),
         )
         for augment, variants in DISCRIMINANT_VERSIONS
     ]

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from kerasface.data.table import FaceTable
 from kerasface.embedding.saving import SavesParts
@@ -28,6 +27,7 @@ from kerasface.files import replacing
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.pipeline.streams import index_batches, labeler, ready_batches, stream
+from kerasface.progress import track
 from kerasface.training.model_config import architecture_text
 
 # A graph with its constants must stay below 2 GiB, and building it copies them.
@@ -116,7 +116,7 @@ def extract(
     variants: int = 1,
     seed: int = 0,
     on_unreadable: Callable[[str], None] | None = None,
-    verbose: bool = False,
+    verbose: int = 0,
 ) -> Features:
     """Computes the features of a table, or reads them from disk.
 
@@ -135,7 +135,7 @@ def extract(
             training stream; 1 without augmentation.
         seed: Seed of the augmentation.
         on_unreadable: As in `stream`.
-        verbose: If True, show a progress bar.
+        verbose: 1 shows a progress bar.
 
     Returns:
         The features, rows in the table's order.
@@ -157,10 +157,13 @@ def extract(
             values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
             pictures = _pictures(table, settings, crop, batch_size, on_unreadable)
             batches = _inferred(infer or inference(backbone), pictures, batch_size)
-            total = variants * steps_per_epoch(table, batch_size)
-            hidden = None if verbose else True  # None hides it where there is no terminal
-            for batch in tqdm(
-                batches, total=total, desc="features", unit=" batches", disable=hidden
+            total = variants * len(table)
+            for batch in track(
+                batches,
+                total,
+                "Computing features",
+                size=lambda batch: len(batch.rows),
+                verbose=verbose,
             ):
                 values[batch.variant, batch.rows] = batch.values
                 weights[batch.variant, batch.rows] = batch.weights

@@ -13,6 +13,7 @@ from kerasface.files import write_json
 from kerasface.runs import run as run_files
 from kerasface.runs.embedding_evaluation import evaluate_embeddings
 from kerasface.runs.evaluation import choose_thresholds, evaluate_run
+from kerasface.runs.provenance import note_end
 from kerasface.runs.report import write_report
 from kerasface.runs.run import Run
 from kerasface.training.job import Job
@@ -42,6 +43,7 @@ def finish(job: Job, *, report: bool) -> Run:
         write_report(run, run.path(run_files.REPORT), evaluation)
     elif run.multi_label and validation is not None:
         choose_thresholds(run, validation, batch_size=job.recipe.batch_size)
+    note_end(run.folder)
     return run
 
 

@@ -17,9 +17,9 @@ from kerasface.training.preflight import prepare
 
 
 def train(
-    recipe: str | Recipe,
+    recipe: str | Recipe | None = None,
     *,
-    train: FaceTable,
+    train: FaceTable | None = None,
     validation: FaceTable | None = None,
     out: str | os.PathLike,
     model: keras.Model | str | None = None,

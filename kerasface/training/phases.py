@@ -15,6 +15,7 @@ from kerasface.training.averaging import EvaluateAverage
 from kerasface.training.batches import feature_batches, image_batches, start_head
 from kerasface.training.checkpoint import Checkpoint, ModelFile
 from kerasface.training.embedding_head import build_head
+from kerasface.training.epoch_log import EpochLog, shown_verbosity
 from kerasface.training.features import HeadTraining
 from kerasface.training.job import Job
 from kerasface.training.keeper import EpochChecks, Keeper
@@ -103,16 +104,37 @@ class PhaseFitting:
             backbone: Images to features; needed for cached features.
         """
         batches, validation = self._batches(phase, backbone)
-        fitted.fit(
-            batches,
-            # Epochs and steps are counted over the whole run.
-            epochs=phase.end,
-            initial_epoch=self.progress.first_epoch(phase),
-            steps_per_epoch=steps_per_epoch(self.job.train, self.job.recipe.batch_size),
-            shuffle=False,  # the stream shuffles
-            validation_data=validation,
-            callbacks=self._callbacks(phase),
-            verbose=self.job.verbose,
+        log = self._log(phase)
+        try:
+            fitted.fit(
+                batches,
+                # Epochs and steps are counted over the whole run.
+                epochs=phase.end,
+                initial_epoch=self.progress.first_epoch(phase),
+                steps_per_epoch=steps_per_epoch(self.job.train, self.job.recipe.batch_size),
+                shuffle=False,  # the stream shuffles
+                validation_data=validation,
+                callbacks=[*([log] if log else []), *self._callbacks(phase)],
+                verbose=0,
+            )
+        finally:
+            if log is not None:
+                log.close()
+
+    def _log(self, phase: Phase) -> EpochLog | None:
+        """What shows the progress of a phase; None if nothing should."""
+        verbose, job = shown_verbosity(self.job.verbose), self.job
+        if not verbose:
+            return None
+        if len(self.progress.phases) > 1:
+            number = f"Phase {phase.index + 1} of {len(self.progress.phases)}"
+            print(f"{number}: epochs {phase.start + 1} to {phase.end}", flush=True)
+        return EpochLog(
+            job.recipe.total_epochs,
+            len(job.train),
+            steps_per_epoch(job.train, job.recipe.batch_size),
+            0 if job.validation is None else len(job.validation),
+            verbose=verbose,
         )
 
     def _batches(

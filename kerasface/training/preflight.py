@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import filecmp
 import json
 import os
 import pathlib
@@ -22,9 +21,10 @@ from kerasface.data.table import FaceTable
 from kerasface.files import new_folder
 from kerasface.models.registry import CUSTOM_MODEL
 from kerasface.runs import run as run_files
+from kerasface.runs.provenance import write_provenance
 from kerasface.runs.recipe import Recipe
-from kerasface.runs.recipes import named_recipe
-from kerasface.runs.record import same_images, write_images
+from kerasface.runs.recipes import RECIPES, named_recipe
+from kerasface.runs.record import recorded_tables, same_images, write_images
 from kerasface.runs.run import Run
 from kerasface.runs.seen import run_behind, seen_images
 from kerasface.training.assemble import build_model, dtype_policy
@@ -39,13 +39,22 @@ from kerasface.training.custom_model import (
 )
 from kerasface.training.discriminant import linear_layer
 from kerasface.training.job import Job
+from kerasface.training.options import check_features_folder, check_process, check_verbose
+from kerasface.training.resuming import (
+    begin_resumption,
+    check_same_names,
+    check_same_recipe,
+    checkpoint_precision,
+    extend_changes,
+    resumed_run,
+)
 from kerasface.training.tables import check_files, check_tables, check_types, join_tables
 
 
 def prepare(
-    recipe: str | Recipe,
+    recipe: str | Recipe | None,
     *,
-    train: FaceTable,
+    train: FaceTable | None,
     validation: FaceTable | None,
     out: str | os.PathLike,
     model: keras.Model | str | None,
@@ -78,44 +87,44 @@ def prepare(
 
     Raises:
         ValueError: If recipe, tables, weights and folder do not fit.
+        FileNotFoundError: If there is no run to resume, or its images are missing.
         FileExistsError: If ``out`` is in use.
     """
-    check_types(train, validation)
-    if model is not None and not isinstance(model, (keras.Model, str)):
-        raise ValueError(
-            "`model` must be a keras.Model or the name of a model. "
-            f"Received: {model!r} of type {type(model).__name__}."
-        )
+    check_process()
+    check_verbose(verbose)
+    _check_model(model)
     folder = pathlib.Path(out)
-    run = _resumed_run(folder, resume=resume, overwrite=overwrite)
+    run = resumed_run(folder, resume=resume, overwrite=overwrite)
     custom = functional_model(model) if isinstance(model, keras.Model) else None
     if isinstance(model, str):
         changes = {**changes, "model": model}
-    recipe = _resolved(recipe, changes, custom, run)
-    if recipe.attributes:
-        train = train.with_attributes(recipe.attributes)
-        if validation is not None:
-            validation = validation.with_attributes(recipe.attributes)
-    check_tables(train, validation, recipe)
-    if run is not None:
-        _check_same_run(run, recipe, train)
-    whole = _initial_model(recipe, train, custom, run)
+    resolved = _resolved(recipe, changes, custom, run)
+    check_features_folder(features, resolved)
+    train, validation = _tables(train, validation, resolved, run)
+    check_tables(train, validation, resolved)
     tables = {"train": train} if validation is None else {"train": train, "validation": validation}
     if run is not None:
+        check_same_recipe(run, resolved)
+        check_same_names(run, train)
+        whole = _initial_model(_in_precision_of(run, resolved), train, custom, run)
         readable = same_images(folder, tables)
+        begin_resumption(run, resolved, tables)
+        resolved = _in_precision_of(run, resolved)
     else:
+        whole = _initial_model(resolved, train, custom, run)
         readable, unreadable = check_files(
-            tables, max_unreadable=recipe.max_unreadable, progress=bool(verbose)
+            tables, max_unreadable=resolved.max_unreadable, verbose=int(bool(verbose))
         )
-        _check_weights(recipe, readable.get("validation"))
-        with _new_run(folder, recipe, tables, readable, unreadable, overwrite=overwrite) as part:
+        _check_weights(resolved, readable.get("validation"))
+        with _new_run(folder, resolved, tables, readable, unreadable, overwrite=overwrite) as part:
+            write_provenance(part, resolved.name)
             if custom is not None:
                 custom.save(part / run_files.ARCHITECTURE)
     train, validation = readable["train"], readable.get("validation")
-    if recipe.train_on_validation and validation is not None:
+    if resolved.train_on_validation and validation is not None:
         train, validation = join_tables(train, validation), None
     return Job(
-        recipe=recipe,
+        recipe=resolved,
         folder=folder,
         model=whole,
         train=train,
@@ -127,26 +136,64 @@ def prepare(
     )
 
 
+def _check_model(model: object) -> None:
+    """Refuses what is neither a Keras model nor the name of a model."""
+    if model is None or isinstance(model, keras.Model):
+        return
+    is_file = isinstance(model, os.PathLike) or str(model).endswith((".keras", ".h5"))
+    if isinstance(model, str) and not is_file:
+        return
+    remedy = ""
+    if is_file:
+        remedy = (
+            " Load a model with keras.saving.load_model, or start from its weights with "
+            "weights=PATH."
+        )
+    elif isinstance(model, type):
+        remedy = f" Make an instance of {model.__name__}."
+    raise ValueError(
+        "`model` must be a keras.Model or the name of a model. "
+        f"Received: {model!r} of type {type(model).__name__}.{remedy}"
+    )
+
+
 def _resolved(
-    recipe: str | Recipe, changes: Mapping[str, Any], custom: keras.Model | None, run: Run | None
+    recipe: str | Recipe | None,
+    changes: Mapping[str, Any],
+    custom: keras.Model | None,
+    run: Run | None,
 ) -> Recipe:
     """The recipe with the user's changes; its network is that of a custom model, if there is one.
 
     Args:
-        recipe: Name of a recipe, or a recipe.
+        recipe: Name of a recipe, or a recipe; None takes that of the run.
         changes: Keys to change.
         custom: The user's model.
         run: The run that resumes.
     """
-    recipe = named_recipe(recipe) if isinstance(recipe, str) else recipe
-    network = None
+    if recipe is None:
+        if run is None:
+            raise ValueError(
+                "A new run needs a `recipe`. Received: None. Only with resume=True it comes from "
+                f"the run. Recipes: {', '.join(RECIPES)}."
+            )
+        recipe = run.recipe
+        changes = extend_changes(recipe, changes)
+    elif isinstance(recipe, str):
+        recipe = named_recipe(recipe)
+    elif not isinstance(recipe, Recipe):
+        raise ValueError(
+            "`recipe` must be the name of a recipe or a Recipe. "
+            f"Received: {recipe!r} of type {type(recipe).__name__}."
+        )
+    name, network = recipe.name, None
     if custom is not None:
         network = describe(custom)
     elif run is not None:
         network = describe_run(run)
     if network is not None:
-        return recipe_for(recipe, changes, network)
-    recipe = recipe.replace(**changes)
+        return recipe_for(recipe, changes, network).named(name)
+    recipe = recipe.replace(**changes) if changes else recipe
     if recipe.model == CUSTOM_MODEL:
         raise ValueError(
             "The recipe of a run with a custom model needs a model. "
@@ -155,57 +202,28 @@ def _resolved(
     return recipe
 
 
-def _resumed_run(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> Run | None:
-    """The run in the folder if it resumes; raises if the folder must not be written to."""
-    if resume and overwrite:
-        raise ValueError("`resume` and `overwrite` are mutually exclusive. Received: both.")
-    is_run = (folder / run_files.RECIPE).is_file()
-    is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if is_taken and not is_run:
-        raise FileExistsError(
-            "A run needs a folder of its own. "
-            f"Received: {os.fspath(folder)!r}, which holds something else. Choose another."
-        )
-    if is_run and not resume and not overwrite:
-        raise FileExistsError(
-            f"A new run needs a new folder. Received: {os.fspath(folder)!r}, which holds a run. "
-            "Choose another, or use resume=True (--resume) to continue this run or "
-            "overwrite=True (--overwrite) to delete it."
-        )
-    return Run(folder) if resume and is_run else None
+def _tables(
+    train: FaceTable | None, validation: FaceTable | None, recipe: Recipe, run: Run | None
+) -> tuple[FaceTable, FaceTable | None]:
+    """The tables with the attributes of the recipe; those of the run if none are given."""
+    if train is None and validation is None and run is not None:
+        recorded = recorded_tables(run.folder, run.names, multi_label=run.multi_label)
+        return recorded["train"], recorded.get("validation")
+    check_types(train, validation)
+    assert train is not None
+    if recipe.attributes:
+        train = train.with_attributes(recipe.attributes)
+        if validation is not None:
+            validation = validation.with_attributes(recipe.attributes)
+    return train, validation
 
 
-def _check_same_run(run: Run, recipe: Recipe, train: FaceTable) -> None:
-    """Refuses to resume a run with another recipe or other classes."""
-    begun = run.recipe
-    if _are_same_weights(run, recipe.weights):
-        begun = begun.replace(weights=recipe.weights)  # the project may have been moved
-    if begun != recipe:
-        before, now = dataclasses.asdict(begun), dataclasses.asdict(recipe)
-        changed = {key: (before[key], now[key]) for key in now if before[key] != now[key]}
-        raise ValueError(
-            "A run must be resumed with the recipe that it started with. "
-            f"Received: other values, as (then, now): {changed}. "
-            "Give the same values, or start a new run."
-        )
-    if run.names != train.names or run.multi_label != train.multi_label:
-        raise ValueError(
-            "A run must be resumed with the classes or attributes that it started with. "
-            f"Received: {len(train.names)} where there were {len(run.names)}, or others."
-        )
-
-
-def _are_same_weights(run: Run, weights: str | None) -> bool:
-    """Whether a run started from these weights, under this path or another."""
-    begun = run.recipe.weights
-    if begun is None or weights is None or "imagenet" in (begun, weights):
-        return begun == weights
-    if run.weights_path is not None and run.weights_path.is_file() and os.path.isfile(weights):
-        return os.path.samefile(run.weights_path, weights) or filecmp.cmp(
-            run.weights_path, weights, shallow=False
-        )
-    # A checkpoint is enough to resume, so either file may be missing.
-    return os.path.basename(begun) == os.path.basename(weights)
+def _in_precision_of(run: Run, recipe: Recipe) -> Recipe:
+    """The recipe with the precision that the run started with, which may depend on the device."""
+    precision = checkpoint_precision(run)
+    if recipe.precision != "auto" or precision is None:
+        return recipe
+    return dataclasses.replace(recipe, precision=precision)
 
 
 def _initial_model(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +59,7 @@ class Recommendation:
 
 
 def recommend(
-    table: FaceTable, *, gpu: bool | None = None, cores: int | None = None
+    table: FaceTable, *, gpu: bool | None = None, cores: int | None = None, **changes: Any
 ) -> Recommendation:
     """Chooses a recipe for training from scratch.
 
@@ -65,13 +67,14 @@ def recommend(
         table: The training images, one class each; the headers of up to 200 files are read.
         gpu: Whether the training will have one; None looks at this machine.
         cores: Processor cores; None counts this machine's.
+        **changes: Keys of the recipe that are set already, for instance ``epochs=10``.
 
     Returns:
-        The recipe and the reason of every choice.
+        The recipe with the changes, and the reason of every choice.
 
     Raises:
-        ValueError: If the table has no single class per image or fewer than two classes, or none of
-            the sampled files is an image.
+        ValueError: If the table has no single class per image or fewer than two classes, none of
+            the sampled files is an image, or a change does not fit the recipe.
 
     Example:
         >>> print(recommend(table))  # doctest: +SKIP
@@ -91,25 +94,36 @@ def recommend(
         gpu = bool(tf.config.list_physical_devices("GPU"))
     side = _median_side(table)
     if len(table) >= MANY_IMAGES and gpu:
-        chosen = _many(table, side)
+        chosen = _many(table, side, changes)
     else:
-        chosen = _few(table, side, gpu, cores or os.cpu_count() or 1)
+        chosen = _few(table, side, changes)
+        if not gpu:
+            chosen = _with_time(chosen, table, cores or os.cpu_count() or 1)
+    reasons = [*chosen.reasons]
+    given = {key: changes[key] for key in changes if key not in ("epochs", "image_size")}
+    if given:
+        words = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        reasons.append(f"Set by you: {words}.")
     if counts.median() < FEW_IMAGES_A_PERSON:
-        chosen = dataclasses.replace(chosen, reasons=(*chosen.reasons, _scarce(counts.median())))
-    return chosen
+        reasons.append(_scarce(counts.median()))
+    return Recommendation(chosen.recipe.replace(**given), tuple(reasons))
 
 
-def _many(table: FaceTable, side: float) -> Recommendation:
-    size = _largest_fitting(side, (MEDIUM_SIZE, LARGE_SIZE))
-    reasons = (
+def _many(table: FaceTable, side: float, changes: Mapping[str, Any]) -> Recommendation:
+    size = changes.get("image_size", _largest_fitting(side, (MEDIUM_SIZE, LARGE_SIZE)))
+    recipe = named_recipe("hw2p2")
+    recipe = recipe.replace(image_size=size, epochs=changes.get("epochs", recipe.epochs))
+    reasons = [
         f"{len(table):,} images are many, and there is a GPU: recipe hw2p2, which was made for "
         "140,000 images of 7,001 people and reached about 90% there.",
-        _size_reason(size, side),
-    )
-    return Recommendation(named_recipe("hw2p2").replace(image_size=size), reasons)
+        _size_reason(size, side, given="image_size" in changes),
+    ]
+    if "epochs" in changes:
+        reasons.append(_epochs_reason(recipe.total_epochs, given=True))
+    return Recommendation(recipe, tuple(reasons))
 
 
-def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation:
+def _few(table: FaceTable, side: float, changes: Mapping[str, Any]) -> Recommendation:
     recipe = named_recipe("identity_small")
     if len(table) < MANY_IMAGES:
         first = (
@@ -121,20 +135,33 @@ def _few(table: FaceTable, side: float, gpu: bool, cores: int) -> Recommendation
             f"{len(table):,} images are many, but there is no GPU: recipe identity_small, whose "
             "network trains twice as fast on processors as that of hw2p2."
         )
-    size = _largest_fitting(side, (SMALL_SIZE, MEDIUM_SIZE))
+    size = changes.get("image_size", _largest_fitting(side, (SMALL_SIZE, MEDIUM_SIZE)))
     views = USUAL_VIEWS / len(table)
-    epochs = int(np.clip(round(views), FEWEST_EPOCHS, MOST_EPOCHS))
-    reasons = [first, _size_reason(size, side), _epochs_reason(epochs)]
-    if not gpu:
-        hours = len(table) * epochs / (CORE_SPEED * cores) / 3600
-        reasons.append(f"About {_duration(hours)} on {cores} cores.")
+    fitting = int(np.clip(round(views), FEWEST_EPOCHS, MOST_EPOCHS))
+    recipe = recipe.replace(image_size=size, epochs=changes.get("epochs", fitting))
+    epochs = recipe.total_epochs
     steps = epochs * steps_per_epoch(table, recipe.batch_size)
     average = min(recipe.ema, max(0.0, round(1 - 1 / (AVERAGED_SHARE * steps), 3)))
-    recipe = recipe.replace(image_size=size, epochs=epochs, ema=average)
-    if size == SMALL_SIZE:
+    recipe = recipe.replace(ema=average)
+    if recipe.image_size <= SMALL_SIZE:
         # Nearly the same feature maps as at 112 px with the usual stem.
         recipe = recipe.replace(architecture={"stem_stride": 1})
-    return Recommendation(recipe, tuple(reasons))
+    reasons = (
+        first,
+        _size_reason(size, side, given="image_size" in changes),
+        _epochs_reason(epochs, given="epochs" in changes),
+    )
+    return Recommendation(recipe, reasons)
+
+
+def _with_time(chosen: Recommendation, table: FaceTable, cores: int) -> Recommendation:
+    """Adds the time on processors, which was measured at two image sizes."""
+    recipe = chosen.recipe
+    if recipe.image_size not in (SMALL_SIZE, MEDIUM_SIZE):
+        return chosen
+    hours = len(table) * recipe.total_epochs / (CORE_SPEED * cores) / 3600
+    reason = f"About {_duration(hours)} on {cores} cores."
+    return Recommendation(recipe, (*chosen.reasons, reason))
 
 
 def _median_side(table: FaceTable) -> float:
@@ -152,14 +179,18 @@ def _largest_fitting(side: float, sizes: tuple[int, ...]) -> int:
     return max([size for size in sizes if size <= ENLARGED * side], default=sizes[0])
 
 
-def _size_reason(size: int, side: float) -> str:
+def _size_reason(size: int, side: float, *, given: bool = False) -> str:
+    if given:
+        return f"{size} px, as you set it; the images' shorter side is {side:.0f} pixels."
     return (
         f"{size} px: the images' shorter side is {side:.0f} pixels (median of a sample), and "
         "enlarging them costs time and adds no detail."
     )
 
 
-def _epochs_reason(epochs: int) -> str:
+def _epochs_reason(epochs: int, *, given: bool = False) -> str:
+    if given:
+        return f"{epochs} epochs, as you set it."
     if epochs == FEWEST_EPOCHS:
         return f"{epochs} epochs, the recipe's own."
     limit = "" if epochs < MOST_EPOCHS else f", but not more than {MOST_EPOCHS}"

@@ -33,7 +33,7 @@ def check_tables(train: FaceTable, validation: FaceTable | None, recipe: Recipe)
         _check_overlap(train, validation)
 
 
-def check_types(train: FaceTable, validation: FaceTable | None) -> None:
+def check_types(train: object, validation: object) -> None:
     """Refuses a folder or another object in place of a table.
 
     Args:
@@ -117,14 +117,14 @@ def _check_overlap(train: FaceTable, validation: FaceTable) -> None:
 
 
 def check_files(
-    tables: Mapping[str, FaceTable], *, max_unreadable: float, progress: bool = False
+    tables: Mapping[str, FaceTable], *, max_unreadable: float, verbose: int = 0
 ) -> tuple[dict[str, FaceTable], pd.DataFrame]:
     """Reads every file of some tables once.
 
     Args:
         tables: Tables by partition.
         max_unreadable: Largest share of unreadable files of a table, in [0, 1].
-        progress: If True, show a progress bar.
+        verbose: 1 shows a progress bar.
 
     Returns:
         The readable rows of the tables, and a frame of the other files with the columns
@@ -134,7 +134,7 @@ def check_files(
         ValueError: If too many files of a table are unreadable.
     """
     reports = {
-        name: check(table, max_unreadable=max_unreadable, verbose=int(progress))
+        name: check(table, max_unreadable=max_unreadable, verbose=verbose)
         for name, table in tables.items()
     }
     for name, report in reports.items():

@@ -13,10 +13,13 @@ from kerasface.data import FaceTable
 from kerasface.embedding.training import EmbeddingTraining
 from kerasface.pipeline import stream
 from kerasface.pipeline.augment import augmentation
+from kerasface.runs.other_names import OTHER_NAMES, OWN_NAME
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipe_changes import parse_changes
 from kerasface.runs.recipe_keys import NOT_FOR_EMBEDDINGS, PHASE_KEYS
-from kerasface.training.assemble import build_model
+from kerasface.runs.recipe_needs import NEEDS as NEEDED
+from kerasface.runs.recipe_needs import PHASE_NEEDS, idle_keys
+from kerasface.training.assemble import build_model, build_optimizer
 from kerasface.training.features import HeadTraining
 
 TINY = Recipe(
@@ -86,8 +89,24 @@ NEEDS = {
     "unmixed_epochs": {"mixup": 1.0},
     "train_norms": {"phases": ({"epochs": 2, "trainable": "head"}, {"epochs": 2})},
     "cache_features": {"trainable": "head", "augment": ()},
-    "decay_epochs": {"schedule": "step", "warmup_epochs": 0},
-    "decay_factor": {"schedule": "step", "warmup_epochs": 0, "decay_epochs": 2},
+    "feature_variants": {"trainable": "head", "cache_features": True, "epochs": 2},
+    "decay_epochs": {"schedule": "step"},
+    "decay_factor": {"schedule": "step", "decay_epochs": 2},
+}
+
+
+# How each key loses its effect.
+WITHOUT = {
+    "momentum": {"optimizer": "adam"},
+    "warmup_epochs": {"schedule": "step"},
+    "warmup_learning_rate": {"warmup_epochs": 0},
+    "final_learning_rate": {"schedule": "constant"},
+    "decay_epochs": {"schedule": "cosine"},
+    "decay_factor": {"schedule": "cosine"},
+    "unmixed_epochs": {"mixup": 0},
+    "cache_features": {"trainable": "all"},
+    "feature_variants": {"cache_features": False},
+    "train_norms": {"phases": (), "epochs": 4},
 }
 
 
@@ -282,7 +301,50 @@ def test_phases_are_merged_by_number():
     with pytest.raises(ValueError, match="a recipe with 2 phases"):
         TWO_PHASES.replace(phases={"2": {"epochs": 4}})
     with pytest.raises(ValueError, match=r"Change a phase, for instance phases\.0\.epochs"):
-        TWO_PHASES.replace(epochs=9)
+        TWO_PHASES.replace(epochs=9, phases={"1": {"epochs": 4}})
+
+
+@pytest.mark.parametrize(
+    ("epochs", "parts"), [(1, [1]), (2, [1, 1]), (4, [2, 2]), (10, [4, 6]), (5, [2, 3])]
+)
+def test_phases_keep_their_proportions(epochs, parts):
+    recipe = TWO_PHASES.replace(epochs=epochs)
+    assert recipe.epochs == epochs
+    assert [part.epochs for part in recipe.parts()] == parts
+    assert recipe.parts()[-1].learning_rate == 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(runs.RECIPES))
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_few_epochs_fit_every_recipe(name, epochs):
+    steps = 7
+    recipe = runs.named_recipe(name).replace(epochs=epochs)
+    parts = recipe.parts()
+    assert recipe.epochs == sum(part.epochs for part in parts) == epochs
+    assert recipe.unmixed_epochs < epochs
+    for part in parts:
+        rate = build_optimizer(part, steps, [])._learning_rate
+        if part.schedule == "cosine":
+            # Learned at every step, at the final rate when the phase ends.
+            assert [float(rate(step)) > 0 for step in range(1, part.epochs * steps)] == [True] * (
+                part.epochs * steps - 1
+            )
+            end = float(rate(part.epochs * steps))
+            assert end == pytest.approx(part.final_learning_rate, abs=1e-9)
+        else:
+            assert part.schedule == "constant"
+        assert part.embedding.get("margin_warmup_epochs", 0) <= epochs
+
+
+def test_warmup_is_shortened_only_where_it_would_not_fit():
+    recipe = Recipe(epochs=60, warmup_epochs=10)
+    assert [recipe.replace(epochs=n).warmup_epochs for n in (90, 11, 10, 3)] == [10, 10, 1, 0]
+    assert recipe.replace(epochs=5, warmup_epochs=4).warmup_epochs == 4
+    phased = recipe.replace(phases=[{"epochs": 40, "warmup_epochs": 20}, {"epochs": 20}])
+    assert phased.replace(epochs=6).phases == (
+        {"epochs": 4, "warmup_epochs": 2},
+        {"epochs": 2, "warmup_epochs": 1},
+    )
 
 
 def test_another_model_starts_without_architecture_options():
@@ -301,7 +363,12 @@ def test_architecture_is_merged():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batchsize": 3}, r"'batchsize'\. Did you mean 'batch_size'"),
+        ({"batchsize": 3}, r"^Use `batch_size` instead of 'batchsize'\. Received: 'batchsize'"),
+        ({"learnin_rate": 3}, r"^Did you mean .learning_rate."),
+        ({"loss": "arcface"}, r"^Use `embedding\.loss` instead of 'loss'"),
+        ({"validation": 0.2}, r"^`validation` is a parameter of kerasface\.train"),
+        ({"verbosity": 1}, r"^Use `verbose` \(a parameter of kerasface\.train\)"),
+        ({"colour": 1}, r"^Received: 'colour', which is no key.*kerasface recipes NAME"),
         ({"epochs": 0}, "`epochs` must be an integer of at least 1 or None. Received: epochs=0"),
         ({"epochs": 2.5}, "`epochs` must be an integer"),
         ({"epochs": True}, "`epochs` must be an integer"),
@@ -312,7 +379,7 @@ def test_architecture_is_merged():
         ({"label_smoothing": 1.5}, r"`label_smoothing` must be a number in \[0, 1\)"),
         ({"optimizer": "lion"}, "`optimizer` must be one of"),
         ({"unmixed_epochs": 5, "mixup": 1.0}, "`unmixed_epochs` must be at most `epochs`"),
-        ({"unmixed_epochs": 1}, "`unmixed_epochs` needs `mixup` or `cutmix`"),
+        ({"unmixed_epochs": 1}, "`unmixed_epochs` has no effect with mixup=0.0, cutmix=0.0"),
         ({"warmup_epochs": 4}, "`warmup_epochs` must be less than `epochs`"),
         ({"crop_share": 0.0}, r"in \(0, 1\]. Received: crop_share=0.0"),
         ({"crop_share": 1.5, "square_crop": True}, r"in \(0, 1\]. Received: crop_share=1.5"),
@@ -330,7 +397,7 @@ def test_architecture_is_merged():
         ({"seed": -1}, r"`seed` must be an integer in \[0, 4294967296\)"),
         ({"trainable": "tail"}, "`trainable` must be 'all', 'head' or an integer of at least 1"),
         ({"trainable": 0}, "'head' or an integer of at least 1. Received: trainable=0"),
-        ({"schedule": "step"}, "'cosine' and 'constant' have a warmup"),
+        ({"schedule": "step", "warmup_epochs": 1}, "no effect with schedule='step'"),
         (
             {"cache_features": True, "trainable": "head", "mixup": 0.5},
             "Cached features cannot be mixed",
@@ -365,13 +432,78 @@ def test_keys_that_embeddings_exclude(key):
 
 
 def test_phases_override_what_the_optimizer_and_its_schedule_read():
-    values = {key: OTHER[key] for key in PHASE_KEYS if key not in ("warmup_epochs", "epochs")}
-    recipe = TINY.replace(phases=[{"epochs": 2, "warmup_epochs": 0, **values}, {"epochs": 2}])
+    values = {key: OTHER[key] for key in PHASE_KEYS if not key.startswith(("warmup", "final"))}
+    values |= {"epochs": 2, "schedule": "step"}
+    recipe = TINY.replace(phases=[values, {"epochs": 2}])
     [first, second] = recipe.parts()
     assert {key: getattr(first, key) for key in values} == values
     assert second == TINY.replace(epochs=2)
     refused = set(OTHER) - set(PHASE_KEYS)
     assert {"model", "weights", "batch_size", "seed", "ema"} < refused
+
+
+@pytest.mark.parametrize("key", [*NEEDED, *PHASE_NEEDS])
+def test_keys_without_an_effect(key):
+    recipe = TINY.replace(**WITHOUT[key])
+    default = getattr(Recipe(), key)
+    assert getattr(recipe, key) == default
+    value = OTHER[key]
+    with pytest.raises(ValueError, match=f"`{key}` has no effect with .*{key}=.*leave `{key}` out"):
+        recipe.replace(**{key: value})
+    with pytest.raises(ValueError, match=f"`{key}` has no effect"):
+        dataclasses.replace(recipe, **{key: value})
+    if default:
+        with pytest.raises(ValueError, match=f"`{key}` has no effect"):
+            recipe.replace(**{key: default})
+    else:
+        assert recipe.replace(**{key: default}) == recipe
+    # Older files may have such keys.
+    text = json.dumps({**json.loads(recipe.to_json()), key: value})
+    assert Recipe.from_json(text) == recipe
+    # What the key needs gives it an effect, and takes it away again.
+    works = TINY.replace(**NEEDS.get(key, {}), **{key: value})
+    assert getattr(works, key) == value
+    lost = {name: None if name == "epochs" else WITHOUT[key][name] for name in WITHOUT[key]}
+    assert getattr(works.replace(**lost), key) == default
+
+
+def test_keys_without_an_effect_in_phases():
+    phases = [{"epochs": 2, "optimizer": "sgd"}, {"epochs": 2}]
+    recipe = TINY.replace(phases=phases, momentum=0.5)
+    assert [part.momentum for part in recipe.parts()] == [0.5, 0.9]
+    with pytest.raises(ValueError, match="`momentum` has no effect"):
+        recipe.replace(phases={0: {"momentum": 0.1}, 1: {"momentum": 0.9}})
+    with pytest.raises(ValueError, match="In phase 1: `momentum` has no effect"):
+        Recipe(phases=[{"epochs": 2}, {"epochs": 2, "momentum": 0.1}])
+    assert recipe.replace(phases={0: {"momentum": 0.1}, 1: {"optimizer": "sgd"}}).momentum == 0.5
+
+
+def test_named_recipes_have_no_key_without_an_effect():
+    for name in runs.RECIPES:
+        recipe = runs.named_recipe(name)
+        assert set(idle_keys(vars(recipe))).isdisjoint(recipe.changed_keys())
+
+
+def test_every_other_name_leads_to_a_key():
+    keys = {field.name for field in dataclasses.fields(Recipe)}
+    for own, others in OTHER_NAMES.items():
+        assert own.partition(".")[0] in keys
+        assert keys.isdisjoint(others)
+    assert len(OWN_NAME) == sum(map(len, OTHER_NAMES.values()))  # no name has two meanings
+
+
+def test_unknown_keyword():
+    with pytest.raises(TypeError, match="Use `learning_rate` instead of 'lr'"):
+        Recipe(lr=0.1)
+    with pytest.raises(ValueError, match=r"Use `learning_rate` instead.* in phase 0"):
+        Recipe(phases=[{"epochs": 1, "lr": 1}])
+
+
+def test_name_of_the_recipe_it_was_made_from():
+    recipe = runs.named_recipe("demo")
+    assert recipe.name == recipe.replace(epochs=3).name == "demo"
+    assert Recipe().name is None and Recipe.from_json(recipe.to_json()).name is None
+    assert recipe.named(None) == recipe
 
 
 def test_describe():

@@ -12,10 +12,11 @@ import kerasface
 from kerasface.data import identity_folder
 from kerasface.pipeline import stream
 from kerasface.runs.recipe import Recipe
-from kerasface.runs.record import read_images
+from kerasface.runs.record import read_images, read_roots, recorded_tables
 from kerasface.runs.seen import seen_images
 from kerasface.training.assemble import build_optimizer, dtype_policy
 from kerasface.training.progress import plateaus
+from kerasface.training.resuming import is_complete
 from kerasface.training.tables import check_files
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
@@ -102,6 +103,7 @@ def test_run_folder_is_complete(finished):
         "images.csv",
         "metrics.json",
         "model.keras",
+        "provenance.json",
         "recipe.json",
         "roots.json",
         "unreadable.csv",
@@ -294,10 +296,10 @@ def test_weights_trained_on_validation_images_are_refused(tables, tmp_path, monk
         (tmp_path / folder).mkdir()
     (tmp_path / "other" / "model.keras").write_bytes(b"other weights")
     shutil.copy(first.path("model.keras"), tmp_path / "copy")
-    with pytest.raises(ValueError, match=r"\(then, now\): {'weights': .*other"):
+    with pytest.raises(ValueError, match=r"was -> now\): weights: .*other"):
         train(tables, "third", resume=True, **{**options, "weights": "other/model.keras"})
-    changed = {**options, "weights": "copy/model.keras", "epochs": 3}
-    with pytest.raises(ValueError, match=r"\(then, now\): {'epochs': \(2, 3\)}"):
+    changed = {**options, "weights": "copy/model.keras", "epochs": 1}
+    with pytest.raises(ValueError, match=r"\(was -> now\): epochs: 2 -> 1"):
         train(tables, "third", resume=True, **changed)
     monkeypatch.chdir("/")
     assert len(seen_images(kerasface.Run(tmp_path / "third"), tables[0])) == 24
@@ -387,14 +389,82 @@ def test_resume_of_a_finished_run_with_phases_changes_nothing(phased, tables, tm
     assert again.metrics == phased[0].metrics
 
 
-def test_resume_refuses_another_precision(finished, snapshots, tables, tmp_path, monkeypatch):
-    out = shutil.copytree(snapshots / "1", tmp_path / "run")
-    # As "auto" finds it where there is a GPU.
-    monkeypatch.setattr(
-        "kerasface.training.preflight.dtype_policy", lambda precision: dtype_policy("mixed_float16")
+@pytest.mark.parametrize("epoch", [1, None])
+def test_resume_from_the_run_alone(finished, snapshots, tmp_path, epoch):
+    source = finished.folder if epoch is None else snapshots / str(epoch)
+    out = shutil.copytree(source, tmp_path / "run")
+    resumed = kerasface.train(resume=True, out=out, report=False, verbose=0)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(finished), rtol=1e-4, atol=1e-5)
+    assert resumed.metrics["train_images"] == 24
+    assert len(resumed.provenance["resumed"]) == 1
+
+
+def test_more_epochs(finished, tables, tmp_path):
+    out = shutil.copytree(finished.folder, tmp_path / "run")
+    assert is_complete(finished) and not is_complete(finished, TINY.replace(epochs=5))
+    consequence = (
+        r"planned with 4 epochs and now has 5: the cosine schedule now ends with epoch 5, so the "
+        r"learning rate of epoch 5 is 0\.00015, after 0 at the end of epoch 4; images are mixed "
+        "until epoch 5"
     )
-    with pytest.raises(ValueError, match="mixed_float16 where it was float32"):
-        train(tables, out, resume=True)
+    with pytest.warns(UserWarning, match=consequence):
+        run = kerasface.train(resume=True, out=out, epochs=5, report=False, verbose=0)
+    assert run.recipe == TINY.replace(epochs=5)
+    history = run.history
+    assert history["epoch"].tolist() == [1, 2, 3, 4, 5]
+    pd.testing.assert_frame_equal(comparable(run).head(4), comparable(finished))
+
+
+def test_more_epochs_belong_to_the_last_phase(phased, tmp_path):
+    out = shutil.copytree(phased[0].folder, tmp_path / "run")
+    before = PHASED.total_epochs
+    with pytest.warns(UserWarning, match="planned with"):
+        run = kerasface.train(resume=True, out=out, epochs=before + 1, report=False, verbose=0)
+    assert run.recipe.phases[:-1] == PHASED.phases[:-1]
+    assert run.recipe.phases[-1]["epochs"] == PHASED.phases[-1]["epochs"] + 1
+    assert len(run.history) == before + 1
+    changed = {"phases": {0: {"epochs": 9}}}
+    with pytest.raises(ValueError, match="Only the last phase"):
+        kerasface.train(resume=True, out=out, **changed)
+
+
+def test_resume_needs_a_run_and_a_new_run_a_recipe(tables, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a run to resume.*run', which does not exist"):
+        train(tables, tmp_path / "run", resume=True)
+    with pytest.raises(ValueError, match="A new run needs a `recipe`"):
+        kerasface.train(train=tables[0], out=tmp_path / "run")
+    with pytest.raises(ValueError, match="`train` must be a FaceTable"):
+        kerasface.train(TINY, out=tmp_path / "run")
+
+
+def test_resume_finds_moved_images(finished, snapshots, faces, tmp_path):
+    out = shutil.copytree(snapshots / "1", tmp_path / "run")
+    moved = shutil.copytree(faces, tmp_path / "moved")
+    roots = {"train": str(tmp_path / "gone" / "train"), "validation": str(tmp_path / "gone/dev")}
+    (out / "roots.json").write_text(json.dumps(roots))
+    with pytest.raises(FileNotFoundError, match=r"24 of 24 images of `train` missing.*\(--data\)"):
+        kerasface.train(resume=True, out=out)
+    found = recorded_tables(out, finished.names, multi_label=False, data=moved)
+    run = train((found["train"], found["validation"]), out, resume=True)
+    pd.testing.assert_frame_equal(comparable(run), comparable(finished), rtol=1e-4, atol=1e-5)
+    assert read_roots(out) == {"train": str(moved / "train"), "validation": str(moved / "dev")}
+    with pytest.raises(FileNotFoundError, match="moved data folder must hold the images"):
+        recorded_tables(out, finished.names, multi_label=False, data=tmp_path / "gone")
+
+
+def test_resume_keeps_the_precision_of_the_first_device(finished, tables, tmp_path):
+    half = {"precision": "mixed_float16", "epochs": 2, **PLAIN}
+    whole = train(tables, tmp_path / "whole", **half)
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, tmp_path / "run", callbacks=[Stop(1)], **half)
+    # As "auto" was on a GPU.
+    run = kerasface.Run(tmp_path / "run")
+    run.path("recipe.json").write_text(run.recipe.replace(precision="auto").to_json())
+    resumed = kerasface.train(resume=True, out=run.folder, report=False, verbose=0)
+    pd.testing.assert_frame_equal(comparable(resumed), comparable(whole), rtol=1e-3, atol=1e-4)
+    assert resumed.recipe.precision == "auto"
+    with pytest.raises(ValueError, match=r"precision: 'auto' -> 'float32'"):
+        kerasface.train(resume=True, out=run.folder, precision="float32")
 
 
 def test_resume_gives_the_history_of_the_uninterrupted_run(finished, tables, tmp_path):
@@ -485,7 +555,7 @@ def test_resume_of_a_finished_run_changes_nothing(finished, tables, tmp_path):
 
 def test_resume_refuses_another_recipe(finished, tables, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "run")
-    with pytest.raises(ValueError, match=r"'mixup': \(0\.5, 1\.0\)"):
+    with pytest.raises(ValueError, match=r"\(was -> now\): mixup: 0\.5 -> 1\.0\. Leave"):
         train(tables, tmp_path / "run", resume=True, mixup=1.0)
 
 
