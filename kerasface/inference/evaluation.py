@@ -1,4 +1,4 @@
-"""`evaluate` evaluates a run on labelled images that it was not trained on."""
+"""`evaluate` measures a run on labeled images that it was not trained on."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def evaluate(
     allow_seen: bool = False,
     verbose: int = 0,
 ) -> Evaluation:
-    """Evaluates a run on labelled images and writes metrics, tables, figures and a page.
+    """Evaluates a run on labeled images and writes metrics, tables, figures and a report.
 
     For attributes, the thresholds are those of the run, which were chosen on its validation
     images. Metrics whose name ends in ``_at_half`` are those at threshold 0.5.
@@ -126,7 +126,7 @@ def evaluate(
     name = folder.resolve().name
     words = f"the {len(table):,} images of {name}"
     if seen:
-        words += f", of which the run was trained on {seen:,},"
+        words += f", of which {seen:,} are in the training set,"
     result = evaluate_run(
         run, table, folder, flip=bool(flip), batch_size=batch_size, on=words, verbose=verbose
     )
@@ -148,7 +148,7 @@ def _labeled(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> F
     if table.labels is None or table.multi_label != run.multi_label or table.names != run.names:
         needed = "the run's attributes of" if run.multi_label else "one of the run's classes for"
         raise ValueError(
-            f"An evaluation needs {needed} each image. Received: {table.summary()}, for a run of "
+            f"Evaluation needs {needed} each image. Received: {table.summary()}, for a run of "
             f"{len(run.names)}. Read the folder with names=run.names."
         )
     return table
@@ -159,8 +159,8 @@ def _readable(run: Run, table: FaceTable, verbose: int) -> FaceTable:
     if len(checked.unreadable):
         first = ", ".join(checked.unreadable["path"].head(3))
         warnings.warn(
-            f"{len(checked.unreadable)} of the {len(table)} images are unreadable and are "
-            f"skipped, for instance {first}",
+            f"{len(checked.unreadable)} of {len(table)} images are unreadable and are skipped, for "
+            f"instance {first}",
             stacklevel=4,
         )
     return checked.table
@@ -172,31 +172,31 @@ def _check_unseen(run: Run, table: FaceTable, allow_seen: bool) -> int:
     if seen and not allow_seen:
         raise ValueError(
             "A run must be evaluated on images that it was not trained on. "
-            f"Received: {len(seen)} of {len(table)} that it was trained on, for instance "
-            f"{seen[:3]}. Remove them, or use allow_seen=True (--allow-seen)."
+            f"Received: {len(seen)} of {len(table)} images are in the training set, so the metrics "
+            f"would be biased, for instance {seen[:3]}. Remove them, or use allow_seen=True "
+            "(--allow-seen)."
         )
     if seen:
         warnings.warn(
-            f"the run was trained on {len(seen)} of the {len(table)} images: these metrics say "
-            "nothing about new images",
+            f"{len(seen)} of {len(table)} images are in the training set, so the metrics are biased",
             stacklevel=4,
         )
     chosen_by = [] if _chose_nothing(run) else seen_images(run, table, "validation")
     if chosen_by:
         warnings.warn(
-            f"the run's epoch, learning rate or thresholds were chosen on {len(chosen_by)} of the "
-            f"{len(table)} images: these metrics are better than those on new images",
+            f"{len(chosen_by)} of {len(table)} images are in the validation set, which chose the "
+            "epoch, the learning rate or the thresholds of the run, so the metrics are optimistic",
             stacklevel=4,
         )
     return len(seen)
 
 
 def _chose_nothing(run: Run) -> bool:
-    """Whether nothing of the run was chosen on the validation images."""
+    """Whether the run used its validation images for no choice."""
     recipe = run.recipe
-    lasts = recipe.keep == "last" and not recipe.early_stopping
-    steady = all(part.schedule != "plateau" for part in recipe.parts())
-    return lasts and steady and not run.path(run_files.THRESHOLDS).is_file()
+    keeps_last = recipe.keep == "last" and not recipe.early_stopping
+    fixed_rate = all(part.schedule != "plateau" for part in recipe.parts())
+    return keeps_last and fixed_rate and not run.path(run_files.THRESHOLDS).is_file()
 
 
 def _title(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> str:

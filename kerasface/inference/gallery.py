@@ -186,7 +186,7 @@ def enroll(
 
 
 def people_folder(folder: str | os.PathLike) -> FaceTable:
-    """Reads a folder with one subfolder per person; unlike for training, one person is enough."""
+    """Reads a folder with one subfolder per person; one person is enough."""
     path = pathlib.Path(folder)
     names = sorted(entry.name for entry in path.glob("*/") if not entry.name.startswith("."))
     return identity_folder(path, names=names)

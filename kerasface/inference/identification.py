@@ -1,4 +1,4 @@
-"""`identify` finds the people of images in a gallery of known people."""
+"""`identify` names the people in images with a gallery of known people."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Identified:
 
     Attributes:
         answers: One row per probe: ``path``, ``answer`` (a name, or empty for nobody), ``score``,
-            and the nearest people as ``name1``, ``score1``, ``name2``, ... For labelled probes
+            and the nearest people as ``name1``, ``score1``, ``name2``, ... For labeled probes
             also ``truth``, empty for people who are not in the gallery.
-        metrics: Name to number, for labelled probes; see
+        metrics: Name to number, for labeled probes; see
             `kerasface.metrics.identification.evaluate`. Empty for others.
-        cmc: Cumulative match characteristic, ``rank`` and ``share``, for labelled probes. Empty
+        cmc: Cumulative match characteristic, ``rank`` and ``share``, for labeled probes. Empty
             for others.
         threshold: Similarity below which the answer is nobody; None always names somebody.
     """
@@ -81,7 +81,7 @@ def identify(
     out: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> Identified:
-    """Finds the people of images in a gallery.
+    """Names the people in images, who are looked up in a gallery of known people.
 
     Args:
         gallery: A folder with one subfolder per person, a table, a gallery or its file.
@@ -90,8 +90,8 @@ def identify(
         model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
         threshold: Similarity in [-1, 1] below which the answer is nobody. None takes the one that
             `kerasface.inference.verify_pairs` stored with the model; if there is none, somebody
-            is always named. Its false accept rate is that of one comparison, but a stranger is
-            compared with everybody in the gallery.
+            is always named. Its false accept rate holds for one comparison; each probe is
+            compared with all people in the gallery.
         count: Number of people to name.
         flip: If True, add the embedding of the mirror image. None does so if the gallery was made
             so, and for a new gallery if the stored threshold was.
@@ -101,7 +101,7 @@ def identify(
         batch_size: Batch size.
         save_gallery: A ``.npz`` file to write the gallery to (see `Gallery.save`); None writes
             none.
-        out: Folder to write to: ``answers.csv`` and, for labelled probes, ``metrics.json``,
+        out: Folder to write to: ``answers.csv`` and, for labeled probes, ``metrics.json``,
             ``cmc.csv`` and ``cmc.png``. None writes nothing.
         verbose: 1 shows a progress bar.
 
@@ -169,7 +169,7 @@ def _answer(
     threshold: float | None,
     count: int,
 ) -> Identified:
-    """Answers for probes from their nearest people, with metrics for labelled probes."""
+    """Answers for probes from their nearest people, with metrics for labeled probes."""
     people, scores = found
     best = scores[:, 0]
     answered = np.ones(len(best), bool) if threshold is None else best >= threshold
@@ -202,8 +202,8 @@ def _warn_about_probes_in_gallery(people: FaceTable, probes: FaceTable) -> None:
     same = [path for path in probes.full_paths() if os.path.realpath(path) in known]
     if same:
         warnings.warn(
-            f"{len(same)} of the {len(probes)} probes are also in the gallery, for instance "
-            f"{same[0]}: they are found by themselves, which says nothing about others",
+            f"{len(same)} of {len(probes)} probes are also in the gallery, for instance {same[0]}, "
+            "so the metrics are biased",
             stacklevel=4,
         )
 

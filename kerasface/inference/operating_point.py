@@ -1,4 +1,4 @@
-"""The threshold of a verifier: measured by `verify_pairs`, stored beside the model."""
+"""The threshold of verification: `verify_pairs` measures it and stores it with the model."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class OperatingPoint:
         difference = self.settings.difference(settings, OWNER)
         if difference:
             warnings.warn(
-                f"the false accept rate of {self.far:.2%} does not hold for these embeddings: "
-                f"they are made with {difference}",
+                f"the false accept rate of {self.far:.2%} does not hold for these embeddings, which "
+                f"are made with {difference}",
                 stacklevel=stacklevel + 1,
             )
         return not difference

@@ -147,7 +147,7 @@ def cut_faces(
     found: list[dict[str, float]] = []
     paths = track(table.full_paths(), len(table), "Detecting faces", verbose=verbose)
     for row, path in enumerate(paths):
-        pixels = images.decode(pathlib.Path(path).read_bytes())
+        pixels = images.read(path)
         [faces] = detect([pixels], detector)
         crops = [
             cut(pixels, face.box, FACE_SIZE, margin=margin)
@@ -160,7 +160,7 @@ def cut_faces(
             shaped = crop if not number else _middle(crop, height_to_width)
             Image.fromarray(shaped).save(folder / name)
             names.append(name)
-            box = faces[number - 1].box if number else [math.nan] * len(BOX)
+            box = np.round(faces[number - 1].box, 1) if number else [math.nan] * len(BOX)
             found.append({"row": row, "face": number} | dict(zip(BOX, box, strict=True)))
     frame = pd.DataFrame(found, columns=["row", "face", *BOX])
     empty = table.paths[frame["row"][frame["face"] == 0]].tolist()
@@ -223,7 +223,7 @@ def draw_photographs(
     labeled = labeled[labeled["face"] > 0]
     for row in labeled["row"].drop_duplicates().tolist():
         group = labeled[labeled["row"] == row]
-        pixels = images.decode(pathlib.Path(paths[row]).read_bytes())
+        pixels = images.read(paths[row])
         boxes = [Face(tuple(box), score=1.0) for box in group[list(BOX)].to_numpy().tolist()]
         labels = [
             textwrap.shorten(f"{number} {caption}", LABEL_LENGTH, placeholder=" ...")

@@ -123,7 +123,8 @@ def predict(
             frame = frame.iloc[faces["row"]].reset_index(drop=True)
             frame[["face", *BOX]] = faces[["face", *BOX]]
             titles = [
-                f"{path} face {n}" for path, n in zip(frame["path"], faces["face"], strict=True)
+                f"{path} face {number}" if number else path
+                for path, number in zip(frame["path"], faces["face"], strict=True)
             ]
         probabilities = _mean_probabilities(opened, shown, bool(flip), batch_size, verbose)
         predictions = _predictions(opened[0].names, probabilities, limits, chosen)
@@ -186,7 +187,7 @@ def submit(
     classes = opened[0].names
     table = readable_table(images, verbose=verbose)
     form = None if sample is None else read_sample(sample)
-    # The ids are matched before the long part, so that a wrong folder costs no time.
+    # The ids are matched before the predictions, so that a wrong folder is reported at once.
     submission_frame(table.paths, np.zeros(len(table), int), classes, sample=form, label=label)
     probabilities = _mean_probabilities(opened, table, bool(flip), batch_size, verbose)
     chosen = probabilities.argmax(axis=1)

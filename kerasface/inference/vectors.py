@@ -1,9 +1,8 @@
-"""Embeddings of images by an open model."""
+"""Embeddings of images by an embedding model."""
 
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 import keras
@@ -58,12 +57,12 @@ def embed_pictures(
     crop: Crop | None = None,
     flip: bool = False,
 ) -> np.ndarray:
-    """Computes the embeddings of a few pictures, files or arrays, in one batch.
+    """Computes the embeddings of a few images, files or arrays, in one batch.
 
     Args:
         model: Embedding model from `kerasface.embedder`.
         pictures: Paths, or uint8 RGB arrays ``[height, width, 3]``.
-        crop: Region of each picture that the model sees; None is the whole picture.
+        crop: Region of each image that the model sees; None is the whole image.
         flip: If True, add the embedding of the mirror image.
 
     Returns:
@@ -77,7 +76,7 @@ def embed_pictures(
     _, height, width, _ = model.input_shape
     if height is None or height != width:
         raise ValueError(
-            "Pictures are resized to one square size. "
+            "Images are resized to one square size. "
             f"Received: a model for images of {height} x {width} pixels."
         )
     tensors = [tf.constant(_pixels(picture)) for picture in pictures]
@@ -107,20 +106,17 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def _pixels(picture: str | os.PathLike | np.ndarray) -> np.ndarray:
+def _pixels(picture: object) -> np.ndarray:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise ValueError(
-                "A picture in an array must be uint8 RGB of shape [height, width, 3]. "
+                "An image in an array must be uint8 RGB of shape [height, width, 3]. "
                 f"Received: shape={picture.shape}, dtype={picture.dtype}."
             )
         return picture
-    path = pathlib.Path(picture)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"A picture must be a file. Received: {os.fspath(path)!r}, which does not exist."
+    if not isinstance(picture, (str, os.PathLike)):
+        raise TypeError(
+            "An image must be a path or a uint8 RGB array of shape [height, width, 3]. "
+            f"Received: {type(picture).__name__}. Convert it with numpy.asarray."
         )
-    try:
-        return image_files.decode(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"A picture must be an image. Received: {path}: {error}.") from error
+    return image_files.read(picture)

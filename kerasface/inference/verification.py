@@ -1,4 +1,4 @@
-"""`verify` compares two pictures, `verify_pairs` evaluates a list of pairs."""
+"""`verify` compares two images, `verify_pairs` evaluates a list of pairs."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Decision:
 
     Attributes:
         similarity: Cosine similarity of the two embeddings, in [-1, 1].
-        same: Whether the pictures count as the same person.
-        threshold: Smallest similarity that does.
+        same: Whether the images show the same person: the similarity reaches the threshold.
+        threshold: Smallest similarity of the same person.
         far: False accept rate of the threshold: the share of pairs of different people that it
             accepted when it was measured. None for a threshold that was given, or was measured
             with another ``flip`` or ``crop``.
@@ -109,7 +109,7 @@ def verify(
     flip: bool | None = None,
     crop: Crop | None = None,
 ) -> Decision:
-    """Decides whether two pictures show the same person.
+    """Decides whether two images show the same person.
 
     Args:
         image_a: A path or a uint8 RGB array ``[height, width, 3]``: a face, cropped like the
@@ -128,8 +128,8 @@ def verify(
 
     Raises:
         ValueError: If no threshold is given or stored, it was measured with other weights, or a
-            picture is not an image.
-        FileNotFoundError: If there is no such model or picture.
+            file is not an image.
+        FileNotFoundError: If there is no such model or image.
 
     Example:
         >>> verify("a.jpg", "b.jpg", model="runs/faces").same  # doctest: +SKIP
@@ -225,7 +225,7 @@ def verify_pairs(
     rates = sorted({*FALSE_ACCEPT_RATES, *([] if far is None else [far])}, reverse=True)
     evaluation = evaluate_pairs(vectors, table, rates=rates, bootstrap=bootstrap, seed=seed)
     point: OperatingPoint | None = None
-    why_not = "the run was trained on some of these people or images"
+    why_not = "some of the people or images are in the training set"
     if not seen:
         settings = EmbeddingSettings(crop, flip, fingerprint(network))
         point, why_not = _operating_point(evaluation.result, far, name, settings)
@@ -280,14 +280,15 @@ def _check_unseen(model: AnyModel, table: PairTable, allow_seen: bool) -> bool:
         return False
     words = (
         f"{len(files)} of {len(table.images)} images and {len(people)} people of the same name"
-        f" that the run was trained on{f', for instance {sorted(people)[0]!r}' if people else ''}"
+        f" are in the training set{f', for instance {sorted(people)[0]!r}' if people else ''}"
     )
     if not allow_seen:
         raise ValueError(
             "Verification must be evaluated on people that the run was not trained on. "
-            f"Received: {words}. Use other pairs, or allow_seen=True (--allow-seen)."
+            f"Received: {words}, so the metrics would be biased. Use other pairs, or "
+            "allow_seen=True (--allow-seen)."
         )
-    warnings.warn(f"{words}: these metrics say nothing about strangers", stacklevel=4)
+    warnings.warn(f"{words}, so the metrics are biased", stacklevel=4)
     return True
 
 
@@ -300,7 +301,7 @@ def _operating_point(
     if far is not None:
         frame = frame[frame["wanted_far"] == far]
     if not len(frame):
-        return None, "too few impostor pairs for any of the rates"
+        return None, "there are too few impostor pairs for any of the rates"
     frame = frame[np.isfinite(frame["threshold"])]
     if not len(frame):
         return None, "too many impostor pairs have the highest score"

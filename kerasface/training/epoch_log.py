@@ -113,7 +113,9 @@ class EpochLog(keras.callbacks.Callback):
 def _ordered(logs: dict[str, Any]) -> list[tuple[str, float]]:
     """The metrics as numbers: those of the training first."""
     values = {name: float(np.mean(value)) for name, value in logs.items()}
-    return sorted(values.items(), key=lambda item: (item[0].startswith("val_"), not item[0].endswith("loss")))
+    return sorted(
+        values.items(), key=lambda item: (item[0].startswith("val_"), not item[0].endswith("loss"))
+    )
 
 
 def _metric(name: str, value: float) -> str:

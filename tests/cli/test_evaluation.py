@@ -30,13 +30,13 @@ def test_evaluate(shell, faces, run, tmp_path):
 def test_evaluate_on_training_images(shell, mistake, faces, run, tmp_path):
     words = ["evaluate", run.folder, "--data", faces / "train", "--out", tmp_path / "out"]
     line = mistake(*words)
-    assert "Received: 24 of 24 that it was trained on" in line
+    assert "Received: 24 of 24 images are in the training set" in line
     assert "--allow-seen" in line
     assert not (tmp_path / "out").exists()
     code, printed, err = shell(*words, "--allow-seen")
     (warning,) = err.splitlines()
     assert code == 0 and warning.startswith("Warning: ")
-    assert "trained on 24 of the 24 images" in warning
+    assert "24 of 24 images are in the training set" in warning
     assert f"Report: {tmp_path / 'out' / 'report.html'} " in printed
 
 

@@ -89,13 +89,18 @@ def test_training_images_are_refused(run, tables, tmp_path, copied):
     expected = 5 if copied else 24
     assert len(seen_images(run, table)) == expected
     with pytest.raises(
-        ValueError, match=f"Received: {expected} of {len(table)} that it was trained on"
+        ValueError, match=f"Received: {expected} of {len(table)} images are in the training set"
     ):
         evaluate(run, table, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.warns(UserWarning, match=f"trained on {expected} of the {len(table)} images"):
+    with pytest.warns(
+        UserWarning, match=f"{expected} of {len(table)} images are in the training set"
+    ):
         evaluate(run, table, out=tmp_path / "out", allow_seen=True)
-    assert f"trained on {expected}" in (tmp_path / "out" / "report.html").read_text()
+    assert (
+        f"of which {expected} are in the training set"
+        in (tmp_path / "out" / "report.html").read_text()
+    )
 
 
 def test_validation_images_are_not_seen(run, tables):
