@@ -74,7 +74,10 @@ def predict(
     batch_size: BatchSize = 64,
     overwrite: Replace = False,
 ) -> None:
-    """Write the probabilities of classes or attributes."""
+    """Predict classes or attributes, and write their probabilities.
+
+    A .keras file outside of a run has no class names, so its classes are numbers.
+    """
     check_new_file(out, overwrite)
     if pictures is not None:
         check_new_folder(pictures, overwrite, "--pictures")

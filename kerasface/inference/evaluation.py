@@ -178,7 +178,8 @@ def _check_unseen(run: Run, table: FaceTable, allow_seen: bool) -> int:
         )
     if seen:
         warnings.warn(
-            f"{len(seen)} of {len(table)} images are in the training set, so the metrics are biased",
+            f"{len(seen)} of {len(table)} images are in the training set, so the metrics are "
+            "biased",
             stacklevel=4,
         )
     chosen_by = [] if _chose_nothing(run) else seen_images(run, table, "validation")

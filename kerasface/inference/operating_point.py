@@ -58,8 +58,8 @@ class OperatingPoint:
         difference = self.settings.difference(settings, OWNER)
         if difference:
             warnings.warn(
-                f"the false accept rate of {self.far:.2%} does not hold for these embeddings, which "
-                f"are made with {difference}",
+                f"the false accept rate of {self.far:.2%} does not hold for these embeddings, "
+                f"which are made with {difference}",
                 stacklevel=stacklevel + 1,
             )
         return not difference

@@ -57,7 +57,7 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     gallery = tmp_path / "people.npz"
     words = [strangers, "--model", own, "--out", tmp_path / "found", "--flip"]
     code, out, err = shell("identify", strangers, *words, "--save-gallery", gallery)
-    assert code == 0 and err.startswith("Warning: 25 of the 25 probes are also in the gallery")
+    assert code == 0 and err.startswith("Warning: 25 of 25 probes are also in the gallery")
     assert "rank1                        1.0000" in out
     assert f"Faces with a similarity below {stored['threshold']:.4f} are unknown." in out
     assert (tmp_path / "found" / "cmc.png").is_file()

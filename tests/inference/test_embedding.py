@@ -109,7 +109,7 @@ def test_unreadable_pictures_are_named(run, tmp_path):
     with pytest.raises(ValueError, match=r"1 that are not, for instance broken\.jpg"):
         kerasface.embed(tmp_path, model=run)
     model = kerasface.embedder(run)
-    with pytest.raises(ValueError, match=r"broken\.jpg: no image format"):
+    with pytest.raises(ValueError, match=r"broken\.jpg': no image format"):
         embed_pictures(model, [tmp_path / "broken.jpg"])
     with pytest.raises(FileNotFoundError, match=r"none\.jpg"):
         embed_pictures(model, [tmp_path / "none.jpg"])

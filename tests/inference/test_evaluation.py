@@ -132,7 +132,7 @@ def test_unreadable_images_are_reported(run, faces, tmp_path):
     recipe = run.recipe.replace(max_unreadable=0.5)
     own = shutil.copytree(run.folder, tmp_path / "run")
     (own / "recipe.json").write_text(recipe.to_json())
-    with pytest.warns(UserWarning, match=f"1 of the 12 images are unreadable.*{broken.name}"):
+    with pytest.warns(UserWarning, match=f"1 of 12 images are unreadable.*{broken.name}"):
         result = evaluate(own, tmp_path / "new")
     assert result.metrics["images"] == 11
     assert (own / "evaluation" / "new" / "metrics.json").is_file()

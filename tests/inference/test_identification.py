@@ -71,7 +71,7 @@ def test_stored_threshold_decides_the_flip(run, network, faces, gallery, point, 
 
 
 def test_probes_in_the_gallery_are_reported(network, faces):
-    with pytest.warns(UserWarning, match="8 of the 8 probes are also in the gallery"):
+    with pytest.warns(UserWarning, match="8 of 8 probes are also in the gallery"):
         identify(faces / "train", identity_folder(faces / "train").take(range(8)), model=network)
 
 

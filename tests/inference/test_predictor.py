@@ -128,7 +128,7 @@ def test_exact_answers(run, attribute_run, call, error, message):
 
 def test_wrong_model_paths_are_described(run, tmp_path):
     cases = {
-        "old.h5": r"old HDF5 format\. Convert it: keras\.saving\.load_model",
+        "old.h5": r"older format\. Open it with keras\.saving\.load_model",
         "photo.jpg": "photo.jpg', an image",
         "notes.txt": "another file",
         "broken.keras": "which cannot be loaded",

@@ -212,7 +212,7 @@ def test_too_few_impostors_store_nothing(own_run, strangers):
     assert result.operating_point is None and read_operating_point(own_run) is None
     assert result.folder.name == "train"
     page = (result.folder / "report.html").read_text()
-    assert "No threshold was stored: too few impostor pairs" in page
+    assert "No threshold was stored: there are too few impostor pairs" in page
     with pytest.raises(ValueError, match=r"needs a threshold.*Run\(.*verify_pairs.*threshold="):
         kerasface.verify("a.jpg", "b.jpg", model=own_run)
 
