@@ -49,7 +49,7 @@ def test_compare(shell, mistake, run, tmp_path):
     assert header.split()[:3] == ["run", "model", "head"]
     assert [row.split()[0] for row in rows] == ["one", "other"]
     assert f"Report: {out} " in printed
-    assert "one against other" in out.read_text()
+    assert ">one and other<" in out.read_text()
     assert "which exists" in mistake("compare", *twins, "--out", out)
     assert "must end in .html" in mistake("compare", *twins, "--out", tmp_path / "page")
     again = ["--out", out, "--overwrite"]

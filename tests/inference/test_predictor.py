@@ -130,7 +130,7 @@ def test_wrong_model_paths_are_described(run, tmp_path):
     cases = {
         "old.h5": r"older format\. Open it with keras\.saving\.load_model",
         "photo.jpg": "photo.jpg', an image",
-        "notes.txt": "another file",
+        "notes.txt": "another kind of file",
         "broken.keras": "which cannot be loaded",
     }
     for name, message in cases.items():
