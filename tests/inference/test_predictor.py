@@ -131,7 +131,7 @@ def test_wrong_model_paths_are_described(run, tmp_path):
         "old.h5": r"older format\. Open it with keras\.saving\.load_model",
         "photo.jpg": "photo.jpg', an image",
         "notes.txt": "another kind of file",
-        "broken.keras": "which cannot be loaded",
+        "broken.keras": "which is damaged or was not written by Keras 3",
     }
     for name, message in cases.items():
         (tmp_path / name).write_bytes(b"nothing")
