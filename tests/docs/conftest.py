@@ -161,7 +161,7 @@ def small_kerasface(registered):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, make in list(RECIPES.items()):
-            patch.setitem(RECIPES, name, functools.partial(_small_recipe, make))
+            patch.setitem(RECIPES, name, _small_recipe(make))
         for name, spec in list(registry.MODELS.items()):
             patch.setitem(registry.MODELS, name, _small_model(spec))
         before = set(registry.MODELS)
@@ -231,16 +231,20 @@ def _finish_once(finish):
 
 def _small_recipe(make):
     """A recipe with few epochs and small images."""
-    recipe = make()
-    if recipe.phases:
-        changes = {"phases": {number: {"epochs": 1} for number in range(len(recipe.phases))}}
-    else:
+
+    @functools.wraps(make)
+    def small():
+        recipe = make()
         changes = {"epochs": EPOCHS, "warmup_epochs": 0}
-    if len(recipe.attributes) > 1:
-        changes["attributes"] = ()  # those of the drawn faces
-    if recipe.augment:
-        changes["augment"] = ("flip",)
-    return recipe.replace(image_size=IMAGE_SIZE, batch_size=16, **changes)
+        if recipe.phases:
+            changes = {"phases": {number: {"epochs": 1} for number in range(len(recipe.phases))}}
+        if len(recipe.attributes) > 1:
+            changes["attributes"] = ()  # those of the drawn faces
+        if recipe.augment:
+            changes["augment"] = ("flip",)
+        return recipe.replace(image_size=IMAGE_SIZE, batch_size=16, **changes)
+
+    return small
 
 
 def _small_model(spec):
