@@ -30,6 +30,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import tempfile
 import warnings
 
 import keras
@@ -188,7 +189,8 @@ def _save_empty_picture(figure, file, **_):
     Image.new("RGB", (1, 1)).save(file, "png")
 
 
-TRAINED = {}
+TRAINED = {}  # a copy of each new run, before its page adds files to it
+COPIES = tempfile.TemporaryDirectory()
 
 
 def _run_key(job):
@@ -223,7 +225,8 @@ def _finish_once(finish):
             return kerasface.Run(job.folder)
         run = finish(job, report=report)
         if report and key is not None:
-            TRAINED[key] = run.folder.absolute()
+            TRAINED[key] = pathlib.Path(COPIES.name) / str(len(TRAINED))
+            shutil.copytree(run.folder, TRAINED[key])
         return run
 
     return finish_or_open

@@ -88,9 +88,7 @@ def test_columns_of_predictions_and_answers(page_texts, runs, drawn_folder, tmp_
     gallery.save(tmp_path / "staff.npz")
     with np.load(tmp_path / "staff.npz") as arrays:
         assert documented["Gallery (.npz)"] == list(arrays)
-    probes = drawn_folder / "a.jpg", drawn_folder / "b.jpg"
-    answers = kerasface.identify(
-        gallery, list(probes), model=faces, count=1, out=tmp_path / "found"
-    )
-    columns = pd.read_csv(tmp_path / "found/answers.csv").columns.tolist()
-    assert documented["answers.csv"] == columns == answers.answers.columns.tolist()
+    probes, out = drawn_folder / "unknown_test", tmp_path / "found"
+    result = kerasface.identify(gallery, probes, model=faces, count=1, out=out)
+    columns = pd.read_csv(out / "answers.csv").columns.tolist()
+    assert documented["answers.csv"] == columns == result.answers.columns.tolist()

@@ -78,8 +78,8 @@ def test_cs405(tmp_path, drawn, narrow, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["cs405.py", "--out", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / "cs405.py"), run_name="__main__")
     run = kerasface.Run(tmp_path / "convnext_nano")
-    assert run.history["epoch"].tolist() == [1, 2]
-    assert run.history["learning_rate"].tolist() == pytest.approx([1e-4, 1e-5])
+    assert run.history["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert run.history["learning_rate"].tolist() == pytest.approx([1e-4, *4 * [1e-3]])
     assert (run.metrics["train_images"], run.metrics["validation_images"]) == (16, 4)
     folder = run.folder / "evaluation" / "test"
     evaluated = pd.read_csv(folder / "predictions.csv")
