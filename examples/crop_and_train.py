@@ -1,10 +1,14 @@
-"""From photographs to a classifier: find and cut the faces, split them, train.
+"""
+From photographs to a classifier
+================================
 
-With photographs of one's own, one subfolder a person:
+Find and crop the faces of photographs, split them and train a network on them.
+
+With your own photographs, one subfolder per person::
 
     python examples/crop_and_train.py --photographs photographs --out runs/mine
 
-Without ``--photographs`` some are drawn: people somewhere in a cluttered picture.
+Without ``--photographs`` the script draws people in front of cluttered backgrounds.
 """
 
 from __future__ import annotations
@@ -14,76 +18,33 @@ import pathlib
 import shutil
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 import kerasface
 from kerasface import images
 
 
-def main() -> None:
-    """Leaves crops, split, run folder and two pictures to look at."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photographs", type=pathlib.Path, help="one subfolder a person")
+def read_options() -> argparse.Namespace:
+    """Reads the arguments of the script."""
+    parser = argparse.ArgumentParser(description="Crops faces, splits them and trains on them.")
+    parser.add_argument("--photographs", type=pathlib.Path, help="one subfolder per person")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/cropped"))
-    parser.add_argument("--people", type=int, default=12, help="people to draw")
+    parser.add_argument("--people", type=int, default=12, help="number of people to draw")
     parser.add_argument("--pictures", type=int, default=30, help="photographs of each to draw")
     parser.add_argument("--epochs", type=int, default=12)
-    options = parser.parse_args()
-    photographs = options.photographs or draw(
-        options.out / "photographs", options.people, options.pictures
-    )
+    return parser.parse_args()
 
-    # Goes on where it was if it is stopped and called again. Where no face is found the middle
-    # of the photograph is kept, which costs less than losing it.
-    crops = kerasface.faces.crop(
-        photographs,
-        options.out / "crops",
-        detector="mtcnn",
-        size=96,
-        align=True,
-        margin=0.1,
-        without="center",
-        verbose=1,
-    )
-    print(crops["outcome"].value_counts().to_string())
 
-    data = options.out / "data"
-    shutil.rmtree(data, ignore_errors=True)  # links alone
-    kerasface.data.split_folder(options.out / "crops", data, how="link")
-    train = kerasface.data.identity_folder(data / "train")
-    validation = kerasface.data.identity_folder(data / "validation", names=train.names)
-    test = kerasface.data.identity_folder(data / "test", names=train.names)
-
-    run = kerasface.train(
-        "demo",
-        train=train,
-        validation=validation,
-        out=options.out / "run",
-        overwrite=True,
-        epochs=options.epochs,
-        warmup_epochs=options.epochs // 6,
-        verbose=2,
-    )
-    predictions = kerasface.predict(run, data / "test")
-    truth = np.asarray(test.names, dtype=object)[test.labels]
-    answers = predictions.set_index("path").loc[list(test.paths), "prediction"]
-    accuracy = (answers.to_numpy() == truth).mean()
-    print(f"test accuracy {accuracy:.1%} of {len(test)} pictures")
-
-    # What the detector saw in one photograph, and some crops.
-    first = crops.sort_values("outcome", key=lambda outcome: outcome != "face").iloc[0]
-    image = images.decode((photographs / first["file"]).read_bytes())
-    [found] = kerasface.faces.detect([image])
-    Image.fromarray(kerasface.faces.draw_faces(image, found)).save(options.out / "boxes.png")
-    shown = crops[crops["crop"] != ""].head(48)
-    some = [np.asarray(Image.open(options.out / "crops" / name)) for name in shown["crop"]]
-    sheet = kerasface.faces.contact_sheet(some, list(shown["file"]))
-    Image.fromarray(sheet).save(options.out / "crops.png")
-    print(f"Look at {options.out / 'boxes.png'} and {options.out / 'crops.png'}")
+# %%
+# Draw photographs
+# ----------------
+#
+# Each one shows a person somewhere in front of a cluttered background.
 
 
 def draw(folder: pathlib.Path, people: int, pictures: int) -> pathlib.Path:
-    """Draws photographs of some people, each somewhere before a cluttered background."""
+    """Draws photographs, one subfolder per person."""
     random = np.random.default_rng(0)
     for identity in range(people):
         for variant in range(pictures):
@@ -100,5 +61,79 @@ def draw(folder: pathlib.Path, people: int, pictures: int) -> pathlib.Path:
     return folder
 
 
-if __name__ == "__main__":  # cropping starts processes, which import this file
-    main()
+# %%
+# Crop the faces
+# --------------
+#
+# If the script is stopped and started again, ``crop`` resumes. Where it finds no face it keeps
+# the center of the photograph, which is better than losing the photograph.
+
+
+def crop(photographs: pathlib.Path, out: pathlib.Path) -> pd.DataFrame:
+    """Crops the largest face of each photograph, and draws what the detector found."""
+    crops = kerasface.faces.crop(
+        photographs,
+        out / "crops",
+        detector="mtcnn",
+        size=96,
+        align=True,
+        margin=0.1,
+        without="center",
+        verbose=1,
+    )
+    print(crops["outcome"].value_counts().to_string())
+
+    first = crops.sort_values("outcome", key=lambda outcome: outcome != "face").iloc[0]
+    image = images.decode((photographs / first["file"]).read_bytes())
+    [found] = kerasface.faces.detect([image])
+    Image.fromarray(kerasface.faces.draw_faces(image, found)).save(out / "boxes.png")
+    some = crops[crops["crop"] != ""].head(48)
+    pictures = [np.asarray(Image.open(out / "crops" / name)) for name in some["crop"]]
+    sheet = kerasface.faces.contact_sheet(pictures, list(some["file"]))
+    Image.fromarray(sheet).save(out / "crops.png")
+    print(f"Pictures: {out / 'boxes.png'}, {out / 'crops.png'}")
+    return crops
+
+
+# %%
+# Split and train
+# ---------------
+#
+# Near-duplicates are kept in one partition. The test images are used once, at the end.
+
+
+def train_and_test(out: pathlib.Path, epochs: int) -> None:
+    """Trains on the crops and prints the accuracy on the test images."""
+    data = out / "data"
+    shutil.rmtree(data, ignore_errors=True)  # it holds only links to the crops
+    kerasface.data.split_folder(out / "crops", data, how="link")
+    train = kerasface.data.identity_folder(data / "train")
+    validation = kerasface.data.identity_folder(data / "validation", names=train.names)
+    test = kerasface.data.identity_folder(data / "test", names=train.names)
+    run = kerasface.train(
+        "demo",
+        train=train,
+        validation=validation,
+        out=out / "run",
+        overwrite=True,
+        epochs=epochs,
+        warmup_epochs=epochs // 6,
+        verbose=2,
+    )
+    result = kerasface.evaluate(run, test)
+    print(f"test accuracy {result.metrics['accuracy']:.1%} of {len(test)} images")
+
+
+# %%
+# Run it
+# ------
+#
+# ``crop`` starts processes that import this file, so the script needs the usual guard.
+
+if __name__ == "__main__":
+    options = read_options()
+    photographs = options.photographs or draw(
+        options.out / "photographs", options.people, options.pictures
+    )
+    crop(photographs, options.out)
+    train_and_test(options.out, options.epochs)

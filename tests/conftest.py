@@ -22,6 +22,18 @@ def pytest_configure():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Prints how many blocks of README.md and docs/ were run."""
+    name = "tests/docs/test_blocks.py::test_block["
+    counts = {
+        outcome: sum(name in report.nodeid for report in terminalreporter.getreports(outcome))
+        for outcome in ("passed", "skipped")
+    }
+    if counts["passed"]:
+        text = "{passed} blocks of README.md and docs/ were run, {skipped} skipped"
+        terminalreporter.write_line(text.format(**counts))
+
+
 @pytest.fixture(scope="session")
 def unpainted():
     """A context in which what a run draws stays empty: it takes a third of a tiny run's time.

@@ -69,19 +69,33 @@ def augmentation_steps() -> str:
 
 
 def recipes() -> str:
-    """Every named recipe with its docstring and the keys that differ from the defaults."""
-    from kerasface.runs.recipes import RECIPES
+    """Every named recipe: purpose, data, cost, docstring and the keys that differ."""
+    from kerasface.runs.recipe_facts import FACTS
 
-    return "\n\n".join(_recipe(name, make) for name, make in sorted(RECIPES.items()))
+    rows = [
+        (f"[`{name}`](#{name})", escape(facts.purpose), escape(facts.data), escape(facts.cost))
+        for name, facts in sorted(FACTS.items())
+    ]
+    overview = table(["recipe", "purpose", "data", "cost"], rows)
+    return "\n\n".join([overview, *(_recipe(name) for name in sorted(FACTS))])
 
 
-def _recipe(name: str, make: Callable[[], Any]) -> str:
-    text = inspect.getdoc(make) or ""
-    keys = [(f"`{key}`", code(value)) for key, value in make().changed_keys().items()]
+def _recipe(name: str) -> str:
+    from kerasface.runs.recipe_facts import FACTS
+    from kerasface.runs.recipes import RECIPES, named_recipe
+
+    facts = FACTS[name]
+    weights = "starts from ImageNet weights" if facts.pretrained else "starts from random weights"
+    facts_table = table(
+        ["", ""], [("data", escape(facts.data)), ("cost", escape(facts.cost)), ("weights", weights)]
+    )
+    keys = [(f"`{key}`", code(value)) for key, value in named_recipe(name).changed_keys().items()]
     return "\n\n".join(
         [
-            f"## {name}",
-            markdown(text),
+            f"({name})=\n## {name}",
+            f"{escape(facts.purpose)}.",
+            facts_table,
+            markdown(inspect.getdoc(RECIPES[name]) or ""),
             f"```text\nkerasface train {name} --data DATA --out runs/{name}\n```",
             table(["key", "value"], keys),
         ]

@@ -17,9 +17,9 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 @pytest.fixture
 def drawn(faces, monkeypatch, unpainted):
-    """The faces that an example draws are those of the other tests: fewer and smaller.
+    """Examples use the drawn faces of the other tests, which are fewer and smaller.
 
-    Its pages are without pictures.
+    Their reports have no figures.
     """
     monkeypatch.setattr("kerasface.data.drawn_faces", lambda folder, **_: faces)
     with unpainted():
@@ -28,7 +28,7 @@ def drawn(faces, monkeypatch, unpainted):
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """The examples' convnext_nano has two narrow blocks: the way is the same, and shorter."""
+    """The network convnext_nano has two narrow blocks, which saves time."""
     options = {"channels": [8, 16], "blocks_per_stage": [1, 1]}
     build, train = kerasface.build, kerasface.train
 
@@ -67,7 +67,7 @@ def test_celebrities(tmp_path, drawn, narrow, monkeypatch, capsys):
         assert (run.metrics["train_images"], run.metrics["validation_images"]) == (20, 4)
         assert "validation images are classified" in run.path("report.html").read_text()
         flipped = json.loads(run.path("flipped/metrics.json").read_text())
-        assert f"{model}, with mirrored pictures: accuracy {flipped['accuracy']:.1%}" in printed
+        assert f"{model}, with mirror images: accuracy {flipped['accuracy']:.1%}" in printed
         assert f"Report: {run.path('report.html')}" in printed
     page = (tmp_path / "compare.html").read_text()
     assert "McNemar" in page and "Cached epochs" in page
@@ -78,20 +78,20 @@ def test_cs405(tmp_path, drawn, narrow, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["cs405.py", "--out", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / "cs405.py"), run_name="__main__")
     run = kerasface.Run(tmp_path / "convnext_nano")
-    assert run.history["epoch"].tolist() == [1, 2]
-    assert run.history["learning_rate"].tolist() == pytest.approx([1e-4, 1e-5])
+    assert run.history["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert run.history["learning_rate"].tolist() == pytest.approx([1e-4, *4 * [1e-3]])
     assert (run.metrics["train_images"], run.metrics["validation_images"]) == (16, 4)
     folder = run.folder / "evaluation" / "test"
-    judged = pd.read_csv(folder / "predictions.csv")
-    assert len(judged) == 4
+    evaluated = pd.read_csv(folder / "predictions.csv")
+    assert len(evaluated) == 4
     printed = capsys.readouterr().out
-    assert f"Test accuracy {judged['correct'].mean():.1%} (" in printed
+    assert f"Test accuracy {evaluated['correct'].mean():.1%} (" in printed
     assert f"Page: {folder / 'report.html'}" in printed
     assert "images of test are classified" in (folder / "report.html").read_text()
 
 
 def test_crop_and_train(tmp_path):
-    # In a process of its own, for it starts others, which import the script.
+    # In a new process, because it starts others that import the script.
     words = f"--out {tmp_path} --people 3 --pictures 10 --epochs 1".split()
     done = subprocess.run(
         [sys.executable, EXAMPLES / "crop_and_train.py", *words],
@@ -100,7 +100,7 @@ def test_crop_and_train(tmp_path):
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"test accuracy [\d.]+% of \d+ pictures", done.stdout)
+    assert re.search(r"test accuracy [\d.]+% of \d+ images", done.stdout)
     table = pd.read_csv(tmp_path / "crops" / "crops.csv")
     assert len(table) == 30
     assert set(table["outcome"]) <= {"face", "center"}
@@ -119,24 +119,24 @@ def test_attributes(tmp_path, celeba_folder, monkeypatch, capsys):
         runpy.run_path(str(EXAMPLES / "attributes.py"), run_name="__main__")
     run = kerasface.Run(tmp_path / "smiling")
     assert (len(run.history), len(run.names)) == (1, 5)
-    judged = pd.read_csv(run.path("test/per_attribute.csv"))
+    evaluated = pd.read_csv(run.path("test/per_attribute.csv"))
     printed = capsys.readouterr().out
-    assert f"Test: mean accuracy {judged['accuracy_at_half'].mean():.2%}" in printed
+    assert f"Test: mean accuracy {evaluated['accuracy_at_half'].mean():.2%}" in printed
     assert f"Page: {run.path('test/report.html')}" in printed
     assert run.path(f"photographs/{photo.name} face 0.png").exists()
 
 
 def test_verify_lfw(tmp_path, drawn, narrow, monkeypatch, capsys):
-    words = ["verify_lfw.py", "--out", str(tmp_path), "--epochs", "5", "--centre", "0.9"]
+    words = ["verify_lfw.py", "--out", str(tmp_path), "--epochs", "5", "--center", "0.9"]
     monkeypatch.setattr(sys, "argv", words)
     runpy.run_path(str(EXAMPLES / "verify_lfw.py"), run_name="__main__")
     printed = capsys.readouterr().out
     run = kerasface.Run(tmp_path / "run")
     assert run.recipe.embedding["loss"] == "arcface" and len(run.history) == 5
     folder = run.folder / "verification" / "pairs"
-    figures = pd.read_csv(folder / "per_fold.csv")
-    assert figures["pairs"].tolist() == [60] * 4
-    assert f"accuracy {figures['accuracy'].mean():.1%} +- " in printed
+    folds = pd.read_csv(folder / "per_fold.csv")
+    assert folds["pairs"].tolist() == [60] * 4
+    assert f"accuracy {folds['accuracy'].mean():.1%} +- " in printed
     assert f"Page: {folder / 'report.html'}" in printed
     assert "Stranger_0_0001.png and Stranger_0_0002.png: Decision(similarity=" in printed
     frame = pd.read_csv(folder / "pairs.csv")
