@@ -62,7 +62,7 @@ FACTS: dict[str, RecipeFacts] = {
     "celebrities_mobile": RecipeFacts(
         "A few people with few photographs each, in the shortest time, on a frozen MobileNetV2",
         f"{PEOPLE}, dozens of photographs each",
-        "about half a minute for 1,381 images and 10 epochs on two CPU cores",
+        "minutes for 1,381 images and 10 epochs on two CPU cores",
         pretrained=True,
     ),
     "celebrities_tuned": RecipeFacts(
