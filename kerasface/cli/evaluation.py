@@ -25,7 +25,7 @@ def evaluate(
         pathlib.Path,
         typer.Option(
             help="Folder with one subfolder of images per person, or a CelebA folder, whose test "
-            "part is used."
+            "partition is used."
         ),
     ],
     out: Annotated[
