@@ -136,15 +136,15 @@ def split(
     ],
     target: Annotated[
         pathlib.Path,
-        typer.Argument(metavar="TARGET", help="New folder: train/, validation/, test/."),
+        typer.Argument(metavar="TARGET", help="New folder for train/, validation/ and test/."),
     ],
-    train: Annotated[float, typer.Option(help="Share of each person's images.")] = 0.7,
-    validation: Annotated[
-        float, typer.Option(help="Share of each person's images. 0: no validation/.")
-    ] = 0.2,
-    test: Annotated[float, typer.Option(help="Share of each person's images. 0: no test/.")] = 0.1,
+    train: Annotated[float, typer.Option(help="Training share of each person's images.")] = 0.7,
+    validation: Annotated[float, typer.Option(help="Validation share; 0 disables it.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Test share; 0 disables it.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    how: Annotated[str, typer.Option(help="copy, link (hard links) or symlink.")] = "copy",
+    how: Annotated[
+        str, typer.Option(help="How to write the images: copy, link (hard links) or symlink.")
+    ] = "copy",
     small: Annotated[
         str,
         typer.Option(
@@ -154,8 +154,8 @@ def split(
     distance: Annotated[
         int,
         typer.Option(
-            help="Keep near-duplicates in one partition: images whose 256-bit perceptual hashes "
-            "differ in at most this many bits. -1: off."
+            help="Maximum Hamming distance (of 256 bits) between near-duplicates, which stay in "
+            "one partition. -1: off."
         ),
     ] = 24,
 ) -> None:

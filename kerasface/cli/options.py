@@ -45,10 +45,10 @@ Partition = Annotated[
     str,
     typer.Option(
         help="How to partition CelebA: official (list_eval_partition) or identity (no person is "
-        "in two parts; needs identity_CelebA)."
+        "in two partitions; needs identity_CelebA)."
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in this folder.")]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 Flip = Annotated[bool, typer.Option("--flip", help="Average over each image and its mirror image.")]
 StoredFlip = Annotated[

@@ -160,7 +160,7 @@ def identify(
     batch_size: BatchSize = BATCH_SIZE,
     overwrite: Replace = False,
 ) -> None:
-    """Find faces in a gallery of known people.
+    """Identify people with a gallery of known people.
 
     Writes the answers and, for labeled images, rank-1 and rank-5 accuracy and the CMC curve.
     """

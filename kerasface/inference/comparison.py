@@ -79,7 +79,7 @@ def _row(name: str, run: Run) -> dict[str, Any]:
         )
     if not path.is_file():
         raise ValueError(
-            "Runs are compared by their validation metrics. "
+            "A comparison needs the validation metrics of each run. "
             f"Received: {os.fspath(run.folder)!r}, which has no {path.name} in "
             f"{run_files.VALIDATION}/. Train it with a validation table and report=True."
         )

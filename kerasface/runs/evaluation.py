@@ -1,4 +1,4 @@
-"""Evaluates a run on labelled images: metrics, tables and figures."""
+"""Evaluates a run on labeled images: metrics, tables and figures."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def extract(
         infer: `inference` of the backbone, to share it among tables; None makes it if needed.
         crop: As in `stream`.
         augment: As in `stream`; empty uses the images without augmentation.
-        variants: Number of augmented pictures of each image, those of the first epochs of a
+        variants: Number of augmented versions of each image, those of the first epochs of a
             training stream; 1 without augmentation.
         seed: Seed of the augmentation.
         on_unreadable: As in `stream`.
