@@ -66,13 +66,14 @@ html_theme = "pydata_sphinx_theme"
 html_title = "kerasface"
 html_static_path = ["_static"]
 html_css_files = ["kerasface.css"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "logo": {"text": "kerasface"},
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

@@ -7,6 +7,7 @@ docs/reference/api.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -22,7 +23,7 @@ MARKER = re.compile(r"<!-- generated: (\w+) -->")
 EXPORT = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.MULTILINE)
 API = "reference/api"
 # Modules with a page of their own although no stub exports them.
-MODULES = ("kerasface.custom_objects",)
+MODULES = ("kerasface.custom_objects", "kerasface.reports.sections")
 DATA = {"RECIPES": "Functions that make the named recipes, by name, see :doc:`/reference/recipes`."}
 
 
@@ -73,10 +74,10 @@ def recipes() -> str:
     from kerasface.runs.recipe_facts import FACTS
 
     rows = [
-        (f"[`{name}`](#{name})", escape(facts.purpose), escape(facts.data), escape(facts.cost))
+        (f"[`{name}`](#{name})", escape(facts.purpose), escape(facts.cost))
         for name, facts in sorted(FACTS.items())
     ]
-    overview = table(["recipe", "purpose", "data", "cost"], rows)
+    overview = table(["recipe", "purpose", "cost"], rows)
     return "\n\n".join([overview, *(_recipe(name) for name in sorted(FACTS))])
 
 
@@ -181,11 +182,19 @@ GENERATORS: dict[str, Callable[[], str]] = {
 
 def options_table(cls: Any) -> str:
     """The options of a dataclass that `kerasface.options.option` declared."""
+    from kerasface.options import default_of
+
+    values = cls.describe()["values"]
+    descriptions = cls.describe()["description"]
     rows = [
-        (f"`{name}`", code(row["default"]), escape(row["values"]), markdown(row["description"]))
-        for name, row in cls.describe().iterrows()
+        (
+            f"`{field.name}`",
+            code(default_of(field)),
+            f"{markdown(descriptions[field.name])} *Accepts {escape(values[field.name])}.*",
+        )
+        for field in dataclasses.fields(cls)
     ]
-    return table(["key", "default", "values", "meaning"], rows)
+    return table(["key", "default", "meaning"], rows)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -196,8 +205,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def code(value: Any) -> str:
-    """A value as JSON, the way that ``--set`` takes it, in backticks."""
-    return f"`{json.dumps(value).replace('|', '&#124;')}`"
+    """A value in backticks, the way that ``--set`` takes it."""
+    return "`none`" if value is None else f"`{json.dumps(value)}`"
 
 
 def escape(text: str) -> str:
@@ -240,7 +249,8 @@ def public_names() -> dict[str, list[str]]:
         own = [name for module, name, _ in exported if module != "."]
         names[package] = list(_new(own, package, known))
     names = {package: found for package, found in names.items() if found}
-    return dict(sorted((names | {module: [] for module in MODULES}).items()))
+    names |= {module: list(_new(_functions(module), module, known)) for module in MODULES}
+    return dict(sorted(names.items()))
 
 
 def _new(names: Iterable[str], package: str, known: set[int]) -> Iterator[str]:
