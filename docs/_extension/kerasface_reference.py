@@ -15,9 +15,10 @@ import pathlib
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 MARKER = re.compile(r"<!-- generated: (\w+) -->")
 EXPORT = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.MULTILINE)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html.parser
 import pathlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
-from sphinx.util import logging
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 # Attributes whose content a browser fetches by itself. A link that a reader follows is none.
 FETCHED = {
@@ -78,6 +78,8 @@ def external_requests(folder: pathlib.Path) -> list[str]:
 
 
 def _check(app: Sphinx, exception: Exception | None) -> None:
+    from sphinx.util import logging
+
     if exception is None and app.builder.format == "html":
         for line in external_requests(pathlib.Path(app.outdir)):
             logging.getLogger(__name__).warning("A page requests another site. %s", line)
