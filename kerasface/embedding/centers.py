@@ -23,7 +23,7 @@ from kerasface.embedding.margins import (
     value_at,
 )
 
-# Avoids division by the norm of a zero vector.
+# Smallest squared norm, so that zero vectors do not cause a division by zero.
 EPSILON = 1e-12
 ROW_OPTIMIZERS = ("adagrad", "sgd")
 

@@ -32,8 +32,8 @@ from kerasface.training.model_config import architecture_text
 
 # A graph with its constants must stay below 2 GiB, and building it copies them.
 LARGEST_CONSTANTS = 2**29
-# Batches in the network at once; a single one leaves processors idle between operations.
-AT_ONCE = 2
+# Number of parallel inferences. A single one leaves CPU cores idle between operations.
+PARALLEL_BATCHES = 2
 Infer = Callable[[np.ndarray], np.ndarray]
 
 
@@ -96,7 +96,7 @@ class HeadTraining(SavesParts, keras.Model):
         super().__init__(name=name or f"{head.name}_training", dtype=dtype)
         self.backbone = backbone
         self.head = head
-        self.built = True  # both parts are
+        self.built = True  # both parts are built
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the outputs of the head."""
@@ -251,15 +251,15 @@ def inference(backbone: keras.Model) -> Infer:
 
 
 def _inferred(infer: Infer, batches: Iterable[Batch], batch_size: int) -> Iterator[Batch]:
-    """Batches of features, in the order of the batches of images."""
+    """Yields batches of features, in the order of the batches of images."""
     waiting: collections.deque[tuple[Batch, concurrent.futures.Future[np.ndarray]]]
     waiting = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL_BATCHES) as pool:
         for batch in batches:
-            # A smaller last batch would trace the network a second time.
+            # A smaller last batch would trace the network again.
             padding = [(0, batch_size - len(batch.values))] + [(0, 0)] * 3
             waiting.append((batch, pool.submit(infer, np.pad(batch.values, padding))))
-            if len(waiting) > AT_ONCE:
+            if len(waiting) > PARALLEL_BATCHES:
                 yield _finished(*waiting.popleft())
         while waiting:
             yield _finished(*waiting.popleft())
@@ -276,7 +276,7 @@ def _pictures(
     batch_size: int,
     on_unreadable: Callable[[str], None] | None,
 ) -> Iterator[Batch]:
-    """Batches of images."""
+    """Yields batches of images."""
     order: dict[str, Any] = {
         "epochs": settings["variants"],
         "training": settings["seed"] is not None,

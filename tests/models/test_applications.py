@@ -226,12 +226,12 @@ def test_older_weights_are_read(older_file):
         ),
         (
             {"block5_conv3": []},
-            "it has nothing for the layer 'block5_conv3', whose weights have shapes "
+            "the file has no weights for the layer 'block5_conv3' of shapes "
             "[(3, 3, 512, 512), (512,)]",
         ),
         (
             {"fc1": [(25088, 16), (16,)]},
-            "its layer 'fc1' of shapes [(25088, 16), (16,)] is not here",
+            "the model has no layer 'fc1' of shapes [(25088, 16), (16,)]",
         ),
     ],
 )
@@ -245,7 +245,7 @@ def test_older_weights_that_do_not_fit_name_the_layer_and_both_shapes(older_file
 def test_older_weights_without_any_layer(tmp_path):
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
-    with pytest.raises(ValueError, match="it has nothing for the layer 'block1_conv1'"):
+    with pytest.raises(ValueError, match="the file has no weights for the layer 'block1_conv1'"):
         smallest("vgg16", weights=tmp_path / "empty.h5")
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(ValueError, match=r"must be readable HDF5\. Received: .*text\.h5"):
