@@ -42,7 +42,7 @@ def predict_table(
             a subclassed model or a `Sequential` model without an input layer does not have.
         preprocess: Function from a batch, float32 ``[batch, size, size, 3]`` in [0, 255], to
             the model's input. It becomes part of a ``tf.data`` graph. None changes nothing.
-        output: Which output to return, for a model with several: the key of a dictionary, the
+        output: Output to return, for a model with several: the key of a dictionary, the
             name of an output layer, or a position.
         title: Title of the progress bar.
         verbose: 1 shows a progress bar.
@@ -110,13 +110,13 @@ def predict_batches(
     output: str | int | None = None,
     limit: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicts a data set as it is and collects its labels in the same pass.
+    """Predicts a data set without changes and collects its labels in the same pass.
 
     Args:
         model: Takes the images of the data set.
         dataset: Batches of ``(images, labels)`` or ``(images, labels, weights)``, as for
             ``model.fit``. It may be shuffled. Rows of weight 0 are left out.
-        output: Which output to return, as in `predict_table`. It selects among the labels too if
+        output: Output to return, as in `predict_table`. It selects among the labels too if
             they have a name or position for each output.
         limit: Number of batches. None takes all.
 
@@ -151,13 +151,13 @@ def predict_batches(
 def square_size(
     model: keras.Model, image_size: int | None = None, *, preprocessed: bool = False
 ) -> int:
-    """The side of the square images that a model takes.
+    """Returns the side of the square images that a model takes.
 
     Args:
         model: The model.
         image_size: What the user gave, or None.
-        preprocessed: Whether a function of the user makes the model's input from the images. Then
-            only ``image_size``, or one square input, has to be known.
+        preprocessed: If True, a function of the user makes the model's input from the images. Then
+            only ``image_size``, or one square input, must be known.
 
     Returns:
         The side in pixels.
@@ -200,12 +200,12 @@ def square_size(
 
 
 def select_output(outputs: Any, output: str | int | None = None, names: Sequence[str] = ()) -> Any:
-    """One of a model's outputs.
+    """Selects one of the outputs of a model.
 
     Args:
         outputs: An array, or a dictionary, list or tuple of arrays.
         output: The key, name or position of the wanted one; None if there is only one.
-        names: Names of the outputs of a list, where the model has them.
+        names: Names of the outputs of a list, if the model has them.
 
     Returns:
         The selected array.
@@ -248,7 +248,7 @@ class _Progress(keras.callbacks.Callback):
 
 
 def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
-    """The symbolic inputs; None for a subclassed model and a `Sequential` model without one."""
+    """Returns the symbolic inputs. None for subclassed models and `Sequential` without an input."""
     try:
         return model.inputs
     except (AttributeError, ValueError):
@@ -256,7 +256,7 @@ def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
 
 
 def _input_key(model: keras.Model) -> str | None:
-    """The key of the image in a model's dictionary of one input."""
+    """Returns the key of the image, if the input of the model is a dictionary with one entry."""
     try:
         inputs = model.input
     except (AttributeError, ValueError):

@@ -425,7 +425,7 @@ def test_unfit_models_are_refused_before_training(noise, tmp_path, make):
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)
     model = keras.Model(inputs, keras.layers.Dense(4)(pooled))  # logits
     callback.set_model(model)
-    with pytest.raises(ValueError, match="Logits need" if make is RocCurves else "None x None"):
+    with pytest.raises(ValueError, match="Apply a softmax" if make is RocCurves else "None x None"):
         callback.on_train_begin()
 
 
