@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 from kerasface.checks import check_choice, check_number
+from kerasface.names import suggest_arguments
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -52,6 +53,7 @@ class Margin(keras.layers.Layer):
 
     largest = 0.0
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,
@@ -142,6 +144,7 @@ class CosFace(Margin):
 
     largest = 1.0
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,
@@ -168,6 +171,7 @@ class ArcFace(Margin):
 
     largest = math.pi / 2
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,
@@ -205,6 +209,7 @@ class AdaFace(Margin):
 
     largest = 1.0
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,

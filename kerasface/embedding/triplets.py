@@ -11,6 +11,7 @@ from keras import ops
 from kerasface.checks import check_number
 from kerasface.embedding.centers import Outcome, normalize
 from kerasface.embedding.margins import check_labels
+from kerasface.names import suggest_arguments
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -45,6 +46,7 @@ class SemiHardTriplets(keras.layers.Layer):
         0.3
     """
 
+    @suggest_arguments
     def __init__(self, margin: float = 0.2, *, name: str = "triplets") -> None:
         super().__init__(dtype="float32", name=name)
         check_number("margin", margin, 0, math.inf, above=True, below=True)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
+from kerasface.names import suggest_arguments
 from kerasface.pipeline import decode
 from kerasface.pipeline.augment import augmentation
 from kerasface.pipeline.crop import Crop
@@ -43,6 +44,7 @@ class _Loaded(NamedTuple):
     images: tf.Tensor
 
 
+@suggest_arguments
 def stream(
     table: FaceTable,
     *,
