@@ -60,7 +60,7 @@ def evaluate_embeddings(
         words = f"{genuine} genuine and {impostors} impostor pairs"
         return _empty(f"There are too few pairs to evaluate: {words}.")
     vectors = predict_table(
-        run.load_model(),
+        run.opened_model(),
         table,
         batch_size=batch_size,
         crop=run.recipe.crop(training=False),

@@ -138,7 +138,7 @@ def inference_speed(run: Run) -> float:
     Returns:
         Images per second in batches of 8, the median of three batches, without reading of files.
     """
-    model = run.load_model()
+    model = run.opened_model()
     shape = (TIMED_IMAGES, *model.input_shape[1:])
     batch = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
     seconds = []

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import pathlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -238,8 +239,7 @@ def inference(backbone: keras.Model) -> Infer:
     variables = [variable for group in groups for variable in group]
     size = sum(variable.value.dtype.size * math.prod(variable.shape) for variable in variables)
 
-    @tf.function(autograph=False)
-    def graph(images: tf.Tensor) -> tf.Tensor:
+    def network(images: tf.Tensor) -> tf.Tensor:
         if size > LARGEST_CONSTANTS:
             return backbone(images, training=False)
         with tf.init_scope():  # inside the graph the variables have no values
@@ -247,7 +247,18 @@ def inference(backbone: keras.Model) -> Infer:
         constants = [[tf.constant(value) for value in group] for group in values]
         return backbone.stateless_call(*constants, images, training=False)[0]
 
-    return lambda images: graph(tf.constant(images)).numpy()
+    graphs: dict[tuple[int, ...], Any] = {}
+    lock = threading.Lock()
+
+    def infer(images: np.ndarray) -> np.ndarray:
+        with lock:  # one graph per shape, also with several threads
+            if images.shape not in graphs:
+                function = tf.function(network, autograph=False)
+                specification = tf.TensorSpec(images.shape, images.dtype)
+                graphs[images.shape] = function.get_concrete_function(specification)
+        return graphs[images.shape](tf.constant(images)).numpy()
+
+    return infer
 
 
 def _inferred(infer: Infer, batches: Iterable[Batch], batch_size: int) -> Iterator[Batch]:

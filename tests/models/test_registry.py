@@ -313,7 +313,7 @@ def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
         (("convnext_nano", 3), {"head": "cosin"}, "Did you mean 'cosine'"),
         (("convnext_nano", 3), {"head": "cosine:0"}, "a scale, a number above 0"),
         (("convnext_nano", 3), {"head": "cosine:"}, "a scale, a number above 0"),
-        (("convnext_nano", 3), {"head": "pool:3"}, "Only the cosine head takes a scale"),
+        (("convnext_nano", 3), {"head": "pool:3"}, "Only the cosine head has a scale"),
         (
             ("convnext_nano", 3),
             {"head": "cosine", "multi_label": True},

@@ -368,7 +368,7 @@ def test_unscaled_input_is_warned_about():
     with pytest.warns(UserWarning, match=r"'first', gets values up to 255. Put .*Rescaling"):
         check_custom_model(functional_model(model), RECIPE, CLASSES)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         check_custom_model(functional_model(small_model(2)), RECIPE, CLASSES)
 
 
