@@ -308,7 +308,7 @@ def _equalization() -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _equalize(image: tf.Tensor, signed: Number) -> tf.Tensor:
-    return _equalization()(image[None])[0]
+    return tf.ensure_shape(_equalization()(image[None])[0], image.shape)
 
 
 def _affine(

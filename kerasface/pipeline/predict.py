@@ -69,6 +69,7 @@ def predict_table(
             batches = batches.map(prepare, num_parallel_calls=BATCHES_AHEAD)
         if _is_unbuilt(model):
             _build(model, next(iter(batches)))
+        _trace(model, [batches.element_spec])
         with ProgressBar(len(table), title, verbose=verbose) as bar:
             shown = [_Progress(bar, batch_size)] if verbose else None
             outputs = model.predict(batches, verbose=0, callbacks=shown)
@@ -79,6 +80,21 @@ def predict_table(
         mirrored = images.map(lambda batch: batch[:, :, ::-1])
         outputs = (outputs + predict(mirrored, f"{title} mirror images")) / 2
     return outputs
+
+
+def predict_array(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
+    """Predicts one batch.
+
+    Args:
+        model: A built model with one input and one output.
+        images: float32 ``[batch, height, width, 3]`` in [0, 255].
+
+    Returns:
+        ``[batch, outputs]``.
+    """
+    specification = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
+    _trace(model, [(specification,)])
+    return model.predict_on_batch(images)
 
 
 def check_batches(dataset: Any) -> None:
@@ -245,6 +261,21 @@ class _Progress(keras.callbacks.Callback):
         if self.bar.total is not None:
             done = min(done, self.bar.total)
         self.bar.update(done - self.bar.done)
+
+
+def _trace(model: keras.Model, data: Any) -> None:
+    """Traces the predictions of a model once, for batches of any size.
+
+    Otherwise Keras traces them again for another batch size, and TensorFlow warns about retracing
+    when a few models have been loaded, although each of them is another network.
+
+    Args:
+        model: A built model.
+        data: Specification of what Keras passes to ``predict_function``.
+    """
+    model.make_predict_function()
+    if not model.run_eagerly and model.distribute_strategy.num_replicas_in_sync == 1:
+        model.predict_function.get_concrete_function(data)
 
 
 def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
