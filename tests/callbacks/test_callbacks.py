@@ -396,7 +396,7 @@ def test_report_of_attributes(celeba_folder, tmp_path):
     }
 
 
-def test_report_of_attributes_needs_some(tables, celeba_folder):
+def test_report_of_attributes_needs_attributes(tables, celeba_folder):
     with pytest.raises(ValueError, match="needs a table with attributes"):
         AttributeReport(tables[1])
     with pytest.raises(ValueError, match="`thresholds` must be"):
@@ -415,7 +415,7 @@ def test_wrong_number_of_outputs_is_refused_before_training(
 
 
 @pytest.mark.parametrize("make", [ConfusionMatrix, RocCurves, Submission])
-def test_unfit_models_are_refused_before_training(noise, tmp_path, make):
+def test_wrong_models_are_refused_before_training(noise, tmp_path, make):
     folder, _ = noise
     paths = sorted(path.name for path in folder.iterdir())
     images = folder if make is Submission else FaceTable(folder, paths, np.arange(12) % 4, NAMES)
@@ -448,7 +448,7 @@ def test_crop_is_passed_to_every_prediction(noise, tmp_path, monkeypatch, make):
     assert seen == [Crop(), None] * 2  # the first image, and all
 
 
-def test_missing_validation_is_warned_of_and_the_last_weights_predict(noise, tmp_path):
+def test_missing_validation_warns_and_the_last_weights_predict(noise, tmp_path):
     out = tmp_path / "submission.csv"
     model = classifier()
     submission = Submission(noise[0], out, best="val_accuracy")

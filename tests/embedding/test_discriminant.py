@@ -49,7 +49,7 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_statistics_do_not_depend_on_the_pieces(monkeypatch):
+def test_statistics_do_not_depend_on_the_step_size(monkeypatch):
     features, labels = people(5, 8)
     expected = class_statistics(features[None], labels, 7)
     assert expected.present.tolist() == [0, 1, 2, 3, 4]
