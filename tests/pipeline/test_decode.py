@@ -161,9 +161,9 @@ def test_with_pillow(read, file, name):
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_rotated_files_are_decoded_upright(orientation):
-    turned = images.decode(FILES[f"png-exif-{orientation}"])
-    assert not np.array_equal(turned, images.decode(FILES["png-exif-1"]))
+def test_orientation_changes_the_image(orientation):
+    rotated = images.decode(FILES[f"png-exif-{orientation}"])
+    assert not np.array_equal(rotated, images.decode(FILES["png-exif-1"]))
 
 
 @pytest.fixture(scope="module")
