@@ -270,11 +270,13 @@ def _trace(model: keras.Model, data: Any) -> None:
     when a few models have been loaded, although each of them is another network.
 
     Args:
-        model: A built model.
+        model: The model. Subclassed models and eager ones stay as they are.
         data: Specification of what Keras passes to ``predict_function``.
     """
+    if _inputs(model) is None or model.run_eagerly:
+        return  # a subclassed model may need a known batch size
     model.make_predict_function()
-    if not model.run_eagerly and model.distribute_strategy.num_replicas_in_sync == 1:
+    if model.distribute_strategy.num_replicas_in_sync == 1:
         model.predict_function.get_concrete_function(data)
 
 
