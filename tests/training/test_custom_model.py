@@ -136,7 +136,7 @@ kerasface.compare([run, {str(run.folder)!r}], {str(tmp_path / "compare.html")!r}
     )
     predicted = pd.read_csv(tmp_path / "predicted.csv")
     assert len(predicted) == 12
-    assert "custom" in (tmp_path / "compare.html").read_text()
+    assert "resumed" in (tmp_path / "compare.html").read_text()
 
 
 @pytest.mark.parametrize("nested", [False, True])
