@@ -173,7 +173,7 @@ def test_weights_of_another_run_keep_the_backbone(tmp_path):
 def test_weights_of_another_network_name_the_layer_and_both_shapes(tmp_path):
     path = tmp_path / "other.weights.h5"
     construct("mobilenet", input_shape=(32, 32, 3)).save_weights(path)
-    with pytest.raises(ValueError, match=r"block1_conv1' has shape \(3, 3, 3, 64\) here and"):
+    with pytest.raises(ValueError, match=r"block1_conv1' has shape \(3, 3, 3, 64\), in the file"):
         smallest("vgg16", weights=path)
 
 
@@ -221,8 +221,8 @@ def test_older_weights_are_read(older_file):
     [
         (
             {"block2_conv1": [(3, 3, 64, 96), (96,)]},
-            "the layer 'block2_conv1' has shapes [(3, 3, 64, 128), (128,)] here and "
-            "'block2_conv1' [(3, 3, 64, 96), (96,)] there",
+            "the layer 'block2_conv1' has shapes [(3, 3, 64, 128), (128,)], in the file "
+            "'block2_conv1' has [(3, 3, 64, 96), (96,)]",
         ),
         (
             {"block5_conv3": []},

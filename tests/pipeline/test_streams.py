@@ -566,7 +566,7 @@ def test_broken_file_warns(tmp_path):
         ({"epochs": 0}, "`epochs` must be an integer of at least 1"),
         ({"epochs": 2, "start_step": -1}, "`start_step` must be an integer of at least 0"),
         ({"start_step": 1}, "start_step=1 without `epochs`"),
-        ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most 6, the number of steps.*start_step=7"),
+        ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most 6, the number.*start_step=7"),
         ({"labels": "onehot"}, r"\['index', 'one_hot'\]\. Received: labels='onehot'"),
         ({"augment": "face"}, "training=False"),
         ({"crop": Crop(position="random")}, r"training=False .*Use crop\.centered\(\)"),
