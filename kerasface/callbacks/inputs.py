@@ -1,4 +1,4 @@
-"""What a callback predicts with a model, and the checks of it before the first epoch."""
+"""Predictions of a callback with the model, and the checks before the first epoch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Preprocess = Callable[["tf.Tensor"], Any] | Literal["auto"] | None
 BATCH_SIZE = 64
 LARGEST_PIXEL = 255.0
 SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
-# Layers with weights that may scale their input.
+# Layers with weights that may scale their input themselves.
 RANGE_UNKNOWN = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
@@ -45,9 +45,9 @@ class TableOptions:
         batch_size: Batch size; None is 64.
         crop: Region of each image, as in training.
         image_size: Side of the images in pixels; None is the size of the model's input.
-        preprocess: ``"auto"`` if the model scales [0, 255] itself, which is checked; a function
-            of a batch; or None, for pixels as they are without a check.
-        output: Which output of several.
+        preprocess: ``"auto"`` for a model that scales [0, 255] itself, which is checked; a function
+            of a batch; or None for unchanged pixels without a check.
+        output: Output to use, for a model with several.
     """
 
     batch_size: int | None = None
@@ -66,7 +66,7 @@ class TableOptions:
             )
 
     def predict(self, model: keras.Model, table: FaceTable, *, flip: bool = False) -> np.ndarray:
-        """The selected output for a table, float32 ``[len(table), outputs]``."""
+        """Returns the selected output for a table, float32 ``[len(table), outputs]``."""
         return predict_table(
             model,
             table,
@@ -79,7 +79,7 @@ class TableOptions:
         )
 
     def first(self, model: keras.Model, table: FaceTable) -> np.ndarray:
-        """The selected output for the first image of a table, once the model is known to fit.
+        """Checks the model and returns the selected output for the first image of a table.
 
         Args:
             model: The model before the training. If it is not built yet, this builds it.
@@ -90,7 +90,7 @@ class TableOptions:
 
         Raises:
             ValueError: If the model cannot predict tables, has no such output, has another output
-                than one row per image, or is given unscaled pixels.
+                than one row per image, or would get unscaled pixels.
         """
         outputs = self.predict(model, table.take(np.arange(1)))
         check_rows(outputs)
@@ -112,17 +112,17 @@ class LabeledTable:
         return self.table.names
 
     def first(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and outputs of the first image, once the model is known to fit."""
+        """Checks the model and returns label and output of the first image."""
         return np.asarray(self.table.labels)[:1], self.options.first(model, self.table)
 
     def predict(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and outputs of all images."""
+        """Returns labels and outputs of all images."""
         return np.asarray(self.table.labels), self.options.predict(model, self.table)
 
 
 @dataclasses.dataclass(frozen=True)
 class LabeledBatches:
-    """A user's own data set, which is predicted as it is."""
+    """A user's own data set, which is predicted without changes."""
 
     dataset: tf.data.Dataset
     options: TableOptions
@@ -135,8 +135,9 @@ class LabeledBatches:
             value = getattr(self.options, field.name)
             if value != getattr(defaults, field.name):
                 raise ValueError(
-                    f"`{field.name}` is for tables; a tf.data.Dataset is predicted as it is. "
-                    f"Received: {field.name}={value!r}."
+                    f"`{field.name}` has no effect with a tf.data.Dataset, which is predicted "
+                    f"without changes. Received: {field.name}={value!r}. Leave it out, or pass a "
+                    "FaceTable."
                 )
 
     @property
@@ -146,20 +147,20 @@ class LabeledBatches:
         return None if names is None else tuple(names)
 
     def first(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and outputs of the first batch."""
+        """Checks the model and returns labels and outputs of the first batch."""
         labels, outputs = predict_batches(model, self.dataset, output=self.options.output, limit=1)
         check_rows(outputs)
         return labels, outputs
 
     def predict(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and outputs of all images."""
+        """Returns labels and outputs of all images."""
         return predict_batches(model, self.dataset, output=self.options.output)
 
 
 def labeled_images(
     images: FaceTable | tf.data.Dataset, options: TableOptions, names: Sequence[str] | None
 ) -> LabeledTable | LabeledBatches:
-    """Labeled images for a report.
+    """Returns the labeled images of a report.
 
     Args:
         images: A table, or batches of ``(images, labels)``.
@@ -173,8 +174,8 @@ def labeled_images(
         return LabeledBatches(images, options, None if names is None else tuple(names))
     if names is not None:
         raise ValueError(
-            "`names` is for a tf.data.Dataset; a table has its own. "
-            f"Received: names={list(names)!r}."
+            "`names` has no effect with a table, which has its own names. "
+            f"Received: names={list(names)!r}. Leave it out."
         )
     return LabeledTable(images, options)
 
@@ -188,12 +189,13 @@ def check_rows(outputs: np.ndarray) -> None:
     if outputs.ndim != 2:
         raise ValueError(
             "The model must have one row of outputs per image, [batch, outputs]. "
-            f"Received: outputs of shape {outputs.shape}."
+            f"Received: outputs of shape {outputs.shape}. "
+            "For a feature map, add keras.layers.GlobalAveragePooling2D() before the last layer."
         )
 
 
 def check_scaling(model: keras.Model, image_size: int) -> None:
-    """Refuses a model whose weights would be given the pixels of a table unscaled.
+    """Refuses a model whose first weights would get unscaled pixels of a table.
 
     A callback does not see the images that a model is trained on. But a model that does not scale
     its input is usually trained on images that the data set has scaled, and pixels in [0, 255]
@@ -211,30 +213,45 @@ def check_scaling(model: keras.Model, image_size: int) -> None:
     Raises:
         ValueError: If values up to 255 reach the first layer with weights.
     """
+    unscaled = unscaled_layer(model, image_size)
+    if unscaled is not None:
+        name, largest = unscaled
+        raise ValueError(
+            "The model must scale its input, because the images of a table have values in "
+            f"[0, 255]. Received: a model whose first layer with weights, {name!r}, gets values up "
+            f"to {largest:.0f}. Pass the function that scales your training images as preprocess=, "
+            "or preprocess=None if the model is trained on values in [0, 255]."
+        )
+
+
+def unscaled_layer(model: keras.Model, image_size: int) -> tuple[str, float] | None:
+    """Returns the first layer with weights if it gets unscaled pixels.
+
+    Args:
+        model: A built model.
+        image_size: Side of its images in pixels.
+
+    Returns:
+        Name of the layer and the largest absolute value that it gets, at least 255. None if the
+        model scales its input, or if that is not known.
+    """
     images = np.zeros((2, image_size, image_size, 3), np.float32)
     images[1] = LARGEST_PIXEL
     first = next(_weighted_layers(model, images), None)
     if first is None:
-        return
+        return None
     layer, values = first
-    stock = type(layer).__module__.split(".")[0] == "keras"
-    if not stock or isinstance(layer, RANGE_UNKNOWN):
-        return
-    largest = np.abs(values).max()
-    if largest >= LARGEST_PIXEL:
-        raise ValueError(
-            "A model that is given the images of a table must scale pixels in [0, 255] "
-            f"itself. Received: a model whose first layer with weights, {layer.name!r}, gets "
-            f"values up to {largest:.0f}. Pass preprocess=, the function that "
-            "scales your training images, or preprocess=None if the model is trained on "
-            "[0, 255]."
-        )
+    is_stock = type(layer).__module__.split(".")[0] == "keras"
+    if not is_stock or isinstance(layer, RANGE_UNKNOWN):
+        return None
+    largest = float(np.abs(values).max())
+    return (layer.name, largest) if largest >= LARGEST_PIXEL else None
 
 
 def _weighted_layers(
     model: keras.Model, values: np.ndarray
 ) -> Iterator[tuple[keras.layers.Layer, np.ndarray]]:
-    """Layers with weights in the order of the graph, and what each gets; nested models too."""
+    """Yields the layers with weights in graph order, also of nested models, and their inputs."""
     graph = _graph(model, values.shape[1:])
     if graph is None:
         yield model, values
@@ -253,7 +270,7 @@ def _weighted_layers(
 
 
 def _graph(model: keras.Model, shape: tuple[int, ...]) -> keras.Model | None:
-    """The model as a functional model of one input; None if it cannot be one."""
+    """Returns the model as a functional model with one input, or None."""
     try:
         inputs, outputs = model.inputs, model.outputs
     except (AttributeError, ValueError):

@@ -1,4 +1,4 @@
-"""Predictions for a test folder in the form of a competition's sample submission."""
+"""Submission of a competition, written at the end of a training."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from kerasface.callbacks.types import Logs
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import read_sample, submission_frame, write_submission
 from kerasface.data.table import FaceTable
+from kerasface.names import suggest
 from kerasface.pipeline.crop import Crop
 
 
@@ -26,8 +27,7 @@ class Submission(keras.callbacks.Callback):
     Ids and files are matched when the callback is made, so a wrong folder is reported before the
     training. An image that cannot be read is predicted as a black one, with a warning: a missing
     row would invalidate the whole submission. An interrupted training writes no submission. A
-    resumed training knows only the best of its own epochs; `kerasface.submit` with its run knows
-    that of all.
+    resumed training only compares its own epochs; `kerasface.submit` uses the best epoch of a run.
 
     For the scaling of the images see `ConfusionMatrix`.
 
@@ -39,10 +39,9 @@ class Submission(keras.callbacks.Callback):
         label: ``"index"`` or ``"name"``; None takes the sample's kind.
         names: Class names in the order of the model's outputs. Required for labels by name.
         best: A logged value such as ``"val_accuracy"``: predict with the weights of its best
-            epoch (smallest for a loss, largest otherwise). Epochs without validation are not
-            considered. None predicts with the weights that the model has when the callback is
-            called; place it after `keras.callbacks.EarlyStopping` with
-            ``restore_best_weights=True``.
+            epoch (smallest for a loss, largest otherwise). Epochs without validation are
+            ignored. None predicts with the weights at the end of the training; place the callback
+            after `keras.callbacks.EarlyStopping` with ``restore_best_weights=True``.
         flip: If True, average the outputs for each image and its mirror image.
         batch_size: Batch size.
         crop: Region of each image, as in `kerasface.pipeline.stream`: the one that the model is
@@ -60,8 +59,8 @@ class Submission(keras.callbacks.Callback):
             than ``names``. After the first epoch with all logs: if ``best`` is not among them.
 
     Warns:
-        UserWarning: If ``best`` starts with ``"val_"`` and the first epoch has no validation. If
-            no epoch has one, the last weights predict.
+        UserWarning: If ``best`` starts with ``"val_"`` and the first epoch has no validation.
+            Without any validation, the last weights are used.
 
     Example:
         >>> callback = Submission("data/test", "submission.csv",
@@ -88,7 +87,7 @@ class Submission(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(test, (str, os.PathLike, FaceTable)):
             raise ValueError(
-                "`test` must be a folder or a FaceTable, which have the ids. "
+                "`test` must be a folder or a FaceTable. Their paths are the ids. "
                 f"Received: {type(test).__name__}. Pass the folder, and `preprocess` if the "
                 "model does not scale its input."
             )
@@ -113,17 +112,19 @@ class Submission(keras.callbacks.Callback):
         outputs = self.options.first(self.model, self.table).shape[1]
         if outputs < 2:
             raise ValueError(
-                "A submission needs a model of several classes, with one output each. "
-                f"Received: a model with {outputs} output."
+                "A submission needs a model with one output per class. "
+                f"Received: a model with {outputs} output. "
+                "End the model with keras.layers.Dense(number_of_classes, activation='softmax')."
             )
         if self.names is not None and len(self.names) != outputs:
             raise ValueError(
                 "`names` must have one name per output of the model. "
-                f"Received: {len(self.names)} names for {outputs} outputs."
+                f"Received: {len(self.names)} names for {outputs} outputs. "
+                "Pass the class names of the training data in their order."
             )
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Forgets the validation of the last epoch."""
+        """Resets the note of a validation."""
         self._validated = False
 
     def on_test_begin(self, logs: Logs = None) -> None:
@@ -157,19 +158,22 @@ class Submission(keras.callbacks.Callback):
         write_submission(self.path, self._frame(outputs.argmax(axis=1)))
 
     def _check_missing(self, epoch: int, logged: list[str]) -> None:
-        """Decides about an epoch whose logs have no ``best``."""
+        """Raises or warns after an epoch whose logs do not contain ``best``."""
         assert self.best is not None
-        # With validation_freq=2 the value comes later. `fit` does not say whether it will come.
+        names = [*logged, *(f"val_{name}" for name in logged if not self._validated)]
+        hint = suggest(self.best, names)
+        # With validation_freq=2 the first value comes in a later epoch.
         if self._validated or not self.best.startswith("val_"):
             raise ValueError(
-                f"`best` must be among the logs {logged}. Received: best={self.best!r}."
+                f"`best` must be among the logs {logged}. Received: best={self.best!r}.{hint}"
             )
         if not self._warned and self._best_value is None:
             self._warned = True
+            hint = "" if self.best in names else hint
             warnings.warn(
                 f"`best` must be among the logs {logged}. Received: best={self.best!r} in epoch "
-                f"{epoch + 1}, which has no validation. If no epoch has one, the last weights "
-                "predict. Pass validation_data to fit, or another `best`.",
+                f"{epoch + 1}, which has no validation.{hint} Without any validation, the last "
+                "weights are used. Pass validation_data to fit, or another `best`.",
                 stacklevel=2,
             )
 

@@ -22,8 +22,9 @@ from kerasface.embedding.margins import (
     serialized_value,
     value_at,
 )
+from kerasface.names import suggest_arguments
 
-# Avoids division by the norm of a zero vector.
+# Smallest squared norm, so that zero vectors do not cause a division by zero.
 EPSILON = 1e-12
 ROW_OPTIMIZERS = ("adagrad", "sgd")
 
@@ -68,6 +69,7 @@ class ClassCenters(keras.layers.Layer):
 
     centers_are_trainable = True
 
+    @suggest_arguments
     def __init__(
         self,
         num_classes: int,
@@ -178,6 +180,7 @@ class SampledCenters(ClassCenters):
 
     centers_are_trainable = False
 
+    @suggest_arguments
     def __init__(
         self,
         num_classes: int,

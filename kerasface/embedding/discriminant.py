@@ -19,10 +19,10 @@ from kerasface.checks import check_number
 # Chosen on every fifth of 120 people, fitted on the others (benchmarks/verification.py).
 EMBEDDING_SHRINKAGE = 0.3
 # By five folds of 1,381 images of 23 celebrities, their mirror images and four crops of each:
-# 72.0% right, 71.8% with 0.05, 71.2% with 0.2, 70.0% with 0.3.
+# accuracy 72.0%, 71.8% with 0.05, 71.2% with 0.2, 70.0% with 0.3.
 CLASSIFIER_SHRINKAGE = 0.1
 FOLDS = 3
-AT_ONCE = 4096  # images
+IMAGES_PER_STEP = 4096
 TEMPERATURES = np.geomspace(0.02, 1.0, 30)
 SMALLEST_VARIANCE = 1e-12  # if all images are equal
 
@@ -56,7 +56,7 @@ class ClassStatistics:
 
 
 def class_statistics(features: np.ndarray, labels: np.ndarray, classes: int) -> ClassStatistics:
-    """Computes means and covariances in pieces, without a copy of the features.
+    """Computes means and covariances in steps, without a copy of the features.
 
     Args:
         features: ``[variants, N, features]``: several versions of each image.
@@ -70,11 +70,11 @@ def class_statistics(features: np.ndarray, labels: np.ndarray, classes: int) -> 
     counts = variants * np.bincount(labels, minlength=classes)
     present = np.flatnonzero(counts)
     sums, squares = np.zeros((classes, dimensions)), np.zeros((dimensions, dimensions))
-    for start in range(0, images, AT_ONCE):
-        piece = slice(start, start + AT_ONCE)
+    for start in range(0, images, IMAGES_PER_STEP):
+        rows = slice(start, start + IMAGES_PER_STEP)
         for variant in features:
-            values = variant[piece].astype(np.float64)
-            np.add.at(sums, labels[piece], values)
+            values = variant[rows].astype(np.float64)
+            np.add.at(sums, labels[rows], values)
             squares += values.T @ values
     counts = counts[present]
     means = sums[present] / counts[:, None]
@@ -132,8 +132,9 @@ def discriminant_directions(
     people, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if len(people) < 2 or counts.max() < 2:
         raise ValueError(
-            "A discriminant needs two people, and two images of one of them. "
-            f"Received: {len(people)} people with at most {max(counts, default=0)} images."
+            "A discriminant needs at least two people, one of them with two images. "
+            f"Received: {len(people)} people with at most {max(counts, default=0)} images. "
+            "Add images."
         )
     statistics = class_statistics(features[None], codes, len(people))
     _, directions = scipy.linalg.eigh(
@@ -163,16 +164,16 @@ def discriminant_classifier(
         Kernel ``[features, classes]`` and bias ``[classes]``, float64.
     """
     folds = pd.Series(labels).groupby(labels).cumcount().to_numpy() % FOLDS
-    left_out = np.full((len(labels), classes), np.nan)
+    logits = np.full((len(labels), classes), np.nan)
     for fold in np.unique(folds):
         fitted = folds != fold
-        # An image whose class the other folds lack says nothing about confidence.
-        asked = ~fitted & np.isin(labels, labels[fitted])
-        if len(np.unique(labels[fitted])) > 1 and asked.any():
+        # Images of a class that the other folds lack cannot be used to choose the temperature.
+        held_out = ~fitted & np.isin(labels, labels[fitted])
+        if len(np.unique(labels[fitted])) > 1 and held_out.any():
             kernel, bias = _posterior(features[:, fitted], labels[fitted], classes, shrinkage)
-            left_out[asked] = features[0][asked].astype(np.float64) @ kernel + bias
-    known = np.isfinite(left_out).all(axis=1)
-    factor = _temperature(left_out[known], labels[known]) if known.any() else 1.0
+            logits[held_out] = features[0][held_out].astype(np.float64) @ kernel + bias
+    known = np.isfinite(logits).all(axis=1)
+    factor = _temperature(logits[known], labels[known]) if known.any() else 1.0
     kernel, bias = _posterior(features, labels, classes, shrinkage)
     return factor * kernel, factor * bias
 
@@ -180,7 +181,7 @@ def discriminant_classifier(
 def _posterior(
     features: np.ndarray, labels: np.ndarray, classes: int, shrinkage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel ``[features, classes]`` and bias of the posterior's logits."""
+    """Returns kernel ``[features, classes]`` and bias of the logits of the posterior."""
     statistics = class_statistics(features, labels, classes)
     present, means = statistics.present, statistics.means
     within = shrink(statistics.within, shrinkage)
@@ -193,7 +194,7 @@ def _posterior(
 
 
 def _temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The factor of the logits with the smallest log loss."""
+    """Returns the factor of the logits with the smallest log loss."""
 
     def log_loss(factor: float) -> float:
         scaled = factor * logits

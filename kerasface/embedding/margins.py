@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 from kerasface.checks import check_choice, check_number
+from kerasface.names import suggest_arguments
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # Smaller squared sines are set to this value, because the gradient of the root is infinite at 0.
 # The largest float32 cosine below 1 has a squared sine of 1.2e-7.
 TINY = 1e-12
-NORM_RANGE = (1e-3, 100.0)  # AdaFace's own limits of the embeddings' norms
+NORM_RANGE = (1e-3, 100.0)  # limits of the norms of embeddings in AdaFace
 ONE_LABEL = (
     "A margin changes the cosine of one class, so every image must have one class index: integer "
     "labels of shape [batch]. Label smoothing, mixup and CutMix share an image between classes. "
@@ -52,6 +53,7 @@ class Margin(keras.layers.Layer):
 
     largest = 0.0
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,
@@ -94,11 +96,11 @@ class Margin(keras.layers.Layer):
         if not training:
             return scale * cosines
         labels = ops.cast(labels, "int32")[:, None]
-        own = ops.take_along_axis(cosines, labels, axis=1)
-        target = self.target(own, norms[:, None], value_at(self.margin, self.step))
+        true_cosines = ops.take_along_axis(cosines, labels, axis=1)
+        target = self.target(true_cosines, norms[:, None], value_at(self.margin, self.step))
         self.step.assign_add(1)
-        is_own = labels == ops.arange(ops.shape(cosines)[1], dtype="int32")[None]
-        return scale * ops.where(is_own, target, cosines)
+        is_true = labels == ops.arange(ops.shape(cosines)[1], dtype="int32")[None]
+        return scale * ops.where(is_true, target, cosines)
 
     def target(self, cosine: tf.Tensor, norms: tf.Tensor, margin: tf.Tensor) -> tf.Tensor:
         """Returns the cosine of the true class after the margin is applied.
@@ -142,6 +144,7 @@ class CosFace(Margin):
 
     largest = 1.0
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,
@@ -168,6 +171,7 @@ class ArcFace(Margin):
 
     largest = math.pi / 2
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,
@@ -205,6 +209,7 @@ class AdaFace(Margin):
 
     largest = 1.0
 
+    @suggest_arguments
     def __init__(
         self,
         scale: FloatOrSchedule = 64.0,

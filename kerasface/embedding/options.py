@@ -84,13 +84,13 @@ class EmbeddingOptions:
             check_number("embedding.margin", self.margin, low, high, remedy=remedy)
         if is_triplets:
             values = {field.name: getattr(self, field.name) for field in _center_fields()}
-            unfit = {
+            conflicting = {
                 f.name: values[f.name] for f in _center_fields() if values[f.name] != f.default
             }
-            if unfit:
+            if conflicting:
                 raise ValueError(
                     "Triplets have no centers and no margin warmup. "
-                    f"Received: {unfit}. Remove them, or set loss='arcface'."
+                    f"Received: {conflicting}. Remove them, or set loss='arcface'."
                 )
 
     @classmethod
@@ -145,6 +145,7 @@ def embedding_options(values: Mapping[str, Any]) -> EmbeddingOptions:
     for key in values:
         if key not in known:
             raise ValueError(
-                f"The options of `embedding` are {known}. Received: {key!r}.{suggest(key, known)}"
+                f"The options of `embedding` must be among {known}. "
+                f"Received: {key}={values[key]!r}.{suggest(key, known)}"
             )
     return EmbeddingOptions(**values)

@@ -120,7 +120,10 @@ def unnormalized_output(embedder: keras.Model) -> keras.KerasTensor:
 
 
 def _split(embedder: keras.Model, outputs: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:
-    """Backbone and projection; without head layers the backbone is all but the normalization."""
+    """Splits a model into backbone and projection.
+
+    Without head layers the backbone is the whole model without the normalization.
+    """
     if any(heads.is_head(layer) for layer in embedder.layers[:-1]):
         backbone, _ = heads.split_model(embedder)
         return backbone, keras.Model(backbone.output, outputs, name="projection")

@@ -11,13 +11,14 @@ from keras import ops
 from kerasface.checks import check_number
 from kerasface.embedding.centers import Outcome, normalize
 from kerasface.embedding.margins import check_labels
+from kerasface.names import suggest_arguments
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Squared distances are in [0, 4].
-BEYOND = 5.0
-BELOW = -1.0
+# Squared distances are in [0, 4]. These stand for pairs that are not allowed.
+ABOVE_ALL = 5.0
+BELOW_ALL = -1.0
 
 
 @keras.saving.register_keras_serializable(package="kerasface")
@@ -39,8 +40,13 @@ class SemiHardTriplets(keras.layers.Layer):
 
     Raises:
         ValueError: If the margin is not positive.
+
+    Example:
+        >>> SemiHardTriplets(margin=0.3).margin
+        0.3
     """
 
+    @suggest_arguments
     def __init__(self, margin: float = 0.2, *, name: str = "triplets") -> None:
         super().__init__(dtype="float32", name=name)
         check_number("margin", margin, 0, math.inf, above=True, below=True)
@@ -76,25 +82,25 @@ class SemiHardTriplets(keras.layers.Layer):
         distances = 2.0 - 2.0 * ops.matmul(features, ops.transpose(features))
         count = ops.shape(distances)[0]
         used = ops.ones_like(distances[0]) if weights is None else ops.cast(weights, "float32")
-        together = ops.logical_and((used > 0)[:, None], (used > 0)[None, :])
-        alike = labels[:, None] == labels[None, :]
-        other_one = ops.logical_not(ops.eye(count, dtype="bool"))
-        positive = ops.logical_and(ops.logical_and(alike, other_one), together)
-        negative = ops.logical_and(ops.logical_not(alike), together)
+        both_used = ops.logical_and((used > 0)[:, None], (used > 0)[None, :])
+        same_person = labels[:, None] == labels[None, :]
+        other_image = ops.logical_not(ops.eye(count, dtype="bool"))
+        positive = ops.logical_and(ops.logical_and(same_person, other_image), both_used)
+        negative = ops.logical_and(ops.logical_not(same_person), both_used)
 
         # [anchor, positive, negative]
         farther = distances[:, None, :] > distances[:, :, None]
         semi_hard = ops.logical_and(farther, negative[:, None, :])
-        nearest = ops.min(ops.where(semi_hard, distances[:, None, :], BEYOND), axis=2)
-        farthest = ops.max(ops.where(negative, distances, BELOW), axis=1, keepdims=True)
+        nearest = ops.min(ops.where(semi_hard, distances[:, None, :], ABOVE_ALL), axis=2)
+        farthest = ops.max(ops.where(negative, distances, BELOW_ALL), axis=1, keepdims=True)
         chosen = ops.where(ops.any(semi_hard, axis=2), nearest, farthest)
         losses = ops.maximum(distances - chosen + self.margin, 0.0)
         counted = ops.logical_and(positive, ops.any(negative, axis=1, keepdims=True))
         counted = ops.cast(counted, "float32")
         loss = ops.sum(losses * counted) / ops.maximum(ops.sum(counted), 1.0)
 
-        seen = ops.where(ops.logical_and(other_one, together), distances, BEYOND)
-        hits = ops.take_along_axis(alike, ops.argmin(seen, axis=1)[:, None], axis=1)[:, 0]
+        seen = ops.where(ops.logical_and(other_image, both_used), distances, ABOVE_ALL)
+        hits = ops.take_along_axis(same_person, ops.argmin(seen, axis=1)[:, None], axis=1)[:, 0]
         counts = ops.logical_and(ops.any(positive, axis=1), ops.any(negative, axis=1))
         return Outcome(loss, ops.cast(hits, "float32"), ops.cast(counts, "float32"))
 

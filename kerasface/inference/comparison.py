@@ -12,7 +12,7 @@ import pandas as pd
 from kerasface.files import check_file_to_write, replacing
 from kerasface.inference.comparison_page import comparison_html
 from kerasface.runs import run as run_files
-from kerasface.runs.evaluation import PLAIN
+from kerasface.runs.evaluation import AT_HALF
 from kerasface.runs.run import Run
 
 
@@ -85,14 +85,14 @@ def _row(name: str, run: Run) -> dict[str, Any]:
         )
     written = json.loads(path.read_text(encoding="utf-8"))
     keys = ("accuracy", "accuracy_low", "accuracy_high")
-    names = [f"mean_{key}{PLAIN}" for key in keys] if run.multi_label else keys
+    names = [f"mean_{key}{AT_HALF}" for key in keys] if run.multi_label else keys
     return {
         "run": name,
         "model": run.recipe.model,
         "head": run.recipe.head or "own",
         **{key: written[name] for key, name in zip(keys, names, strict=True)},
         # At 0.5: the run's thresholds were chosen on these images, which would flatter it.
-        **({f"f1_macro{PLAIN}": written[f"f1_macro{PLAIN}"]} if run.multi_label else {}),
+        **({f"f1_macro{AT_HALF}": written[f"f1_macro{AT_HALF}"]} if run.multi_label else {}),
         "auc_macro": written["auc_macro"],
         "parameters": run.metrics["parameters"],
         "trainable_parameters": run.metrics["trainable_parameters"],

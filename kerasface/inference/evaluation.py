@@ -18,13 +18,13 @@ from kerasface.files import check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.reading import AnyModel, run_of
 from kerasface.runs import run as run_files
-from kerasface.runs.evaluation import PLAIN, evaluate_run
+from kerasface.runs.evaluation import AT_HALF, evaluate_run
 from kerasface.runs.report import write_report
 from kerasface.runs.run import Run
 from kerasface.runs.seen import seen_images
 
 # Metrics in the short text of a result, those that it has.
-SHOWN = ("images", "accuracy", f"mean_accuracy{PLAIN}", "f1_macro", "auc_macro")
+SHOWN = ("images", "accuracy", f"mean_accuracy{AT_HALF}", "f1_macro", "auc_macro")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -13,7 +13,7 @@ from kerasface import images as image_files
 from kerasface.data.table import FaceTable
 from kerasface.pipeline import decode
 from kerasface.pipeline.crop import Crop
-from kerasface.pipeline.predict import predict_table
+from kerasface.pipeline.predict import predict_array, predict_table
 
 
 def embed_table(
@@ -83,9 +83,9 @@ def embed_pictures(
     if crop is not None:
         tensors = [decode.cut(image, crop) for image in tensors]
     batch = tf.stack([decode.resize(image, height) for image in tensors])
-    outputs = model.predict_on_batch(batch)
+    outputs = predict_array(model, batch)
     if flip:
-        outputs = outputs + model.predict_on_batch(batch[:, :, ::-1])
+        outputs = outputs + predict_array(model, batch[:, :, ::-1])
     return unit_rows(outputs)
 
 

@@ -35,7 +35,7 @@ from kerasface.reports.page import report_html
 from kerasface.runs.evaluation_page import pair_page
 from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
 from kerasface.runs.run import REPORT
-from kerasface.runs.seen import learnt_people, seen_images
+from kerasface.runs.seen import learned_people, seen_images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,7 +274,7 @@ def _check_unseen(model: AnyModel, table: PairTable, allow_seen: bool) -> bool:
     if run is None:
         return False
     files = seen_images(run, table.images)
-    trained = learnt_people(run)
+    trained = learned_people(run)
     people = set() if table.people is None else set(table.people.ravel()) & trained
     if not files and not people:
         return False

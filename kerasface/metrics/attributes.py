@@ -66,7 +66,7 @@ class _Counts:
         positives: Images that have the attribute.
         predicted: Images that it is predicted for.
         true_positives: Images that have it and that it is predicted for.
-        true_negatives: Images of which neither is true.
+        true_negatives: Images that do not have it and that it is not predicted for.
     """
 
     images: int
@@ -96,8 +96,8 @@ def evaluate(
     """Computes all metrics of a multi-label classification.
 
     An attribute is predicted if its probability is at least its threshold. The majority guess
-    predicts for every image the more frequent of the two outcomes. An accuracy says something
-    only in comparison with it.
+    predicts the more frequent of the two outcomes for every image. It is the baseline of an
+    accuracy.
 
     Args:
         labels: 0/1 ``[N, A]``, ints, bools or floats.
@@ -156,7 +156,7 @@ def evaluate(
     per_attribute = _per_attribute(counts, names, limits)
     per_attribute["auc"], per_attribute["average_precision"] = _areas(truth, probabilities, counts)
     correct = predictions == truth
-    # The attributes of an image are resampled together, so only its number of correct ones counts.
+    # The attributes of an image are resampled together, so only the number of correct ones matters.
     low, high = mean_interval(
         np.arange(attributes + 1),
         np.bincount(correct.sum(axis=1), minlength=attributes + 1),
@@ -185,7 +185,7 @@ def evaluate(
 def example_based_f1(
     labels: np.ndarray, predictions: np.ndarray, *, batch_size: int = EXAMPLE_BATCH
 ) -> float:
-    """Returns the F1 of the mean precision and mean recall of single images, per batch.
+    """Returns the F1 of the mean precision and recall of single images, per batch.
 
     Each image has a precision (share of its predicted attributes that it has; 0 if none is
     predicted) and a recall (share of its attributes that are predicted; 0 if it has none). Both
@@ -297,8 +297,8 @@ def co_occurrence(labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     truth = check_binary("labels", labels)
     check_attribute_names(names, truth.shape[1])
     # As floats, because numpy multiplies matrices of integers slowly.
-    together = truth.T.astype(float) @ truth.astype(float)
-    shares = _ratio(together, truth.sum(axis=0)[:, None])
+    joint_counts = truth.T.astype(float) @ truth.astype(float)
+    shares = _ratio(joint_counts, truth.sum(axis=0)[:, None])
     keys = pd.Index(list(names), dtype=object)
     return pd.DataFrame(shares, index=keys, columns=keys)
 

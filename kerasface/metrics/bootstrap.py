@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 PERCENTILES = (2.5, 97.5)
-# With fewer defined resamples the interval would describe a selection of them.
+# With a smaller share of defined resamples the interval would be biased.
 MIN_DEFINED = 0.95
 
 
@@ -45,8 +45,8 @@ def mean_interval(
 ) -> tuple[float, float]:
     """Returns the 95% interval of a mean, for examples with few distinct values.
 
-    Examples that are resampled with replacement are exactly a multinomial draw of how often each
-    value occurs, so no resample has to be written out.
+    Resampling with replacement is equivalent to a multinomial draw of how often each value occurs,
+    which needs little memory.
 
     Args:
         values: int ``[K]``, the distinct values.
@@ -91,7 +91,7 @@ def proportion_interval(
     if correct in (0, count):
         bounds = binomtest(correct, count).proportion_ci()
         return float(bounds.low), float(bounds.high)
-    # A mean of zeros and ones resampled with replacement is exactly a binomial draw.
+    # Resampling zeros and ones with replacement is equivalent to a binomial draw.
     draws = np.random.default_rng(seed).binomial(count, correct / count, bootstrap) / count
     return percentile_interval(draws)
 

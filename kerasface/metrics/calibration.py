@@ -28,16 +28,16 @@ def calibration_table(
     """
     edges = np.linspace(0, 1, bins + 1)
     confidence = np.asarray(confidence, float)
-    place = np.digitize(confidence, edges[1:-1], right=True)
-    images = np.bincount(place, minlength=bins)
+    bin_index = np.digitize(confidence, edges[1:-1], right=True)
+    images = np.bincount(bin_index, minlength=bins)
     divisor = np.where(images, images, np.nan)
     return pd.DataFrame(
         {
             "low": edges[:-1],
             "high": edges[1:],
             "images": images,
-            "confidence": np.bincount(place, confidence, bins) / divisor,
-            "accuracy": np.bincount(place, np.asarray(correct, float), bins) / divisor,
+            "confidence": np.bincount(bin_index, confidence, bins) / divisor,
+            "accuracy": np.bincount(bin_index, np.asarray(correct, float), bins) / divisor,
         }
     )
 

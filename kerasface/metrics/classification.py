@@ -87,8 +87,8 @@ def evaluate(
     """Computes all metrics of a classification.
 
     The predicted class is the most probable one. Of equally probable classes the one with the
-    lower index ranks first, in the prediction and in the top five. Arrays of 35,000 images times
-    7,001 classes are copied in chunks only.
+    lower index ranks first, in the prediction and in the top five. Large arrays (35,000 images and
+    7,001 classes) are only copied in chunks.
 
     Args:
         labels: int ``[N]`` in ``[0, C)``.
@@ -122,8 +122,8 @@ def evaluate(
         ``probability`` (of the prediction) and ``correct``.
 
     Raises:
-        ValueError: If shapes or dtypes are invalid, a label is out of range, a row is no
-            distribution, or ``bootstrap`` is below 1.
+        ValueError: If shapes or dtypes are invalid, a label is out of range, a row does not sum to
+            1, or ``bootstrap`` is below 1.
 
     Warns:
         UserWarning: If classes without both outcomes have no ROC curve.

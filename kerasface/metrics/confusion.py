@@ -1,4 +1,4 @@
-"""Confusion: which classes are mistaken for which others."""
+"""Confusion matrix and the most frequently confused classes."""
 
 from __future__ import annotations
 

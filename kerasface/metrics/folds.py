@@ -1,4 +1,4 @@
-"""Folds of pairs: the accuracy of each fold at the threshold that is best for the others."""
+"""Accuracy of pairs in folds, each at the best threshold of the other folds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Fold:
     """The pairs of a fold among ordered pairs.
 
     Attributes:
-        rows: int ``[K]``, places of its pairs.
+        rows: int ``[K]``, positions of its pairs.
         cuts: int ``[L + 1]``: 0, then the thresholds at which pairs of the fold are added.
         last: int ``[L]``, its last pair at each of these thresholds.
     """
@@ -33,11 +33,11 @@ class Fold:
 def fold_codes(
     folds: np.ndarray | None, same: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Checks folds, or deals the pairs into new ones.
+    """Checks folds, or divides the pairs into new ones.
 
     Args:
-        folds: int ``[N]``, a number for each fold, at least two different ones. None deals the
-            pairs into ten folds, or as many as there are pairs of the rarer kind.
+        folds: int ``[N]``, a number for each fold, at least two different ones. None divides
+            the pairs into ten folds, or fewer if one kind has fewer than ten pairs.
         same: bool ``[N]``, whether a pair is genuine.
         seed: Seed of new folds.
 
@@ -68,7 +68,7 @@ def order_folds(ordered: OrderedPairs, codes: np.ndarray) -> list[Fold]:
     """Finds the pairs of each fold among ordered pairs.
 
     Args:
-        ordered: Pairs by falling score.
+        ordered: Pairs by descending score.
         codes: int ``[N]``, index of the fold of each pair, in the order received.
 
     Returns:
@@ -92,18 +92,18 @@ def fold_accuracies(
     best threshold of all pairs is also the best threshold of the other folds.
 
     Args:
-        ordered: Pairs by falling score.
+        ordered: Pairs by descending score.
         folds: The folds of these pairs.
-        weights: int64 ``[B, N]``, how often each pair counts, by falling score.
+        weights: int64 ``[B, N]``, how often each pair counts, by descending score.
         gained: int64 ``[B, M + 1]``, how many more pairs are correct at a threshold than if no
             pair is accepted.
 
     Returns:
-        Accuracies ``[B, F]``, NaN if no pair of a fold counts, and the first threshold ``[B, F]``
-        of the stretch of thresholds that holds the best one.
+        Accuracies ``[B, F]``, NaN if no pair of a fold counts, and ``[B, F]``, the first threshold
+        of the interval that contains the best one.
     """
     accuracies = np.empty((len(weights), len(folds)))
-    stretches = np.empty(accuracies.shape, int)
+    intervals = np.empty(accuracies.shape, int)
     lines = np.arange(len(weights))
     for index, fold in enumerate(folds):
         drawn = weights[:, fold.rows]
@@ -114,15 +114,15 @@ def fold_accuracies(
         correct = own[lines, best] + drawn[:, ~genuine].sum(axis=1)
         with np.errstate(invalid="ignore"):
             accuracies[:, index] = correct / drawn.sum(axis=1)
-        stretches[:, index] = fold.cuts[best]
-    return accuracies, stretches
+        intervals[:, index] = fold.cuts[best]
+    return accuracies, intervals
 
 
 def fold_thresholds(ordered: OrderedPairs, folds: list[Fold]) -> tuple[np.ndarray, np.ndarray]:
     """Computes the accuracy and the threshold of each fold, with each pair counted once.
 
     Args:
-        ordered: Pairs by falling score.
+        ordered: Pairs by descending score.
         folds: The folds of these pairs.
 
     Returns:
@@ -130,9 +130,9 @@ def fold_thresholds(ordered: OrderedPairs, folds: list[Fold]) -> tuple[np.ndarra
     """
     true, false = ordered.accepted()
     gained = true - false
-    accuracies, stretches = fold_accuracies(ordered, folds, ordered.once(), gained)
+    accuracies, intervals = fold_accuracies(ordered, folds, ordered.once(), gained)
     thresholds = []
-    for fold, start in zip(folds, stretches[0], strict=True):
+    for fold, start in zip(folds, intervals[0], strict=True):
         following = fold.cuts[fold.cuts > start]
         end = following[0] if len(following) else gained.shape[1]
         thresholds.append(ordered.thresholds[start + gained[0, start:end].argmax()])

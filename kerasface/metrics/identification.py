@@ -1,4 +1,4 @@
-"""Metrics of identification: who of a gallery of people is it, or nobody."""
+"""Metrics of identification: the person of a gallery that a probe shows, or none."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def evaluate(
     """Computes all metrics of an identification.
 
     Args:
-        ranks: int ``[N]``, the rank of the true person among the people of the gallery by falling
-            score, from 1; 0 for probes of people who are not in the gallery.
+        ranks: int ``[N]``, the rank of the true person among the people of the gallery by
+            descending score, from 1; 0 for probes of people who are not in the gallery.
         scores: float ``[N]``, the best score of each probe.
-        threshold: Below it the answer is "nobody". None always answers with a person.
+        threshold: Scores below it are answered with "nobody". None always answers with a person.
         max_rank: Number of ranks of the curve, at least 1.
         bootstrap: Number of resamples for the interval of ``rank1``, at least 1.
         seed: Seed of the resamples.
@@ -70,7 +70,7 @@ def evaluate(
           probes whose person ranks first, or among the first five, at any score;
         - with a threshold: ``identified``, the share of known probes whose person ranks first
           with a score of at least the threshold; with unknown probes also ``false_positives``,
-          the share of them that get a person as answer, and ``accuracy``, the share of all
+          the share of them that are answered with a person, and ``accuracy``, the share of all
           probes with the correct answer ("nobody" for unknown ones);
         - for open sets, at false positive rates of 10% and 1% if at least ten false positives are
           expected: ``threshold_at_fpir_0.1``, the lowest threshold with at most this rate, and
@@ -117,9 +117,9 @@ def evaluate(
             limit = threshold_at_far(scores, known, rate)
             metrics[f"threshold_at_fpir_{rate:g}"] = limit
             metrics[f"dir_at_fpir_{rate:g}"] = _share(((ranks == 1) & (scores >= limit))[known])
-    places = np.arange(1, max_rank + 1)
-    shares = [_share(known_ranks <= place) for place in places]
-    return IdentificationMetrics(metrics, pd.DataFrame({"rank": places, "share": shares}))
+    all_ranks = np.arange(1, max_rank + 1)
+    shares = [_share(known_ranks <= rank) for rank in all_ranks]
+    return IdentificationMetrics(metrics, pd.DataFrame({"rank": all_ranks, "share": shares}))
 
 
 def best_threshold(ranks: np.ndarray, scores: np.ndarray) -> float:
@@ -138,14 +138,14 @@ def best_threshold(ranks: np.ndarray, scores: np.ndarray) -> float:
     """
     ranks, scores = np.asarray(ranks), np.asarray(scores, float)
     order = np.argsort(-scores, kind="stable")
-    falling = scores[order]
+    descending = scores[order]
     # An answer is correct for probes of rank 1, "nobody" for unknown ones.
     gained = (ranks[order] == 1).astype(int) - (ranks[order] == UNKNOWN)
     total = np.append(0, gained.cumsum())
-    ends = np.append(falling[1:] != falling[:-1], True)
+    ends = np.append(descending[1:] != descending[:-1], True)
     allowed = np.append(True, ends)
     best = int(np.where(allowed, total, -len(scores) - 1).argmax())
-    return float("inf") if best == 0 else float(falling[best - 1])
+    return float("inf") if best == 0 else float(descending[best - 1])
 
 
 def _check_probes(ranks: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

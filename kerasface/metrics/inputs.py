@@ -45,7 +45,7 @@ def check_outcomes(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.nd
         raise ValueError(
             "Every row of `probabilities` must be finite, not negative and sum to 1. Received: "
             f"row {row} with the sum {total[row]:.6g} and the smallest value {lowest[row]:.6g}, "
-            f"and {int(wrong.sum()) - 1} more such rows. Logits need a softmax first."
+            f"and {int(wrong.sum()) - 1} more such rows. Apply a softmax to logits first."
         )
     return labels, probabilities
 
@@ -62,7 +62,7 @@ def check_indices(key: str, indices: np.ndarray, classes: int) -> np.ndarray:
         int64 ``[N]``.
 
     Raises:
-        ValueError: If they are no integers of shape ``[N]``, N is 0, or one is out of range.
+        ValueError: If they are not integers of shape ``[N]``, N is 0, or one is out of range.
     """
     indices = np.asarray(indices)
     if indices.ndim != 1 or indices.dtype.kind not in "iu" or not indices.size:
@@ -105,8 +105,8 @@ def check_same_images(key: str, values: np.ndarray, other_key: str, others: np.n
     """
     if len(values) != len(others):
         raise ValueError(
-            f"`{key}` and `{other_key}` must be of the same images. "
-            f"Received: {len(values)} and {len(others)} of them."
+            f"`{key}` and `{other_key}` must have one value per image. "
+            f"Received: {len(values)} and {len(others)} values. Pass both for the same images."
         )
 
 
@@ -141,7 +141,7 @@ def check_attributes(
         raise ValueError(
             "`probabilities` must be in [0, 1]. Received: "
             f"{probabilities[row, column]:.6g} in row {row}, column {column}, and "
-            f"{int(wrong.sum()) - 1} more out of range. Logits need a sigmoid first."
+            f"{int(wrong.sum()) - 1} more out of range. Apply a sigmoid to logits first."
         )
     return truth, probabilities
 

@@ -1,4 +1,4 @@
-"""Thresholds for the scores of pairs: ROC points, and what a false accept rate costs.
+"""Thresholds for the scores of pairs: ROC points and false accept rates.
 
 A pair is *genuine* if both images show the same person, else *impostor*. It is accepted if its
 score is at least a threshold. The false accept rate (FAR) is the share of impostor pairs that are
@@ -16,10 +16,10 @@ from kerasface.metrics.inputs import check_pairs
 from kerasface.metrics.ordered_pairs import OrderedPairs, order_pairs
 
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
-# With fewer expected false accepts a rate depends on a handful of pairs: the interval of ten
-# counts (Poisson) already reaches from half of them to twice.
+# With fewer expected false accepts, a rate depends on very few pairs. The 95% interval of a Poisson
+# count of ten is already 4.8 to 18.4.
 FEWEST_FALSE_ACCEPTS = 10
-ROUNDING = 1e-6  # of a pair: 0.07 times 100 is a little more than 7
+ROUNDING = 1e-6  # tolerance in pairs: 0.07 times 100 is slightly more than 7
 
 
 def roc_points(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def roc_points(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.nda
 
     Returns:
         False accept rates, true accept rates and thresholds, ``[M + 1]`` each for M distinct
-        scores. The thresholds fall from infinity.
+        scores. The thresholds are in descending order, from infinity.
 
     Raises:
         ValueError: If shapes or values are invalid, or one kind of pairs is missing.
@@ -48,12 +48,12 @@ def roc_points(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def threshold_at_far(scores: np.ndarray, same: np.ndarray, rate: float) -> float:
-    """Returns the lowest threshold whose false accept rate is at most the wanted one.
+    """Returns the lowest threshold whose false accept rate is at most the target.
 
     Args:
         scores: float ``[N]``.
         same: bool or 0/1 ``[N]``, whether a pair is genuine.
-        rate: Wanted false accept rate, in (0, 1).
+        rate: Target false accept rate, in (0, 1).
 
     Returns:
         A score; pairs with at least this score are accepted. Infinity if more impostor pairs than
@@ -106,11 +106,11 @@ def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
 def operating_points(
     ordered: OrderedPairs, rates: Sequence[float], metrics: Mapping[str, float]
 ) -> pd.DataFrame:
-    """Lists the thresholds for wanted false accept rates.
+    """Lists the thresholds for target false accept rates.
 
     Args:
-        ordered: Pairs by falling score.
-        rates: Wanted false accept rates, in (0, 1).
+        ordered: Pairs by descending score.
+        rates: Target false accept rates, in (0, 1).
         metrics: True accept rates with their bounds, under the names that `tar_key` returns.
 
     Returns:
@@ -172,4 +172,6 @@ def check_rates(rates: Sequence[float]) -> None:
     """
     for rate in rates:
         if not 0 < rate < 1:
-            raise ValueError(f"A false accept rate must be in (0, 1). Received: {rate}.")
+            raise ValueError(
+                f"A false accept rate must be in (0, 1). Received: {rate}. Use 0.001, for instance."
+            )

@@ -1,4 +1,4 @@
-"""Pairs in the order of their scores, and how many of them each threshold accepts."""
+"""Pairs sorted by score, and the number of pairs that each threshold accepts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class OrderedPairs:
-    """Pairs by falling score, and the ``M + 1`` thresholds that tell them apart.
+    """Pairs by descending score, and the ``M + 1`` thresholds that separate them.
 
     Attributes:
-        order: int ``[N]``, positions of the pairs as received.
+        order: int ``[N]``, positions of the pairs in the given order.
         same: bool ``[N]``, whether a pair is genuine.
         ends: int ``[M]``, the last pair of each distinct score.
         thresholds: float ``[M + 1]``: infinity, then the distinct scores.
@@ -30,7 +30,7 @@ class OrderedPairs:
         """Counts the pairs that each threshold accepts.
 
         Args:
-            weights: int64 ``[B, N]``, how often each pair counts, by falling score. None counts
+            weights: int64 ``[B, N]``, how often each pair counts, by descending score. None counts
                 each pair once.
 
         Returns:
@@ -48,13 +48,13 @@ class OrderedPairs:
     def _cumulate(self, values: np.ndarray) -> np.ndarray:
         sums = np.zeros((len(values), len(self.ends) + 1), np.int64)
         total = values.cumsum(axis=1)
-        # Without ties nothing has to be selected, which saves a copy.
+        # Without ties no selection is needed, which saves a copy.
         sums[:, 1:] = total if len(self.ends) == total.shape[1] else total[:, self.ends]
         return sums
 
 
 def order_pairs(scores: np.ndarray, same: np.ndarray) -> OrderedPairs:
-    """Sorts pairs by falling score.
+    """Sorts pairs by descending score.
 
     Args:
         scores: float ``[N]``, finite.
@@ -68,6 +68,6 @@ def order_pairs(scores: np.ndarray, same: np.ndarray) -> OrderedPairs:
         [inf, 0.9, 0.1]
     """
     order = np.argsort(-scores, kind="stable")
-    falling = scores[order]
-    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
-    return OrderedPairs(order, same[order], ends, np.append(np.inf, falling[ends]))
+    descending = scores[order]
+    ends = np.append(np.flatnonzero(descending[1:] != descending[:-1]), len(descending) - 1)
+    return OrderedPairs(order, same[order], ends, np.append(np.inf, descending[ends]))

@@ -150,7 +150,7 @@ def accuracy_difference(
     check_same_shape("correct_a", first, "correct_b", second)
     check_bootstrap(bootstrap)
     images, attributes = first.shape
-    # The attributes of an image are resampled together, so only its number of correct ones counts.
+    # The attributes of an image are resampled together, so only the number of correct ones matters.
     gaps = first.sum(axis=1) - second.sum(axis=1)
     values, counts = np.unique(gaps, return_counts=True)
     low, high = mean_interval(values, counts, scale=attributes, bootstrap=bootstrap, seed=seed)

@@ -94,21 +94,20 @@ def one_vs_rest_curves(
 ) -> RocCurves:
     """Computes the ROC curve of each class against all others, and their averages.
 
-    A curve is exact at the probabilities of the true class, and with more than 1,000 different
-    ones at 1,000 of them.
+    A curve has a point for each distinct probability of the images of its class, at most 1,000.
 
     Args:
         labels: int ``[N]`` in ``[0, C)``.
         probabilities: float ``[N, C]``, rows summing to 1.
-        keep_classes: Whether to return the curves of the single classes. They need much memory
-            for thousands of classes.
+        keep_classes: If True, return the curves of the single classes. They need much memory for
+            thousands of classes.
 
     Returns:
         The micro average, the macro average (mean true positive rate of the classes that have a
         curve, at 1,001 false positive rates) and the curves of the classes.
 
     Raises:
-        ValueError: If shapes are invalid, a row is no distribution, or no class has a curve.
+        ValueError: If shapes are invalid, a row does not sum to 1, or no class has a curve.
 
     Example:
         >>> curves = one_vs_rest_curves([0, 1], [[0.9, 0.1], [0.2, 0.8]])
@@ -178,9 +177,9 @@ def _curve(
     Args:
         positive: Sorted scores of the positives.
         thresholds: Descending.
-        above: How many of all scores are above each threshold.
-        at_least: How many of all scores are above it or equal.
-        total: Number of all scores.
+        above: Number of all scores above each threshold.
+        at_least: Number of all scores above or equal to it.
+        total: Total number of scores.
     """
     true = np.stack(_accepted(positive, thresholds), 1)
     false = np.stack([above, at_least], 1) - true

@@ -1,4 +1,4 @@
-"""How metrics are shown: as text, as HTML in a notebook, and columns of names."""
+"""Shows metrics as text and as HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def metrics_html(
                 index=False, max_rows=SHOWN_ROWS, float_format="{:.4f}".format, na_rep="\u2013"
             )
         )
-    # File names may hold bytes that are not UTF-8; Python has them as lone surrogates.
+    # File names may contain bytes that are not UTF-8, which Python stores as lone surrogates.
     return "\n".join(parts).encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Metrics of verification, whether two images show the same person, by the LFW protocol.
+"""Metrics of verification (do two images show the same person?) by the LFW protocol.
 
 Huang et al. 2007, "Labeled Faces in the Wild". For the terms see
 `kerasface.metrics.operating_points`.
@@ -32,7 +32,7 @@ from kerasface.metrics.operating_points import (
 from kerasface.metrics.ordered_pairs import OrderedPairs, order_pairs
 from kerasface.metrics.tables import metrics_html, metrics_text
 
-CHUNK = 2**17  # resampled pairs at a time, which fit into the caches of the processor
+CHUNK = 2**17  # resampled pairs at a time, which fit into the CPU caches
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class VerificationMetrics:
     Attributes:
         metrics: Name to number; see `evaluate`.
         per_fold: One row per fold.
-        operating_points: One row per wanted false accept rate.
+        operating_points: One row per target false accept rate.
         resampled: What the intervals resample, ``"people"`` or ``"pairs"``.
     """
 
@@ -72,7 +72,7 @@ class _Protocol:
     """What is computed for each resample.
 
     Attributes:
-        ordered: Pairs by falling score.
+        ordered: Pairs by descending score.
         folds: Folds of the pairs.
         rates: False accept rates.
     """
@@ -105,8 +105,8 @@ def evaluate(
     Args:
         scores: float ``[N]``, finite, larger for more similar pairs.
         same: bool or 0/1 ``[N]``, whether a pair is genuine; at least one pair of each kind.
-        folds: int ``[N]``, a number for each fold, at least two different ones. None deals the
-            pairs into ten folds (or as many as there are pairs of the rarer kind), by ``seed``.
+        folds: int ``[N]``, a number for each fold, at least two different ones. None divides
+            the pairs into ten folds (or fewer if one kind has fewer than ten pairs), by ``seed``.
         people: Names or numbers ``[N, 2]`` of the people in each pair.
         rates: False accept rates to find thresholds for, in (0, 1).
         bootstrap: Number of resamples, at least 1.
@@ -127,8 +127,8 @@ def evaluate(
 
         ``per_fold`` has ``fold``, ``pairs``, ``threshold`` and ``accuracy``.
 
-        ``operating_points`` has ``wanted_far``, ``threshold`` (the lowest whose rate is at most
-        the wanted one), ``far`` and ``tar`` at this threshold, ``tar_low``, ``tar_high``, and
+        ``operating_points`` has ``wanted_far``, ``threshold`` (the lowest whose rate is at most the
+        target), ``far`` and ``tar`` at this threshold, ``tar_low``, ``tar_high``, and
         ``refused``: empty, or the reason why the other columns are NaN. A rate needs at least ten
         expected false accepts.
 
@@ -198,7 +198,7 @@ def worst_pairs(scores: np.ndarray, same: np.ndarray, limit: int = 12) -> np.nda
         limit: Maximum number of pairs, half of them of each kind.
 
     Returns:
-        Positions: first genuine pairs by rising score, then impostor pairs by falling score.
+        Positions: first genuine pairs by ascending score, then impostor pairs by descending score.
 
     Example:
         >>> worst_pairs([0.9, 0.1, 0.8, 0.2], [1, 1, 0, 0], 2).tolist()
@@ -206,13 +206,13 @@ def worst_pairs(scores: np.ndarray, same: np.ndarray, limit: int = 12) -> np.nda
     """
     scores, same = check_pairs(scores, same)
     genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
-    unlike = genuine[np.argsort(scores[genuine], kind="stable")][: (limit + 1) // 2]
-    alike = impostor[np.argsort(-scores[impostor], kind="stable")][: limit // 2]
-    return np.concatenate([unlike, alike])
+    least_similar = genuine[np.argsort(scores[genuine], kind="stable")][: (limit + 1) // 2]
+    most_similar = impostor[np.argsort(-scores[impostor], kind="stable")][: limit // 2]
+    return np.concatenate([least_similar, most_similar])
 
 
 def _statistics(protocol: _Protocol, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Computes all metrics for each row of weights ``[B, N]``, pairs by falling score.
+    """Computes all metrics for each row of weights ``[B, N]``, pairs by descending score.
 
     Returns:
         Name to ``[B]``, NaN if a row lacks a kind of pairs.
@@ -221,7 +221,7 @@ def _statistics(protocol: _Protocol, weights: np.ndarray) -> dict[str, np.ndarra
     accuracies, _ = fold_accuracies(protocol.ordered, protocol.folds, weights, true - false)
     counted = np.isfinite(accuracies)
     positives, negatives = true[:, -1], false[:, -1]
-    lines = np.arange(len(weights))
+    rows = np.arange(len(weights))
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"accuracy": np.where(counted, accuracies, 0).sum(axis=1) / counted.sum(axis=1)}
         area = np.einsum("ij,ij->i", np.diff(false), true[:, 1:] + true[:, :-1])
@@ -229,20 +229,20 @@ def _statistics(protocol: _Protocol, weights: np.ndarray) -> dict[str, np.ndarra
         found["eer"] = _equal_error_rate(true, false)
         for rate in protocol.rates:
             cut = (false <= (rate * negatives + ROUNDING)[:, None]).sum(axis=1) - 1
-            found[tar_key(rate)] = true[lines, cut] / positives
+            found[tar_key(rate)] = true[rows, cut] / positives
     return found
 
 
 def _equal_error_rate(true: np.ndarray, false: np.ndarray) -> np.ndarray:
     positives, negatives = true[:, -1], false[:, -1]
-    # FAR + TAR - 1 as integers: it rises from below 0 to above.
+    # FAR + TAR - 1 as integers, which increases from negative to positive.
     gap = false * positives[:, None] + (true - positives[:, None]) * negatives[:, None]
-    lines = np.arange(len(gap))
+    rows = np.arange(len(gap))
     after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)
-    below, above = gap[lines, after - 1], gap[lines, after]
+    below, above = gap[rows, after - 1], gap[rows, after]
     share = -below / (above - below)
-    before = false[lines, after - 1]
-    return (before + share * (false[lines, after] - before)) / negatives
+    before = false[rows, after - 1]
+    return (before + share * (false[rows, after] - before)) / negatives
 
 
 def _chunk_sizes(bootstrap: int, pairs: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """Building blocks of the convolutional face networks, as functions on Keras tensors.
 
 Every block is made of stock Keras layers, so a model built from them loads with plain
-``keras.saving.load_model``. Convolutions carry biases and, where the stride is 2, PyTorch's
+``keras.saving.load_model``. Convolutions have biases and, with a stride of 2, PyTorch's
 symmetric padding, as in the network that ``convnext_small`` reproduces.
 """
 
@@ -14,13 +14,12 @@ import keras
 from keras import KerasTensor
 
 BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM_MOMENTUM = (
-    0.9  # PyTorch's 0.1, which is the share of the new value; Keras's is that of the old
-)
+# PyTorch's momentum of 0.1: it counts the share of the new value, Keras that of the old one.
+BATCH_NORM_MOMENTUM = 0.9
 
 
 def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
-    """PyTorch's default initializer of convolutions and linear layers, biases included.
+    """Returns PyTorch's default initializer of convolutions and linear layers, biases included.
 
     Keras counts a depthwise kernel's fan over all channels, which would make a 7x7 depthwise
     kernel many times too small, so the fan is given here and not derived from the shape.
@@ -51,7 +50,7 @@ def conv(
         x: Keras tensor ``[batch, height, width, channels]``.
         filters: Number of output channels.
         kernel_size: Side of the square kernel, in pixels.
-        name: Layer name; a padding layer, where one is needed, is called ``{name}_pad``.
+        name: Layer name; a padding layer, if needed, is called ``{name}_pad``.
         strides: Step in pixels.
         padding: Zeros added on each of the four sides, in pixels.
 
@@ -76,13 +75,13 @@ def conv(
 def plain_conv(
     x: KerasTensor, filters: int, kernel_size: int, name: str, *, strides: int = 1
 ) -> KerasTensor:
-    """A convolution without bias, for a BatchNorm to follow; He's initial values by fan-out.
+    """A convolution without bias, before a BatchNorm; He's initial values by fan-out.
 
     Args:
         x: Keras tensor ``[batch, height, width, channels]``.
         filters: Number of output channels.
-        kernel_size: Side of the square kernel, odd, in pixels; half of it is padded with zeros.
-        name: Layer name; where the stride is not 1 a padding layer ``{name}_pad`` comes first.
+        kernel_size: Side of the square kernel, odd, in pixels. Zeros pad half of it on each side.
+        name: Layer name. With a stride, a padding layer ``{name}_pad`` comes first.
         strides: Step in pixels.
 
     Returns:
@@ -177,7 +176,7 @@ def layer_scale(x: KerasTensor, initial: float, name: str) -> KerasTensor:
     Returns:
         Keras tensor of the same shape.
     """
-    # Stock Keras has no layer of that name; this einsum is one.
+    # Keras has no LayerScale; this einsum is equivalent.
     return keras.layers.EinsumDense(
         "bhwc,c->bhwc",
         output_shape=x.shape[1:],
@@ -373,9 +372,7 @@ def check_stages(
     """Raises a ValueError if the options do not describe a sequence of stages."""
     for name, counts in (("channels", channels), ("blocks_per_stage", blocks_per_stage)):
         if not isinstance(counts, Sequence) or not all(isinstance(n, int) for n in counts):
-            raise ValueError(
-                f"`{name}` must be a list of whole numbers. Received: {name}={counts!r}."
-            )
+            raise ValueError(f"`{name}` must be a list of integers. Received: {name}={counts!r}.")
     if len(channels) != len(blocks_per_stage) or not channels:
         raise ValueError(
             "`channels` and `blocks_per_stage` must have one number per stage, at least one. "

@@ -90,6 +90,6 @@ def _check_channels(channels: Sequence[int]) -> None:
     listed = isinstance(channels, Sequence) and all(isinstance(n, int) for n in channels)
     if not listed or not channels or min(channels) < 1:
         raise ValueError(
-            "`channels` must be a list of whole numbers, one per stage, each at least 1. "
+            "`channels` must be a list of integers, one per stage, each at least 1. "
             f"Received: channels={channels!r}."
         )

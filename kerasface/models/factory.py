@@ -18,7 +18,7 @@ from kerasface.models.registry import (
 )
 from kerasface.models.weights import load_weights
 
-# Names of other libraries for arguments of `build`: Keras, timm and older face libraries.
+# Names that Keras, timm and other libraries use for arguments of `build`.
 OTHER_NAMES = {
     "class_num": "`num_classes`",
     "classes": "`num_classes`",
@@ -249,7 +249,7 @@ def _checked_shape(name: str, input_shape: object, spec: ModelSpec) -> tuple[int
 
 
 def _shape_remedy(input_shape: object) -> str:
-    """What to pass instead, if that is clear from what was given."""
+    """Suggests a shape, if the given value is clear enough."""
     given = input_shape if isinstance(input_shape, (tuple, list)) else (input_shape,)
     sides = [int(side) for side in given if is_number(side, 4, whole=True)]
     if not sides:
@@ -261,7 +261,7 @@ def _shape_remedy(input_shape: object) -> str:
 
 
 def _check_names(architecture: Mapping[str, object]) -> None:
-    """Answers the names that other libraries have for an argument of `build`."""
+    """Refuses names that other libraries use for an argument of `build`, with a remedy."""
     for option in OTHER_NAMES.keys() & architecture.keys():
         raise ValueError(
             f"`kerasface.build` has no argument `{option}`. "

@@ -79,7 +79,7 @@ def double_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
 def vgg_head(x: KerasTensor, dropout: float | None = None) -> KerasTensor:
     """VGG's head, as VGG19 celebrities trains it on a frozen VGG19.
 
-    Every value of the feature map to 4,096, ReLU, dropout; again 4,096, ReLU, dropout.
+    Flatten, 4,096, ReLU, dropout, 4,096, ReLU, dropout.
 
     Args:
         x: Feature map ``[batch, height, width, channels]``.
@@ -188,8 +188,8 @@ def parse_head(spec: str) -> Head:
         scale = math.nan
     if HEADS[name].scale is None or not 0 < scale < math.inf:
         raise ValueError(
-            "Only the cosine head takes a scale, a number above 0, for instance 'cosine:16'. "
-            f"Received: head={spec!r}."
+            "Only the cosine head has a scale, a number above 0. "
+            f"Received: head={spec!r}. Use head='cosine:16', for instance."
         )
     return dataclasses.replace(HEADS[name], scale=scale)
 

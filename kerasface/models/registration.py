@@ -1,4 +1,4 @@
-"""`register_model` adds the user's own networks to the registry."""
+"""Registers users' own networks."""
 
 from __future__ import annotations
 
@@ -122,7 +122,9 @@ def register_model(
     heads.parse_head(head)
     if not callable(builder) or isinstance(builder, (type, keras.Model)):
         raise TypeError(
-            f"A builder must be a function from inputs to features. Received: {builder!r}."
+            "A builder must be a function from inputs to features. "
+            f"Received: {builder!r}. Pass a function, or train a finished Keras model with "
+            "kerasface.train(..., model=model)."
         )
     name = _checked_name(builder, name, overwrite)
     _check_parameters(name, builder)
@@ -161,7 +163,8 @@ def _check_parameters(name: str, builder: Builder) -> None:
     if not parameters or parameters[0].kind not in positional:
         raise TypeError(
             "The first parameter of a builder must take its inputs. "
-            f"Received: {name}{inspect.signature(builder)}."
+            f"Received: {name}{inspect.signature(builder)}. "
+            "Define it as (inputs, *, option=default)."
         )
     taken = set(inspect.signature(build).parameters) & set(builder_options(builder)) - {
         "architecture"

@@ -175,7 +175,7 @@ def find_spec(name: str) -> ModelSpec:
     """
     if not isinstance(name, str):
         raise TypeError(
-            "A model is built by its name, one of those that kerasface.list_models() lists. "
+            "The name of a model must be a string, one of kerasface.list_models(). "
             f"Received: {name!r}."
         )
     if name not in MODELS:

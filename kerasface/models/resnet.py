@@ -1,7 +1,7 @@
 """Residual networks of plain 3x3 convolutions for small face images.
 
-Full convolutions learn in fewer steps than depthwise ones and use a processor better, but have more
-parameters. This fits data sets of a few thousand images.
+Full convolutions learn in fewer steps than depthwise ones and run faster on CPUs, but have more
+parameters. This suits data sets of a few thousand images.
 """
 
 from __future__ import annotations

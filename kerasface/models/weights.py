@@ -17,7 +17,7 @@ from kerasface.models.model_file import describe, load_model_file
 from kerasface.names import suggest
 
 IMAGENET = "imagenet"
-# Keras keeps the files at these addresses under names of its own.
+# Names of downloaded files in Keras's cache, where they differ from those in the addresses.
 KEPT_AS = {
     "NASNet-large-no-top.h5": "nasnet_large_no_top.h5",
     "NASNet-mobile-no-top.h5": "nasnet_mobile_no_top.h5",
@@ -109,7 +109,7 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
 
 
 def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
-    """Copies the layers in order, because some backbones number their names per process."""
+    """Copies the layers in order, because automatic layer names differ between processes."""
     source = load_model_file(path)
     layers = [layer for layer in model.layers if layer.weights]
     given = [layer for layer in source.layers if layer.weights]
@@ -130,9 +130,9 @@ def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def _load_weights_file(model: keras.Model, path: pathlib.Path, application: str | None) -> None:
-    """Of the whole model or, where it is that of an application, of its backbone."""
+    """Loads weights of the whole model or, for an application, of its backbone alone."""
     if application is not None and len(_shapes(path)) < len(model.weights):
-        _load_backbone(model, path, application)  # there is no head in it
+        _load_backbone(model, path, application)  # the file has no head
         return
     misfit = _first_misfit(model, path)
     if misfit is None:
@@ -163,7 +163,7 @@ def _load_backbone(model: keras.Model, path: pathlib.Path, application: str) -> 
 
 
 def _copy_backbone(source: keras.Model, model: keras.Model) -> None:
-    """Copies layer by layer, but for the statistics of the input, which never change."""
+    """Copies all layers except the input normalization, whose statistics never change."""
     layers = [layer for layer in model.layers if layer.weights and not heads.is_head(layer)]
     given = [layer for layer in source.layers if layer.weights]
     for layer, other in zip(layers, given, strict=True):
@@ -172,7 +172,7 @@ def _copy_backbone(source: keras.Model, model: keras.Model) -> None:
 
 
 def _first_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
-    """Where a ``.weights.h5`` file first differs from what the model would save, in words."""
+    """Describes the first difference between a ``.weights.h5`` file and the model, if any."""
     with tempfile.TemporaryDirectory() as folder:
         own = os.path.join(folder, "own.weights.h5")
         model.save_weights(own)
@@ -180,17 +180,17 @@ def _first_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
     given = _shapes(path)
     for key, (layer, shape) in wanted.items():
         if key not in given:
-            return f"it has nothing for the layer {layer!r}, whose weights have shape {shape}"
+            return f"the file has no weights for the layer {layer!r} of shape {shape}"
         if given[key][1] != shape:
-            return f"the layer {layer!r} has shape {shape} here and {given[key][1]} there"
+            return f"the layer {layer!r} has shape {shape}, in the file {given[key][1]}"
     for key, (layer, shape) in given.items():
         if key not in wanted:
-            return f"its layer {layer!r} of shape {shape} is not here"
+            return f"the model has no layer {layer!r} of shape {shape}, which the file has"
     return None
 
 
 def _first_older_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
-    """As `_first_misfit`, of an older ``.h5`` file, whose layers are taken in their order."""
+    """As `_first_misfit`, for an older ``.h5`` file, whose layers are compared in order."""
     wanted = [
         (layer.name, [tuple(weight.shape) for weight in _older_order(layer)])
         for layer in model.layers
@@ -200,11 +200,11 @@ def _first_older_misfit(model: keras.Model, path: pathlib.Path) -> str | None:
     missing = ("", None)
     for (name, shapes), (other, found) in itertools.zip_longest(wanted, given, fillvalue=missing):
         if found is None:
-            return f"it has nothing for the layer {name!r}, whose weights have shapes {shapes}"
+            return f"the file has no weights for the layer {name!r} of shapes {shapes}"
         if shapes is None:
-            return f"its layer {other!r} of shapes {found} is not here"
+            return f"the model has no layer {other!r} of shapes {found}, which the file has"
         if shapes != found:
-            return f"the layer {name!r} has shapes {shapes} here and {other!r} {found} there"
+            return f"the layer {name!r} has shapes {shapes}, in the file {other!r} has {found}"
     return None
 
 
@@ -213,7 +213,7 @@ def _older_order(layer: keras.layers.Layer) -> list[keras.Variable]:
 
 
 def _older_shapes(path: pathlib.Path) -> list[tuple[str, list[tuple[int, ...]]]]:
-    """Name and shapes of each layer with weights, in the order of an older ``.h5`` file."""
+    """Returns name and shapes of each layer with weights, in the order of an older ``.h5`` file."""
     with _opened(path) as file:
         group = file.get("model_weights", file)
         layers = [(name, group[name]) for name in _names(group, "layer_names")]
@@ -225,7 +225,7 @@ def _older_shapes(path: pathlib.Path) -> list[tuple[str, list[tuple[int, ...]]]]
 
 
 def _names(group: h5py.Group, key: str) -> list[str]:
-    """A list of names from HDF5 attributes; a long one is kept in numbered parts."""
+    """Reads a list of names from HDF5 attributes. A long list is stored in numbered parts."""
     parts = [key]
     if key not in group.attrs:
         numbered = (f"{key}{number}" for number in itertools.count())
@@ -244,7 +244,7 @@ def _opened(path: str | os.PathLike[str]) -> h5py.File:
 
 
 def _shapes(path: str | os.PathLike[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Place in the file to name of the layer and shape of one of its weights."""
+    """Maps each key in the file to the name of its layer and the shape of the weights."""
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def visit(key: str, item: h5py.Dataset | h5py.Group) -> None:

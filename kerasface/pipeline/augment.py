@@ -1,9 +1,9 @@
 """Augmentations: pure functions of one image and a few random numbers.
 
 An augmentation is a list of steps, each a name with an optional strength after a colon, for
-instance ``"rotation:15"``. Nothing here draws a random number: the stream draws one vector of
+instance ``"rotation:15"``. This module draws no random numbers. The stream draws one vector of
 uniform numbers per image, keyed by seed, epoch and position, and every step reads its own part. So
-an example looks the same however many threads work, and after any number of skipped steps.
+the result does not depend on the number of threads or on skipped steps.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Augmentation:
         Args:
             image: ``[height, width, 3]`` in [0, 255]; float32 after the resize.
             numbers: float32 ``[count]``, uniform in [0, 1).
-            before_resize: Which steps: those before the resize or those after it.
+            before_resize: If True, apply the steps before the resize, otherwise those after it.
 
         Returns:
             The augmented image.
@@ -88,7 +88,7 @@ class Augmentation:
 
 
 def augmentation(spec: str | Sequence[str] | None) -> Augmentation:
-    """Reads a specification.
+    """Reads a specification of augmentations.
 
     Args:
         spec: None, a preset (``"face"``, ``"none"``), a step (``"rotation:15"``), or a list of
@@ -113,7 +113,7 @@ def _parse_step(word: str) -> tuple[Step, float]:
     name, _, strength = word.partition(":")
     if name not in STEPS:
         raise ValueError(
-            f"`augment` must be made of presets {sorted(PRESETS)} and steps {sorted(STEPS)}. "
+            f"`augment` must consist of presets {sorted(PRESETS)} and steps {sorted(STEPS)}. "
             f"Received: {word!r}.{suggest(name, [*PRESETS, *STEPS])}"
         )
     step = STEPS[name]
@@ -135,14 +135,14 @@ def crop(image: tf.Tensor, numbers: tf.Tensor, smallest_area: float) -> tf.Tenso
 
     Args:
         image: ``[height, width, 3]``.
-        numbers: float32 ``[4]``: area, aspect ratio (3/4 to 4/3, as far as the area leaves
-            room), and the two positions.
+        numbers: float32 ``[4]``: area, aspect ratio (3/4 to 4/3, less for large areas), and the
+            two positions.
         smallest_area: Smallest share of the image's area, in (0, 1].
     """
     shape = tf.shape(image)[:2]
     sides = tf.cast(shape, tf.float32)
     area = _between(numbers[0], smallest_area, 1.0)
-    # A longer side would be cut off at the border, and the area become smaller than drawn.
+    # A longer side would be cut off at the border, and the area would be smaller than drawn.
     widest = tf.minimum(math.log(4 / 3), -tf.math.log(area))
     ratio = tf.exp(_between(numbers[1], -widest, widest))
     wanted = tf.sqrt(area * tf.stack([1 / ratio, ratio])) * sides
@@ -161,8 +161,8 @@ def rotation(
         image: float32 ``[height, width, 3]``.
         numbers: float32 ``[1]``.
         degrees: Largest angle, in [0, 180].
-        interpolation: ``"BILINEAR"``, or ``"NEAREST"``, which keeps the image as sharp as it was
-            and makes its edges jagged.
+        interpolation: ``"BILINEAR"``, or ``"NEAREST"``, which keeps the sharpness and makes edges
+            jagged.
     """
     angle = _between(numbers[0], -degrees, degrees) * (math.pi / 180)
     cosine, sine = tf.cos(angle), tf.sin(angle)
@@ -180,12 +180,13 @@ def color_jitter(image: tf.Tensor, numbers: tf.Tensor, strength: float) -> tf.Te
     Args:
         image: float32 ``[height, width, 3]`` in [0, 255].
         numbers: float32 ``[5]``: the four changes, and their order.
-        strength: The first three are scaled by a factor in ``[1 - strength, 1 + strength]``; the
-            hue is rotated by up to ``strength`` of the color circle; in [0, 0.5].
+        strength: In [0, 0.5]. The first three are scaled by a factor in
+            ``[1 - strength, 1 + strength]``. The hue is rotated by up to ``strength`` of the color
+            circle.
     """
     factors = [_between(numbers[i], 1 - strength, 1 + strength) for i in range(3)]
     hue = _between(numbers[3], -strength, strength)
-    # The four changes are put in one of the 24 orders by picking from those left each time.
+    # One of the 24 orders: each step picks one of the remaining changes.
     left = tf.range(4)
     code = tf.cast(numbers[4] * 24, tf.int32)
     for remaining in (4, 3, 2, 1):
@@ -209,8 +210,8 @@ def random_erasing(image: tf.Tensor, numbers: tf.Tensor, probability: float) -> 
 
     Args:
         image: float32 ``[height, width, 3]`` in [0, 255].
-        numbers: float32 ``[8]``: whether, area, aspect ratio, two positions, three channels.
-        probability: Share of the images that lose a rectangle, in [0, 1].
+        numbers: float32 ``[8]``: whether to erase, area, aspect ratio, two positions, color.
+        probability: Probability that a rectangle is erased, in [0, 1].
     """
     height, width = image.shape[0], image.shape[1]
     area = _between(numbers[1], *ERASING_AREA) * (height * width)
@@ -233,8 +234,7 @@ def rand_augment(image: tf.Tensor, numbers: tf.Tensor, magnitude: float) -> tf.T
         image: float32 ``[height, width, 3]`` in [0, 255].
         numbers: float32 ``[4]``: operation and signed strength, twice.
         magnitude: 0 (weakest) to 10 (strongest); the strength of a single application is drawn
-            uniformly up to it. Two operations have no strength: autocontrast and
-            histogram equalization.
+            uniformly up to it. Autocontrast and histogram equalization have no strength.
     """
     for index in range(RAND_AUGMENT_OPERATIONS_PER_IMAGE):
         which, draw = numbers[2 * index], numbers[2 * index + 1]
@@ -262,8 +262,8 @@ def contrast(image: tf.Tensor, factor: Number) -> tf.Tensor:
 
 def saturation(image: tf.Tensor, factor: Number) -> tf.Tensor:
     """Blends with the gray image; 1 changes nothing, 0 removes all color."""
-    # As one product of all pixels with a 3 x 3 matrix; a gray image would have to be spread over
-    # three channels, which takes several times as long.
+    # One product with a 3 x 3 matrix is several times faster than repeating the gray image over
+    # three channels.
     to_gray = tf.tile(tf.constant(GRAY)[:, None], [1, 3])
     matrix = factor * tf.eye(3) + (1 - factor) * to_gray
     return _clip(tf.reshape(tf.reshape(image, [-1, 3]) @ matrix, tf.shape(image)))
@@ -295,10 +295,20 @@ def _auto_contrast(image: tf.Tensor, signed: Number) -> tf.Tensor:
     return operation.augment_images(image[None])[0]
 
 
-def _equalize(image: tf.Tensor, signed: Number) -> tf.Tensor:
+@functools.cache  # a new `tf.function` for each stream would be traced each time
+def _equalization() -> Callable[[tf.Tensor], tf.Tensor]:
     operation = _keras_cv_layers().Equalization(value_range=(0, 255), dtype="float32")
-    # It branches on tensors, which AutoGraph converts inside a `tf.function` only.
-    return tf.function(operation.augment_images)(image[None])[0]
+
+    # It branches on tensors, which AutoGraph only converts inside a `tf.function`.
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)])
+    def equalize(images: tf.Tensor) -> tf.Tensor:
+        return operation.augment_images(images)
+
+    return equalize
+
+
+def _equalize(image: tf.Tensor, signed: Number) -> tf.Tensor:
+    return tf.ensure_shape(_equalization()(image[None])[0], image.shape)
 
 
 def _affine(
@@ -307,7 +317,7 @@ def _affine(
     shift: tuple[Number, Number] = (0.0, 0.0),
     interpolation: str = "BILINEAR",
 ) -> tf.Tensor:
-    """Output pixel (x, y), from the center, takes its color at (a x + b y, c x + d y)."""
+    """Gives output pixel (x, y), from the center, the color at (a x + b y, c x + d y)."""
     (a, b, c, d), (shift_x, shift_y) = matrix, shift
     height, width = image.shape[0], image.shape[1]
     center_x, center_y = (width - 1) / 2, (height - 1) / 2

@@ -1,4 +1,4 @@
-"""Crop: the region of an image that a model sees."""
+"""Region of an image that is cut out before it is resized."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ POSITIONS = ("center", "random")
 class Crop:
     """The region that is cut out of an image before it is resized to the model's input.
 
-    Of CelebA's 178 x 218 pixels ``Crop()`` is the 178 x 178 in the middle, ``Crop(share=0.8)`` the
-    142 x 142 in the middle, and ``Crop(share=0.8, shape="image")`` the 142 x 174 in the middle.
+    For CelebA's 178 x 218 pixels, ``Crop()`` is the central 178 x 178, ``Crop(share=0.8)`` the
+    central 142 x 142, and ``Crop(share=0.8, shape="image")`` the central 142 x 174.
 
     Attributes:
-        share: Share of both sides, around the center, that the region is taken from, in (0, 1].
-            With 0.8 a tenth of the image is left out at each border.
-        shape: ``"square"`` takes a square as large as the shorter side of that share; ``"image"``
-            takes all of it, in the image's aspect ratio.
-        position: Where the square lies along the longer side: ``"center"``, or ``"random"``, which
-            is an augmentation and only for training.
+        share: Share of both sides, around the center, in (0, 1]. With 0.8 a tenth of the image is
+            cut off at each border.
+        shape: ``"image"`` keeps the aspect ratio of the image; ``"square"`` cuts the longer side
+            to the shorter one.
+        position: Position of the square along the longer side: ``"center"``, or ``"random"``,
+            which is an augmentation and only for training.
 
     Raises:
         ValueError: If a value is unknown or out of range, or the position is random without a
@@ -44,7 +44,7 @@ class Crop:
         check_choice("position", self.position, POSITIONS)
         if self.is_random and self.shape != "square":
             raise ValueError(
-                "A random position needs a square, which has room to move. "
+                "A random position needs a square crop. "
                 f"Received: shape={self.shape!r}, position='random'. Use shape='square'."
             )
 
@@ -54,5 +54,5 @@ class Crop:
         return self.position == "random"
 
     def centered(self) -> Crop:
-        """The same crop in the middle, as validation and prediction take it."""
+        """Returns the same crop at the center, for validation and prediction."""
         return dataclasses.replace(self, position="center")

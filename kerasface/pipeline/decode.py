@@ -1,4 +1,4 @@
-"""Files to square float images inside a ``tf.data`` graph."""
+"""Reads image files as square float images inside a ``tf.data`` graph."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kerasface import images
 from kerasface.data.table import DECODE_WITH_PILLOW, UNKNOWN_FORMAT
 from kerasface.pipeline.crop import Crop
 
-CENTER = 0.5  # the position of a crop in the middle
-# The colors of the outermost decoded columns lack the columns next to them.
+CENTER = 0.5  # position of a central crop
+# Additional columns to decode: the colors of the outermost ones depend on their neighbors.
 JPEG_MARGIN = 16
 JPEG_RATIOS = (1, 2, 4, 8)  # factors by which a JPEG can be shrunk while it is decoded
-# How EXIF orientations 1 to 8 become upright: those from 5 on swap rows and columns first, then
-# the rows and the columns run forwards or backwards.
+# Transforms of EXIF orientations 1 to 8: those from 5 on swap rows and columns first, then rows and
+# columns are read forwards or backwards.
 _FIRST_TRANSPOSED = 5
 _ROW_STEPS = (1, 1, -1, -1, 1, 1, -1, -1)
 _COLUMN_STEPS = (1, -1, -1, 1, 1, -1, -1, 1)
@@ -26,11 +26,11 @@ def read_image(path: tf.Tensor, image_format: tf.Tensor) -> tf.Tensor:
 
     Args:
         path: Scalar string.
-        image_format: Scalar integer as in ``FaceTable.formats``: 1 to 8 an EXIF orientation of a
-            plain file, 0 for Pillow, -1 not known yet.
+        image_format: Scalar integer as in ``FaceTable.formats``: 1 to 8 is the EXIF orientation of
+            a plain file, 0 means that Pillow decodes it, -1 that it is unknown.
 
     Returns:
-        uint8 ``[height, width, 3]``, upright RGB. A broken file raises inside the graph.
+        uint8 ``[height, width, 3]``, upright RGB. A broken file raises an error inside the graph.
     """
     data = tf.io.read_file(path)
     return _decode(data, image_format, _needs_pillow(data, image_format))
@@ -45,23 +45,22 @@ def read_crop(
 ) -> tf.Tensor:
     """Reads one file and crops it.
 
-    CelebA's 178 x 218 pixels give 178 x 178, at half the size 89 x 89. Of a plain upright JPEG
-    only the rows and columns that are cut out are decoded.
+    For a plain upright JPEG, only the rows and columns of the crop are decoded. CelebA's 178 x 218
+    pixels give 178 x 178, at half the size 89 x 89.
 
     Args:
         path: Scalar string.
         image_format: As in `read_image`.
-        crop: Which region.
-        position: Scalar float32 in [0, 1): where the square lies along the longer side. Equal
-            parts of the range give each position; 0.5 gives the center (the later one of two middle
-            positions).
-        image_size: Side in pixels that the crop will be resized to: a plain upright JPEG that
-            is at least twice as large is decoded to a half, a quarter or an eighth of its size,
-            never below this. That averages pixels, as antialiasing does, and takes a part of the
-            time. None decodes at full size.
+        crop: Region to cut out.
+        position: Scalar float32 in [0, 1), position of the square along the longer side. All
+            positions are equally likely for uniform numbers; 0.5 is the center.
+        image_size: Side in pixels that the crop will be resized to. A plain upright JPEG that is
+            at least twice as large is decoded at a half, a quarter or an eighth of its size, never
+            below this. That averages pixels, as antialiasing does, and is faster. None decodes at
+            full size.
 
     Returns:
-        uint8 ``[height, width, 3]``, upright RGB. A broken file raises inside the graph.
+        uint8 ``[height, width, 3]``, upright RGB. A broken file raises an error inside the graph.
     """
     data = tf.io.read_file(path)
     needs_pillow = _needs_pillow(data, image_format)
@@ -96,7 +95,7 @@ def cut(image: tf.Tensor, crop: Crop, position: tf.Tensor | float = CENTER) -> t
 
     Args:
         image: ``[height, width, channels]``.
-        crop: Which region.
+        crop: Region to cut out.
         position: As in `read_crop`.
 
     Returns:
@@ -107,7 +106,7 @@ def cut(image: tf.Tensor, crop: Crop, position: tf.Tensor | float = CENTER) -> t
 
 
 def resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Resizes an image to a square without keeping its shape: bilinear, antialiased if smaller.
+    """Resizes an image to a square, regardless of its aspect ratio: bilinear, with antialiasing.
 
     Args:
         image: ``[height, width, 3]``, any numeric dtype.
@@ -184,24 +183,24 @@ def _decode_with_pillow(data: tf.Tensor) -> tf.Tensor:
 
 
 def _is_special(data: tf.Tensor) -> tf.Tensor:
-    """Whether a file is anything but an upright 8-bit RGB or gray JPEG or PNG."""
-    # In these patterns \C is any byte, where a dot would be a character of UTF-8.
+    """Returns whether a file is not an upright 8-bit RGB or gray JPEG or PNG."""
+    # In these patterns \C is any byte; a dot would be a UTF-8 character.
     head = tf.strings.substr(data, 0, 4096)
-    # A JPEG with an EXIF or XMP block may be turned; one with an Adobe block may be CMYK.
-    odd_jpeg = tf.strings.regex_full_match(head, r"\C*(Exif\x00\x00|ns\.adobe\.com|Adobe)\C*")
-    plain_jpeg = tf.logical_and(tf.io.is_jpeg(data), tf.logical_not(odd_jpeg))
+    # A JPEG with an EXIF or XMP block may be rotated; one with an Adobe block may be CMYK.
+    special_jpeg = tf.strings.regex_full_match(head, r"\C*(Exif\x00\x00|ns\.adobe\.com|Adobe)\C*")
+    plain_jpeg = tf.logical_and(tf.io.is_jpeg(data), tf.logical_not(special_jpeg))
     # Bytes 24 and 25 of a PNG: bit depth 8; color type 0 (gray) or 2 (RGB). Its other blocks
     # have no fixed position.
     plain_png = tf.strings.regex_full_match(head, r"\CPNG\r\n\x1a\n\C{16}\x08[\x00\x02]\C*")
-    odd_png = tf.strings.regex_full_match(
+    special_png = tf.strings.regex_full_match(
         data, r"\CPNG\C*(tRNS|acTL|eXIf|XML:com\.adobe\.xmp|Raw profile type exif)\C*"
     )
-    plain_png = tf.logical_and(plain_png, tf.logical_not(odd_png))
+    plain_png = tf.logical_and(plain_png, tf.logical_not(special_png))
     return tf.logical_not(tf.logical_or(plain_jpeg, plain_png))
 
 
 def _orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    def turned() -> tf.Tensor:
+    def rotated() -> tf.Tensor:
         upright = tf.cond(
             tf.greater_equal(orientation, _FIRST_TRANSPOSED),
             lambda: tf.transpose(image, [1, 0, 2]),
@@ -212,4 +211,4 @@ def _orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         )
         return upright[::row_step, ::column_step]
 
-    return tf.cond(tf.greater(orientation, 1), turned, lambda: image)
+    return tf.cond(tf.greater(orientation, 1), rotated, lambda: image)

@@ -42,7 +42,7 @@ def predict_table(
             a subclassed model or a `Sequential` model without an input layer does not have.
         preprocess: Function from a batch, float32 ``[batch, size, size, 3]`` in [0, 255], to
             the model's input. It becomes part of a ``tf.data`` graph. None changes nothing.
-        output: Which output to return, for a model with several: the key of a dictionary, the
+        output: Output to return, for a model with several: the key of a dictionary, the
             name of an output layer, or a position.
         title: Title of the progress bar.
         verbose: 1 shows a progress bar.
@@ -69,6 +69,7 @@ def predict_table(
             batches = batches.map(prepare, num_parallel_calls=BATCHES_AHEAD)
         if _is_unbuilt(model):
             _build(model, next(iter(batches)))
+        _trace(model, [batches.element_spec])
         with ProgressBar(len(table), title, verbose=verbose) as bar:
             shown = [_Progress(bar, batch_size)] if verbose else None
             outputs = model.predict(batches, verbose=0, callbacks=shown)
@@ -79,6 +80,21 @@ def predict_table(
         mirrored = images.map(lambda batch: batch[:, :, ::-1])
         outputs = (outputs + predict(mirrored, f"{title} mirror images")) / 2
     return outputs
+
+
+def predict_array(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
+    """Predicts one batch.
+
+    Args:
+        model: A built model with one input and one output.
+        images: float32 ``[batch, height, width, 3]`` in [0, 255].
+
+    Returns:
+        ``[batch, outputs]``.
+    """
+    specification = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
+    _trace(model, [(specification,)])
+    return model.predict_on_batch(images)
 
 
 def check_batches(dataset: Any) -> None:
@@ -110,13 +126,13 @@ def predict_batches(
     output: str | int | None = None,
     limit: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicts a data set as it is and collects its labels in the same pass.
+    """Predicts a data set without changes and collects its labels in the same pass.
 
     Args:
         model: Takes the images of the data set.
         dataset: Batches of ``(images, labels)`` or ``(images, labels, weights)``, as for
             ``model.fit``. It may be shuffled. Rows of weight 0 are left out.
-        output: Which output to return, as in `predict_table`. It selects among the labels too if
+        output: Output to return, as in `predict_table`. It selects among the labels too if
             they have a name or position for each output.
         limit: Number of batches. None takes all.
 
@@ -151,13 +167,13 @@ def predict_batches(
 def square_size(
     model: keras.Model, image_size: int | None = None, *, preprocessed: bool = False
 ) -> int:
-    """The side of the square images that a model takes.
+    """Returns the side of the square images that a model takes.
 
     Args:
         model: The model.
         image_size: What the user gave, or None.
-        preprocessed: Whether a function of the user makes the model's input from the images. Then
-            only ``image_size``, or one square input, has to be known.
+        preprocessed: If True, a function of the user makes the model's input from the images. Then
+            only ``image_size``, or one square input, must be known.
 
     Returns:
         The side in pixels.
@@ -200,12 +216,12 @@ def square_size(
 
 
 def select_output(outputs: Any, output: str | int | None = None, names: Sequence[str] = ()) -> Any:
-    """One of a model's outputs.
+    """Selects one of the outputs of a model.
 
     Args:
         outputs: An array, or a dictionary, list or tuple of arrays.
         output: The key, name or position of the wanted one; None if there is only one.
-        names: Names of the outputs of a list, where the model has them.
+        names: Names of the outputs of a list, if the model has them.
 
     Returns:
         The selected array.
@@ -247,8 +263,25 @@ class _Progress(keras.callbacks.Callback):
         self.bar.update(done - self.bar.done)
 
 
+def _trace(model: keras.Model, data: Any) -> None:
+    """Traces the predictions of a model once, for batches of any size.
+
+    Otherwise Keras traces them again for another batch size, and TensorFlow warns about retracing
+    when a few models have been loaded, although each of them is another network.
+
+    Args:
+        model: The model. Subclassed models and eager ones stay as they are.
+        data: Specification of what Keras passes to ``predict_function``.
+    """
+    if _inputs(model) is None or model.run_eagerly:
+        return  # a subclassed model may need a known batch size
+    model.make_predict_function()
+    if model.distribute_strategy.num_replicas_in_sync == 1:
+        model.predict_function.get_concrete_function(data)
+
+
 def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
-    """The symbolic inputs; None for a subclassed model and a `Sequential` model without one."""
+    """Returns the symbolic inputs. None for subclassed models and `Sequential` without an input."""
     try:
         return model.inputs
     except (AttributeError, ValueError):
@@ -256,7 +289,7 @@ def _inputs(model: keras.Model) -> list[keras.KerasTensor] | None:
 
 
 def _input_key(model: keras.Model) -> str | None:
-    """The key of the image in a model's dictionary of one input."""
+    """Returns the key of the image, if the input of the model is a dictionary with one entry."""
     try:
         inputs = model.input
     except (AttributeError, ValueError):

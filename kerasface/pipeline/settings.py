@@ -37,6 +37,7 @@ class StreamSettings:
 
     @property
     def mixes(self) -> bool:
+        """Whether images are mixed."""
         return bool(self.mixup or self.cutmix)
 
     def check(self, table: FaceTable) -> None:
@@ -49,7 +50,9 @@ class StreamSettings:
             ValueError: If an argument is wrong.
         """
         if not len(table):
-            raise ValueError("A stream needs at least one image. Received: an empty table.")
+            raise ValueError(
+                "A stream needs at least one image. Received: an empty table. Check its folder."
+            )
         check_number("image_size", self.image_size, 1, whole=True)
         check_number("batch_size", self.batch_size, 1, whole=True)
         check_number("start_step", self.start_step, 0, whole=True)
@@ -96,11 +99,11 @@ def _check_epochs(table: FaceTable, settings: StreamSettings) -> None:
     total = steps_per_epoch(table, settings.batch_size) * (epochs or 1)
     if settings.start_step > total:
         raise ValueError(
-            f"`start_step` must be at most the {total} steps of the run. "
-            f"Received: start_step={settings.start_step}."
+            f"`start_step` must be at most {total}, the number of steps in all epochs. "
+            f"Received: start_step={settings.start_step}. Increase `epochs`."
         )
     if mix_epochs is not None and not 0 <= mix_epochs <= (epochs or 0):
         raise ValueError(
             "`mix_epochs` must be at least 0 and at most `epochs`. "
-            f"Received: mix_epochs={mix_epochs}, epochs={epochs}."
+            f"Received: mix_epochs={mix_epochs}, epochs={epochs}. Leave it out, or lower it."
         )

@@ -1,8 +1,8 @@
-"""Tables to batches: a ``tf.data`` stream that is a function of seed and step.
+"""Streams tables in batches, as a ``tf.data.Dataset`` that is a function of seed and step.
 
-The content of a batch depends on the seed, the epoch and the step alone, not on threads or on what
-was read before. Two runs see the same pixels, and a resumed run sees what an uninterrupted run
-sees.
+The content of a batch only depends on the seed, the epoch and the step, not on threads or on
+earlier batches. So a training is repeatable, and a resumed run gets the same batches as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
+from kerasface.names import suggest_arguments
 from kerasface.pipeline import decode
 from kerasface.pipeline.augment import augmentation
 from kerasface.pipeline.crop import Crop
@@ -26,16 +27,16 @@ from kerasface.pipeline.settings import StreamSettings, steps_per_epoch
 Batch: TypeAlias = tf.Tensor | tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 MAX_BATCHES_AT_ONCE = 16
-BATCHES_AHEAD = 2  # finished batches that wait for the model
-# Separate streams of numbers from one seed.
+BATCHES_AHEAD = 2  # finished batches that are ready for the model
+# Salts for independent random numbers from one seed.
 _ORDER, _AUGMENT, _MIX = 0, 1, 2
-# The functions of a stream consist of TensorFlow operations and need no AutoGraph, which took 85%
-# of the time to build a stream.
-_in_operations = tf.autograph.experimental.do_not_convert
+# The functions of a stream consist of TensorFlow operations and need no AutoGraph, which would take
+# 85% of the time to build a stream.
+_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 class _Loaded(NamedTuple):
-    """A batch in which some files may be missing."""
+    """A batch in which some images may be missing."""
 
     positions: tf.Tensor
     rows: tf.Tensor
@@ -43,6 +44,7 @@ class _Loaded(NamedTuple):
     images: tf.Tensor
 
 
+@suggest_arguments
 def stream(
     table: FaceTable,
     *,
@@ -62,7 +64,7 @@ def stream(
 ) -> tf.data.Dataset:
     """Streams the images of a table in batches.
 
-    Every example comes exactly once per epoch. If the batch size does not divide their number,
+    Every example occurs exactly once per epoch. If the batch size does not divide their number,
     the last batch is smaller; in training all batches share the difference (65 examples in
     batches of 64 become 33 and 32), because the gradient and the norms of a tiny batch are noisy.
     A file that cannot be read becomes a black image with sample weight 0, so that the positions
@@ -127,8 +129,7 @@ def stream(
     batches = index_batches(len(table), batch_size, training=training, seed=seed, epochs=epochs)
     # One eager tensor: as a numpy array it would become a constant of the graph.
     paths = tf.constant(table.full_paths(), tf.string)
-    # One batch per processor, up to a limit: on large hosts more unfinished batches would fill the
-    # memory.
+    # One batch per CPU core, up to a limit: on large machines more batches would fill the memory.
     workers = min(os.cpu_count() or 1, MAX_BATCHES_AT_ONCE)
     dataset = batches.skip(start_step).interleave(
         _loader(table, paths, settings),
@@ -145,10 +146,9 @@ def stream(
 def ready_batches(dataset: tf.data.Dataset, total: int) -> tf.data.Dataset:
     """Sets the length of a stream, prefetches a few batches and switches autotuning off.
 
-    An iterator with autotuning takes up to seconds to close: its autotuning thread checks
-    whether it is cancelled before that is noted, misses the notification and sleeps until its
-    next period, which doubles from 10 ms to a minute. `fit` closes iterators after every epoch
-    and every validation. All parallelism is stated here, so there is nothing to tune.
+    An iterator with autotuning can take seconds to close, because its autotuning thread may sleep
+    through the cancellation. ``fit`` closes iterators after every epoch and every validation. All
+    parallelism is set explicitly, so there is nothing to tune.
 
     Args:
         dataset: Batches.
@@ -176,13 +176,13 @@ def index_batches(
         epochs: As in `stream`.
 
     Returns:
-        Data set of ``(epoch, positions, rows)``: a number that differs between epochs, int64; and
-        int64 ``[batch]``, the examples' positions in the epoch and in the table.
+        Data set of ``(epoch, positions, rows)``: int64, a number that differs between epochs; and
+        int64 ``[batch]``, the positions of the examples in the epoch and in the table.
     """
     order_key = _key(seed, _ORDER)
     steps = math.ceil(count / batch_size)
 
-    @_in_operations
+    @_without_autograph
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = tf.range(count, dtype=tf.int64)
         if training:
@@ -220,7 +220,7 @@ def _loader(
     formats = tf.constant(unknown if table.formats is None else table.formats, tf.int32)
     crop, steps, image_size = settings.crop, settings.steps, settings.image_size
     is_random = crop is not None and crop.is_random
-    count = steps.count + is_random  # the last is the position of the crop
+    count = steps.count + is_random  # the last number is the position of the crop
     key = _key(settings.seed, _AUGMENT)
 
     def load_one(
@@ -235,12 +235,12 @@ def _loader(
         image = steps.apply(decode.resize(image, image_size), numbers, before_resize=False)
         return position, image
 
-    @_in_operations
+    @_without_autograph
     def load(epoch: tf.Tensor, positions: tf.Tensor, rows: tf.Tensor) -> tf.data.Dataset:
         numbers = _numbers(tf.random.fold_in(key, epoch), positions, count)
         examples = tf.data.Dataset.from_tensor_slices((positions, rows, numbers))
-        # An error inside a graph cannot be caught, but a data set can drop the example; the gap
-        # is filled once the batch is complete.
+        # An error inside a graph cannot be caught, but a data set can drop the example. The gap
+        # is filled when the batch is complete.
         found = examples.map(load_one).ignore_errors().batch(settings.batch_size)
         nothing = tf.data.Dataset.from_tensors(
             (tf.zeros([0], tf.int64), tf.zeros([0, image_size, image_size, 3]))
@@ -258,7 +258,7 @@ def _finisher(
     mix_key = _key(settings.seed, _MIX)
     target = None if table.labels is None else labeler(table, settings.labels)
 
-    @_in_operations
+    @_without_autograph
     def finish(
         epoch: tf.Tensor,
         positions: tf.Tensor,
@@ -309,8 +309,8 @@ def _fill_gaps(
 
     def fill() -> tuple[tf.Tensor, tf.Tensor]:
         gaps = tf.reduce_all(positions[:, None] != found[None, :], axis=1)
-        lost = tf.boolean_mask(rows, gaps)
-        with tf.control_dependencies([tf.map_fn(_reporter(report, paths), lost)]):
+        unreadable = tf.boolean_mask(rows, gaps)
+        with tf.control_dependencies([tf.map_fn(_reporter(report, paths), unreadable)]):
             places = (found - positions[0])[:, None]
         shape = tf.concat([tf.shape(positions, tf.int64), tf.shape(images, tf.int64)[1:]], 0)
         return tf.scatter_nd(places, images, shape), 1.0 - tf.cast(gaps, tf.float32)
@@ -350,4 +350,6 @@ def labeler(table: FaceTable, labels: str) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _warn(path: str) -> None:
-    warnings.warn(f"{path} cannot be read and counts as a black image of weight 0", stacklevel=2)
+    warnings.warn(
+        f"{path} cannot be read. It is replaced by a black image with weight 0.", stacklevel=2
+    )

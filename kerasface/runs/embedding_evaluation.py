@@ -34,13 +34,14 @@ def evaluate_embeddings(
 ) -> RunEvaluation:
     """Evaluates an embedding model on the pairs of a table and writes the results.
 
-    The pairs are all genuine pairs and as many random impostor pairs, at most 100,000 in all.
+    The pairs are all genuine pairs and the same number of random impostor pairs, at most 100,000 in
+    total.
     To evaluate on strangers, use `kerasface.inference.verify_pairs`.
 
     Args:
         run: Run to evaluate, with its best weights.
         table: Images with one class each. Unreadable images are skipped.
-        folder: Takes ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
+        folder: Folder for ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
             ``operating_points.csv`` and figures.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
@@ -55,17 +56,17 @@ def evaluate_embeddings(
     except ValueError as error:
         return _empty(f"There are no pairs to evaluate: {error}")
     impostors, genuine = np.bincount(pairs.same, minlength=2)
-    if min(impostors, genuine) < 2:  # one of each for each of two folds
+    if min(impostors, genuine) < 2:  # each of the two folds needs one of each kind
         words = f"{genuine} genuine and {impostors} impostor pairs"
         return _empty(f"There are too few pairs to evaluate: {words}.")
     vectors = predict_table(
-        run.load_model(),
+        run.opened_model(),
         table,
         batch_size=batch_size,
         crop=run.recipe.crop(training=False),
         verbose=verbose,
     )
-    evaluation = evaluate_pairs(vectors, _at_most(pairs, MOST_PAIRS), bootstrap=200)
+    evaluation = evaluate_pairs(vectors, _sample_pairs(pairs, MOST_PAIRS), bootstrap=200)
     figures = evaluation.draw("validation")
     evaluation.write(folder, figures)
     count = f"{len(evaluation.scores):,}"
@@ -82,8 +83,8 @@ def _empty(reason: str) -> RunEvaluation:
     return RunEvaluation({}, pd.DataFrame(), pd.DataFrame(), {}, None, reason)
 
 
-def _at_most(pairs: PairTable, count: int) -> PairTable:
-    """A random choice of pairs, in their order; all of them if there are not more."""
+def _sample_pairs(pairs: PairTable, count: int) -> PairTable:
+    """Selects random pairs and keeps their order."""
     if len(pairs) <= count:
         return pairs
     kept = np.sort(np.random.default_rng(0).choice(len(pairs), count, replace=False))

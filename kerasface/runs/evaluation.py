@@ -15,6 +15,7 @@ from kerasface import images, reports
 from kerasface.data.table import FaceTable, check
 from kerasface.files import replacing, write_json
 from kerasface.metrics import attributes, classification
+from kerasface.pipeline.predict import predict_array
 from kerasface.reports.sections import Picture
 from kerasface.reports.style import file_name
 from kerasface.runs import run as run_files
@@ -40,7 +41,7 @@ THRESHOLDED = (
     "f1_micro",
     "f1_example_based",
 )
-PLAIN = "_at_half"
+AT_HALF = "_at_half"
 PER_CLASS, PER_ATTRIBUTE = "per_class.csv", "per_attribute.csv"
 PREDICTIONS = "predictions.csv"
 
@@ -87,7 +88,7 @@ def evaluate_run(
     Args:
         run: Run to evaluate, with its best weights.
         table: Images with the run's classes or attributes. Unreadable images are skipped.
-        folder: Takes ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
+        folder: Folder for ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
             ``predictions.csv`` and figures.
         thresholds: If True, choose the attribute thresholds on this table first, as
             `choose_thresholds` does.
@@ -118,7 +119,7 @@ def evaluate_run(
 
 
 def choose_thresholds(run: Run, table: FaceTable, *, batch_size: int = 64) -> None:
-    """Chooses the threshold of the best F1 for each attribute and writes them into a run.
+    """Chooses the threshold with the best F1 for each attribute and writes them into a run.
 
     Args:
         run: A run of attributes.
@@ -130,16 +131,23 @@ def choose_thresholds(run: Run, table: FaceTable, *, batch_size: int = 64) -> No
 
 
 def inference_speed(run: Run) -> float:
-    """Images per second of the run's model alone, in batches of 8; median of a few."""
-    model = run.load_model()
+    """Measures the inference speed of a run's model.
+
+    Args:
+        run: A finished run.
+
+    Returns:
+        Images per second in batches of 8, the median of three batches, without reading of files.
+    """
+    model = run.opened_model()
     shape = (TIMED_IMAGES, *model.input_shape[1:])
     batch = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
     seconds = []
     for _ in range(TIMED_BATCHES + 1):
         start = time.perf_counter()
-        model.predict_on_batch(batch)
+        predict_array(model, batch)
         seconds.append(time.perf_counter() - start)
-    return round(TIMED_IMAGES / float(np.median(seconds[1:])), 1)  # the first traces
+    return round(TIMED_IMAGES / float(np.median(seconds[1:])), 1)  # the first one is slower
 
 
 def _write_thresholds(run: Run, table: FaceTable, probabilities: np.ndarray) -> None:
@@ -179,17 +187,17 @@ def _evaluate_attributes(
     labels, names, thresholds = np.asarray(table.labels), run.names, run.thresholds
     result = attributes.evaluate(labels, probabilities, names, thresholds=thresholds)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the same as those of the line above
-        plain = attributes.evaluate(labels, probabilities, names)
-    metrics = result.metrics | {f"{key}{PLAIN}": plain.metrics[key] for key in THRESHOLDED}
+        warnings.simplefilter("ignore", UserWarning)  # the line above gave the same warnings
+        at_half = attributes.evaluate(labels, probabilities, names)
+    metrics = result.metrics | {f"{key}{AT_HALF}": at_half.metrics[key] for key in THRESHOLDED}
     metrics["inference_images_per_second"] = inference_speed(run)
-    columns = {f"{key}{PLAIN}": plain.per_attribute[key] for key in ("accuracy", "gain", "f1")}
+    columns = {f"{key}{AT_HALF}": at_half.per_attribute[key] for key in ("accuracy", "gain", "f1")}
     per_attribute = result.per_attribute.assign(**columns)
     figures = reports.attribute_figures(
         labels,
         probabilities,
         names,
-        plain.per_attribute,
+        at_half.per_attribute,
         thresholds=thresholds,
         gain_title="All attributes at threshold 0.5",
     )
@@ -207,7 +215,7 @@ def _evaluate_attributes(
 def _attribute_predictions(
     table: FaceTable, names: tuple[str, ...], probabilities: np.ndarray, thresholds: np.ndarray
 ) -> pd.DataFrame:
-    """One row per image: path, true labels, predicted labels and probabilities."""
+    """Returns one row per image: path, true labels, predicted labels and probabilities."""
     parts = [
         pd.DataFrame({"path": table.paths}),
         pd.DataFrame(table.labels, columns=[f"true:{name}" for name in names]),

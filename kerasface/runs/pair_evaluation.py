@@ -57,7 +57,7 @@ class PairEvaluation:
         ]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per pair: both files, whether they show one person, and the ``score``."""
+        """Returns one row per pair: both files, whether they show one person, and the ``score``."""
         return self.pairs.to_frame().assign(score=self.scores)
 
     def draw(self, name: str, threshold: float | None = None) -> dict[str, Figure]:
@@ -65,7 +65,7 @@ class PairEvaluation:
 
         Args:
             name: Name of the pairs, in the legend of the ROC curve.
-            threshold: Shown in the histograms; None shows none.
+            threshold: Threshold to show in the histograms, or None.
 
         Returns:
             Title to figure.
@@ -81,7 +81,7 @@ class PairEvaluation:
         """Writes metrics, tables and figures.
 
         Args:
-            folder: Takes ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
+            folder: Folder for ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
                 ``operating_points.csv`` and a PNG file per figure.
             figures: Title to figure, from `draw`.
         """
@@ -139,7 +139,7 @@ def evaluate_pairs(
 
 
 def similarities(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Cosine similarities of pairs.
+    """Returns the cosine similarities of pairs.
 
     Args:
         vectors: float ``[images, dimensions]``, rows of length 1.

@@ -55,6 +55,7 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
+        self._opened: tuple[tuple[int, int], keras.Model] | None = None
         if self.folder.is_file():
             raise NotADirectoryError(
                 f"A run is a folder. Received: {os.fspath(folder)!r}, {describe(self.folder)}."
@@ -188,6 +189,17 @@ class Run:
         """Loads the model with the weights that the recipe keeps (by default the best epoch's)."""
         return keras.saving.load_model(self._finished(MODEL), compile=False)
 
+    def opened_model(self) -> keras.Model:
+        """Returns the model for predictions, which is loaded and traced once per `Run`.
+
+        It is loaded again if the file has changed. Use `load_model` for a model that you change.
+        """
+        status = self._finished(MODEL).stat()
+        version = (status.st_mtime_ns, status.st_size)
+        if self._opened is None or self._opened[0] != version:
+            self._opened = (version, self.load_model())
+        return self._opened[1]
+
     def predict(
         self,
         table: FaceTable,
@@ -217,7 +229,7 @@ class Run:
                 "kerasface.identify (`kerasface verify`, `kerasface identify`)."
             )
         return predict_table(
-            self.load_model(),
+            self.opened_model(),
             table,
             batch_size=batch_size,
             crop=self.recipe.crop(training=False),

@@ -20,12 +20,12 @@ def seen_images(run: Run, table: FaceTable, partition: str = "train") -> list[st
     A run that started from the weights of another run was trained on the images of that run too.
 
     Args:
-        run: Its training images may be missing; then only paths are compared.
+        run: The run. If its training images are missing, only paths are compared.
         table: Images to evaluate on.
         partition: ``"validation"`` finds the images that the run was validated on instead.
 
     Returns:
-        Their paths, relative, in the table's order.
+        Their relative paths, in the table's order.
 
     Warns:
         UserWarning: If images of the run are missing.
@@ -35,11 +35,11 @@ def seen_images(run: Run, table: FaceTable, partition: str = "train") -> list[st
     for path in trained:
         if os.path.isfile(path):
             sizes[os.path.getsize(path)].append(path)
-    lost = len(trained) - sum(map(len, sizes.values()))
-    if lost:
+    missing = len(trained) - sum(map(len, sizes.values()))
+    if missing:
         warnings.warn(
-            f"{lost} of the {len(trained)} {partition} images of the run are missing: copies of "
-            "them cannot be recognized",
+            f"{missing} of the {len(trained)} {partition} images of the run are missing, so copies "
+            "of them cannot be detected.",
             stacklevel=3,
         )
     digests: dict[int, set[str]] = {}
@@ -57,9 +57,13 @@ def seen_images(run: Run, table: FaceTable, partition: str = "train") -> list[st
     return seen
 
 
-def learnt_people(run: Run) -> set[str]:
-    """Names of the classes of a run and of the runs that its weights come from."""
-    return {name for one in _with_earlier(run) if not one.multi_label for name in one.names}
+def learned_people(run: Run) -> set[str]:
+    """Returns the class names of a run and of the runs that its weights come from.
+
+    Args:
+        run: The run. Attributes are not people.
+    """
+    return {name for each in _with_ancestors(run) if not each.multi_label for name in each.names}
 
 
 def run_behind(weights: str | os.PathLike[str] | None) -> Run | None:
@@ -76,8 +80,8 @@ def run_behind(weights: str | os.PathLike[str] | None) -> Run | None:
     path = pathlib.Path(weights).resolve()
     if not path.is_file():
         warnings.warn(
-            f"the weights that a run started from are missing, {path}: the images that they were "
-            "trained on cannot be recognized",
+            f"The weights that a run started from are missing: {path}. Images that they were "
+            "trained on cannot be detected.",
             stacklevel=5,
         )
         return None
@@ -85,26 +89,26 @@ def run_behind(weights: str | os.PathLike[str] | None) -> Run | None:
 
 
 def _images_of(run: Run, partition: str) -> set[str]:
-    """Absolute paths of a partition of a run and of the runs that its weights come from."""
+    """Returns the paths of a partition of a run and of the runs that its weights come from."""
     trained: set[str] = set()
-    for one in _with_earlier(run):
-        frame = read_images(one.folder)
-        both = one.recipe.train_on_validation and partition == "train"
+    for each in _with_ancestors(run):
+        frame = read_images(each.folder)
+        both = each.recipe.train_on_validation and partition == "train"
         wanted = ["train", "validation"] if both else [partition]
         frame = frame[frame["partition"].isin(wanted) & (frame["format"] != UNKNOWN_FORMAT)]
-        roots = read_roots(one.folder)
+        roots = read_roots(each.folder)
         pairs = zip(frame["partition"], frame["path"], strict=True)
         trained |= {os.path.realpath(os.path.join(roots[name], path)) for name, path in pairs}
     return trained
 
 
-def _with_earlier(run: Run) -> list[Run]:
-    """A run, the run that its weights come from, the run behind that one, and so on."""
+def _with_ancestors(run: Run) -> list[Run]:
+    """Returns a run, the run that its weights come from, and so on."""
     found: dict[pathlib.Path, Run] = {}
-    one: Run | None = run
-    while one is not None and one.folder.resolve() not in found:
-        found[one.folder.resolve()] = one
-        one = run_behind(one.weights_path)
+    current: Run | None = run
+    while current is not None and current.folder.resolve() not in found:
+        found[current.folder.resolve()] = current
+        current = run_behind(current.weights_path)
     return list(found.values())
 
 

@@ -1,4 +1,4 @@
-"""Builds and compiles a recipe's model: network, optimizer, schedule, precision."""
+"""Builds and compiles the model of a recipe: network, optimizer, schedule, precision."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def set_trainable(model: keras.Model, parts: Sequence[Recipe]) -> None:
         model: Made by `build_model`.
         parts: The recipes of the phases up to the one that will be trained.
     """
-    here = parts[-1].trainable
+    trainable = parts[-1].trainable
     if all(part.trainable == "all" for part in parts):
         return
     models.freeze_backbone(model)
-    if here != "head":
-        last = None if isinstance(here, str) else here
+    if trainable != "head":
+        last = None if isinstance(trainable, str) else trainable
         models.unfreeze_backbone(model, last, norms=parts[-1].train_norms)
 
 
@@ -84,7 +84,7 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
         raise ValueError(
             "`accumulate_steps` must leave at least one optimizer step. Received: "
             f"accumulate_steps={recipe.accumulate_steps} for {recipe.total_epochs} epochs of "
-            f"{steps} batches. Accumulate fewer, or make batch_size smaller."
+            f"{steps} batches. Reduce accumulate_steps or batch_size."
         )
     class_layers = CLASS_LAYERS
     if recipe.model == CUSTOM_MODEL and not recipe.embedding:
@@ -103,8 +103,8 @@ def compile_model(model: keras.Model, recipe: Recipe, table: FaceTable) -> None:
     # TensorFlow traces such a step twice.
     model.optimizer.build(model.trainable_variables)
     if not recipe.embedding:
-        answers = np.zeros((1, len(table.names)), np.float32)
-        model.compute_metrics(None, answers, answers, np.ones(1, np.float32))
+        labels = np.zeros((1, len(table.names)), np.float32)
+        model.compute_metrics(None, labels, labels, np.ones(1, np.float32))
         model.reset_metrics()
 
 
@@ -172,7 +172,7 @@ def build_optimizer(
 def _schedule(
     recipe: Recipe, steps: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate by step; Keras counts batches, accumulated or not."""
+    """Returns the learning rate by step. Keras counts batches, also accumulated ones."""
     total, warmup = recipe.total_epochs * steps, round(recipe.warmup_epochs * steps)
     if recipe.schedule == "plateau" or (recipe.schedule == "constant" and not warmup):
         return float(recipe.learning_rate)  # `Plateau` changes it between epochs

@@ -1,4 +1,4 @@
-"""Moving average of the weights, which is evaluated and saved if a recipe has ``ema``."""
+"""Moving average of the weights (EMA), which is evaluated and saved if a recipe uses it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class EvaluateAverage(keras.callbacks.Callback):
-    """Swaps the weights for their moving average, which the optimizer keeps (EMA).
+    """Replaces the weights by their moving average, which the optimizer keeps (EMA).
 
     The average is in place from the validation to the end of the epoch, so that all callbacks
     after this one see the weights that were validated, and after the training.
@@ -31,25 +31,29 @@ class EvaluateAverage(keras.callbacks.Callback):
         return [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Restores the weights."""
         if self._raw is not None:
             assign(self.model.trainable_variables, self._raw)
             self._raw = None
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Replaces the weights before the validation."""
         self._raw = self.raw
         assign(self.model.trainable_variables, averaged(self.model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._raw is None:  # there is no validation
+        """Replaces the weights if there was no validation."""
+        if self._raw is None:
             self.on_test_begin()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Leaves the average in the model."""
         assign(self.model.trainable_variables, averaged(self.model))
         self._raw = None
 
 
 def averaged(model: keras.Model) -> list[np.ndarray]:
-    """The moving averages of a compiled model's trainable variables, in their order."""
+    """Returns the moving averages of the trainable variables of a compiled model, in order."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     # Keras has no public name for them.
     averages = optimizer._model_variables_moving_average

@@ -1,4 +1,4 @@
-"""The weights in a run folder: the checkpoint, and the model file."""
+"""Files of weights in a run folder: the checkpoint and the model."""
 
 from __future__ import annotations
 

@@ -6,15 +6,13 @@ import copy
 import dataclasses
 import pathlib
 import re
-import tempfile
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasface.data.table import FaceTable
-from kerasface.models.heads import is_head, split_model
 from kerasface.models.registry import CUSTOM_MODEL
 from kerasface.runs import run as run_files
 from kerasface.runs.recipe import Recipe
@@ -22,14 +20,8 @@ from kerasface.runs.run import Run
 from kerasface.training.assemble import dtype_policy
 from kerasface.training.model_config import architecture_text
 
-CHECKED_IMAGES = 4
-# Half precision rounds the sum of a softmax this far.
-TOLERANCE = 1e-2
-# Sigmoids sum to 1 this exactly only by chance.
-TIGHT_TOLERANCE = 1e-5
-# Two sigmoids without a clear answer sum to about 1, too.
-UNDECIDED = 0.05
-# What a model class may not override: a run trains a plain keras.Model of the same layers.
+LONGEST_REASON = 300  # characters of a Keras error in a message
+# Methods that a model class must not override: a run trains a plain keras.Model of its layers.
 TRAINING_METHODS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 # Keys of a recipe that describe a network that `kerasface.build` makes.
 UNUSED: dict[str, Any] = {"architecture": {}, "head": None, "dropout": None, "weights": None}
@@ -37,7 +29,7 @@ UNUSED: dict[str, Any] = {"architecture": {}, "head": None, "dropout": None, "we
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What a recipe says about a custom model.
+    """Keys of a recipe that follow from a custom model.
 
     Attributes:
         image_size: Side of the square images in pixels.
@@ -76,7 +68,8 @@ def functional_model(model: keras.Model) -> keras.Model:
         raise ValueError(
             "`model` must have one input and one output. "
             f"Received: {model.name!r} with {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs."
+            f"{len(model.outputs)} outputs. "
+            "Pass keras.Model(model.inputs[0], model.outputs[0]), if the first of each are enough."
         )
     with dtype_policy(model.dtype_policy.name):
         plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
@@ -84,19 +77,39 @@ def functional_model(model: keras.Model) -> keras.Model:
     if len(shape) != 4 or shape[0] is not None or shape[3] != 3 or None in shape[1:]:
         raise ValueError(
             "`model` must take RGB images of a known size, [None, size, size, 3]. "
-            f"Received: {model.name!r} with input shape {list(shape)}."
+            f"Received: {model.name!r} with input shape {list(shape)}. {_input_remedy(shape)}"
         )
     if shape[1] != shape[2]:
         raise ValueError(
             "`model` must take square images. "
-            f"Received: {model.name!r} with input shape {list(shape)}."
+            f"Received: {model.name!r} with input shape {list(shape)}. "
+            f"Build it with keras.Input({(max(shape[1:3]), max(shape[1:3]), 3)})."
         )
     if len(plain.outputs[0].shape) != 2 or plain.outputs[0].shape[1] is None:
         raise ValueError(
             "`model` must have an output of shape [None, outputs]. "
-            f"Received: {model.name!r} with output shape {list(plain.outputs[0].shape)}."
+            f"Received: {model.name!r} with output shape {list(plain.outputs[0].shape)}. "
+            "End it with keras.layers.GlobalAveragePooling2D() or keras.layers.Flatten(), and a "
+            "keras.layers.Dense with one unit per class."
         )
     return plain
+
+
+def _input_remedy(shape: tuple[int | None, ...]) -> str:
+    """Says how to change a model whose input is not RGB of a known size."""
+    if len(shape) != 4:
+        return "Begin it with keras.Input((64, 64, 3)), for instance."
+    if shape[0] is not None:
+        return "Begin it with keras.Input without a batch size."
+    if shape[3] == 1:
+        return (
+            "For a gray network, begin with keras.Input((size, size, 3)) and a layer that averages "
+            "the colors, for instance keras.layers.Conv2D(1, 1)."
+        )
+    if shape[1] == 3 and shape[3] != 3:
+        return "Channels come last in Keras: begin with keras.Input((height, width, 3))."
+    side = shape[1] or shape[2] or 64
+    return f"Begin it with keras.Input(({side}, {side}, 3))."
 
 
 def _check_class(model: keras.Model) -> None:
@@ -119,7 +132,7 @@ def _check_class(model: keras.Model) -> None:
 
 
 def describe(model: keras.Model) -> Network:
-    """Returns what a recipe says about a model.
+    """Returns the keys of a recipe that follow from a model.
 
     Args:
         model: A model from `functional_model`.
@@ -129,7 +142,7 @@ def describe(model: keras.Model) -> Network:
 
 
 def describe_run(run: Run) -> Network | None:
-    """Returns what the recipe of a run says about its custom model; None for other runs."""
+    """Returns the keys of a run's recipe that follow from its custom model. None for other runs."""
     recipe = run.recipe
     if recipe.model != CUSTOM_MODEL:
         return None
@@ -174,125 +187,14 @@ def recipe_for(recipe: Recipe, changes: Mapping[str, Any], network: Network) -> 
     return dataclasses.replace(recipe, **fixed)
 
 
-def check_custom_model(model: keras.Model, recipe: Recipe, train: FaceTable) -> None:
-    """Checks that a custom model fits the classes and the recipe, and can be saved and loaded.
-
-    Args:
-        model: A model from `functional_model`.
-        recipe: The recipe from `recipe_for`.
-        train: Training images with classes or attributes.
-
-    Raises:
-        ValueError: If it does not.
-    """
-    name, outputs = model.name, model.outputs[0].shape[1]
-    if not recipe.embedding and outputs != len(train.names):
-        words = "attribute" if train.multi_label else "class"
-        raise ValueError(
-            f"`model` must have one output per {words}. "
-            f"Received: {name!r} with {outputs} outputs for {len(train.names)}."
-        )
-    _check_activation(model, recipe, multi_label=train.multi_label)
-    freezes = any(part.trainable != "all" for part in recipe.parts())
-    if freezes and not _has_head(model):
-        raise ValueError(
-            "Only a model with head layers can be frozen: layers at its end whose names start "
-            f"with 'head_', as those of kerasface.build do. Received: {name!r} without, and "
-            "`trainable` other than 'all'. Use trainable='all', or freeze layers of the model "
-            "yourself."
-        )
-    _check_loading(model)
-
-
-def _check_activation(model: keras.Model, recipe: Recipe, *, multi_label: bool) -> None:
-    shape = (CHECKED_IMAGES, *model.inputs[0].shape[1:])
-    noise = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
-    values = np.asarray(keras.ops.cast(model(noise, training=False), "float32"))
-    outputs = values.shape[1]
-    last = model.operations[-1]
-    activation = getattr(last, "activation", None)
-    is_linear = activation is keras.activations.linear
-    if recipe.embedding:
-        rule = "end with keras.layers.UnitNormalization(), for embeddings of length 1"
-        remedy = _with_output('UnitNormalization(dtype="float32")')
-        fits = isinstance(last, keras.layers.UnitNormalization)
-        fits = fits and np.allclose(np.linalg.norm(values, axis=1), 1, atol=TOLERANCE)
-    elif multi_label:
-        rule = "end with a sigmoid, for one probability per attribute"
-        in_range = bool(((values >= 0) & (values <= 1)).all())
-        is_softmax = activation is keras.activations.softmax or _sums_to_one(values)
-        fits = in_range and not is_linear and (outputs == 1 or not is_softmax)
-        remedy = _with_output('Activation("sigmoid", dtype="float32")')
-        if in_range and not is_linear:
-            remedy = "Replace the softmax by a sigmoid."
-    else:
-        rule = "end with a softmax, for probabilities of the classes"
-        fits = bool((values >= 0).all()) and np.allclose(values.sum(axis=1), 1, atol=TOLERANCE)
-        remedy = _with_output('Softmax(dtype="float32")')
-        if not is_linear and bool((values >= 0).all()):
-            remedy = "Replace the last activation by a softmax."
-    if not fits:
-        raise ValueError(
-            f"`model` must {rule}. Received: {model.name!r}, whose last layer is {last.name!r} "
-            f"({type(last).__name__}) and whose outputs for noise are {values[0, :3].tolist()}... "
-            f"{remedy}"
-        )
-
-
-def _with_output(layer: str) -> str:
-    """The remedy for a model whose output is linear."""
-    return (
-        f"For a linear output, pass keras.Model(model.input, keras.layers.{layer}(model.output))."
-    )
-
-
-def _sums_to_one(values: np.ndarray) -> bool:
-    """Whether outputs are those of a softmax rather than of sigmoids."""
-    is_undecided = np.allclose(values, 0.5, atol=UNDECIDED)
-    return not is_undecided and np.allclose(values.sum(axis=1), 1, rtol=0, atol=TIGHT_TOLERANCE)
-
-
-def _has_head(model: keras.Model) -> bool:
-    """Whether a model ends with head layers, so that it can be split before them."""
-    if not any(is_head(layer) for layer in model.layers):
-        return False
-    try:
-        split_model(model)
-    except ValueError:  # a layer of that name inside the backbone
-        return False
-    return True
-
-
-def _check_loading(model: keras.Model) -> None:
-    """Refuses a model that a resumed run could not load."""
-    remedy = (
-        "Register custom layers and functions with keras.saving.register_keras_serializable, and "
-        "use no Lambda layer with a Python lambda"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / run_files.ARCHITECTURE
-        try:
-            model.save(path)
-            loaded = load_custom_model(path, model.dtype_policy.name).get_weights()
-            float32_copy(model).set_weights(model.get_weights())
-        except Exception as error:  # a custom object may raise any error
-            raise ValueError(
-                "A run must be able to save and load its model. "
-                f"Received: {model.name!r}, for which this fails: {_reason(error)}. {remedy}."
-            ) from error
-    pairs = zip(loaded, model.get_weights(), strict=False)
-    if len(loaded) != len(model.weights) or not all(np.array_equal(*pair) for pair in pairs):
-        raise ValueError(
-            "A run must be able to save and load its model. "
-            f"Received: {model.name!r}, which loads with other weights. {remedy}."
-        )
-
-
-def _reason(error: Exception) -> str:
-    """The sentence of a Keras error that names the object, without the whole config."""
-    text = str(error)
+def error_reason(error: Exception) -> str:
+    """Returns the first sentence of a Keras error, or the one that names the object."""
+    text = " ".join(str(error).split())
     found = re.search(r"Could not locate (class|function) '[^']*'", text)
-    return found.group() if found else text.splitlines()[0][:200] if text else repr(error)
+    if found:
+        return found.group()
+    sentence = re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0].rstrip(".")
+    return textwrap.shorten(sentence, LONGEST_REASON, placeholder=" ...") or repr(error)
 
 
 def load_custom_model(path: pathlib.Path, precision: str) -> keras.Model:
@@ -322,7 +224,7 @@ def resumed_model(run: Run, given: keras.Model | None) -> keras.Model:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The model of a run must load. Received: {run.folder}, for which this fails: "
-            f"{_reason(error)}. Import the modules that register its custom objects first."
+            f"{error_reason(error)}. Import the modules that register its custom objects first."
         ) from error
     if given is None:
         return saved

@@ -1,4 +1,4 @@
-"""Starts a classifier's last layer from the linear discriminant of the features."""
+"""Initializes the last layer of a classifier as a linear discriminant of the features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINEAR_HEAD = ("pool", "dropout", "logits", "output")
 
 
 def linear_layer(model: keras.Model, *, multi_label: bool = False) -> keras.layers.Dense:
-    """Returns the layer that makes the logits, if there is only pooling before it.
+    """Returns the layer that computes the logits, if the head has only pooling before it.
 
     Args:
         model: Model from `kerasface.build`.

@@ -55,7 +55,8 @@ def _warn_of_few_pairs(table: FaceTable, batch_size: int) -> None:
     expected = math.comb(batch_size, 2) * float((shares**2).sum())
     if expected < FEWEST_PAIRS:
         warnings.warn(
-            f"a batch of {batch_size} images holds {expected:.2f} pairs of one person on average, "
-            "and triplets learn only from these: increase batch_size, or use another loss",
+            "Triplets need batches with several images of a person. "
+            f"Received: {expected:.2f} pairs of one person per batch of {batch_size} images on "
+            "average. Increase batch_size, or use another loss.",
             stacklevel=3,
         )

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import pathlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -32,8 +33,8 @@ from kerasface.training.model_config import architecture_text
 
 # A graph with its constants must stay below 2 GiB, and building it copies them.
 LARGEST_CONSTANTS = 2**29
-# Batches in the network at once; a single one leaves processors idle between operations.
-AT_ONCE = 2
+# Number of parallel inferences. A single one leaves CPU cores idle between operations.
+PARALLEL_BATCHES = 2
 Infer = Callable[[np.ndarray], np.ndarray]
 
 
@@ -96,7 +97,7 @@ class HeadTraining(SavesParts, keras.Model):
         super().__init__(name=name or f"{head.name}_training", dtype=dtype)
         self.backbone = backbone
         self.head = head
-        self.built = True  # both parts are
+        self.built = True  # both parts are built
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the outputs of the head."""
@@ -238,8 +239,7 @@ def inference(backbone: keras.Model) -> Infer:
     variables = [variable for group in groups for variable in group]
     size = sum(variable.value.dtype.size * math.prod(variable.shape) for variable in variables)
 
-    @tf.function(autograph=False)
-    def graph(images: tf.Tensor) -> tf.Tensor:
+    def network(images: tf.Tensor) -> tf.Tensor:
         if size > LARGEST_CONSTANTS:
             return backbone(images, training=False)
         with tf.init_scope():  # inside the graph the variables have no values
@@ -247,19 +247,30 @@ def inference(backbone: keras.Model) -> Infer:
         constants = [[tf.constant(value) for value in group] for group in values]
         return backbone.stateless_call(*constants, images, training=False)[0]
 
-    return lambda images: graph(tf.constant(images)).numpy()
+    graphs: dict[tuple[int, ...], Any] = {}
+    lock = threading.Lock()
+
+    def infer(images: np.ndarray) -> np.ndarray:
+        with lock:  # one graph per shape, also with several threads
+            if images.shape not in graphs:
+                function = tf.function(network, autograph=False)
+                specification = tf.TensorSpec(images.shape, images.dtype)
+                graphs[images.shape] = function.get_concrete_function(specification)
+        return graphs[images.shape](tf.constant(images)).numpy()
+
+    return infer
 
 
 def _inferred(infer: Infer, batches: Iterable[Batch], batch_size: int) -> Iterator[Batch]:
-    """Batches of features, in the order of the batches of images."""
+    """Yields batches of features, in the order of the batches of images."""
     waiting: collections.deque[tuple[Batch, concurrent.futures.Future[np.ndarray]]]
     waiting = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL_BATCHES) as pool:
         for batch in batches:
-            # A smaller last batch would trace the network a second time.
+            # A smaller last batch would trace the network again.
             padding = [(0, batch_size - len(batch.values))] + [(0, 0)] * 3
             waiting.append((batch, pool.submit(infer, np.pad(batch.values, padding))))
-            if len(waiting) > AT_ONCE:
+            if len(waiting) > PARALLEL_BATCHES:
                 yield _finished(*waiting.popleft())
         while waiting:
             yield _finished(*waiting.popleft())
@@ -276,7 +287,7 @@ def _pictures(
     batch_size: int,
     on_unreadable: Callable[[str], None] | None,
 ) -> Iterator[Batch]:
-    """Batches of images."""
+    """Yields batches of images."""
     order: dict[str, Any] = {
         "epochs": settings["variants"],
         "training": settings["seed"] is not None,

@@ -13,6 +13,7 @@ from keras import ops
 from kerasface.checks import check_number
 from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
+from kerasface.names import suggest_arguments
 from kerasface.runs.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class ClassLoss(keras.losses.Loss):
         >>> model.compile("adam", loss)  # doctest: +SKIP
     """
 
+    @suggest_arguments
     def __init__(
         self,
         weights: np.ndarray | Sequence[float],
@@ -168,6 +170,7 @@ class AttributeLoss(keras.losses.Loss):
         >>> model.compile("adam", loss)  # doctest: +SKIP
     """
 
+    @suggest_arguments
     def __init__(
         self,
         positive: np.ndarray | Sequence[float],

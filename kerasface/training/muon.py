@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +11,7 @@ import keras
 from keras import ops
 
 from kerasface.checks import check_number
+from kerasface.names import unknown_argument
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -51,6 +53,7 @@ class Muon(keras.optimizers.Optimizer):
             and ``use_ema``.
 
     Raises:
+        TypeError: If there is no such argument.
         ValueError: If a number is out of range.
 
     Example:
@@ -70,6 +73,11 @@ class Muon(keras.optimizers.Optimizer):
         name: str = "muon",
         **options: Any,
     ) -> None:
+        own = inspect.signature(Muon.__init__).parameters
+        known = [*own, *inspect.signature(keras.optimizers.AdamW).parameters]
+        for key, value in options.items():
+            if key not in known:
+                raise TypeError(unknown_argument("Muon", key, value, known))
         super().__init__(learning_rate, name=name, **options)
         for key, value in (("momentum", momentum), ("beta_1", beta_1), ("beta_2", beta_2)):
             check_number(key, value, 0, 1, below=True)

@@ -29,7 +29,6 @@ from kerasface.runs.run import Run
 from kerasface.runs.seen import run_behind, seen_images
 from kerasface.training.assemble import build_model, dtype_policy
 from kerasface.training.custom_model import (
-    check_custom_model,
     describe,
     describe_run,
     functional_model,
@@ -37,6 +36,7 @@ from kerasface.training.custom_model import (
     resumed_model,
     set_random_states,
 )
+from kerasface.training.custom_model_checks import check_custom_model
 from kerasface.training.discriminant import linear_layer
 from kerasface.training.job import Job
 from kerasface.training.options import check_features_folder, check_process, check_verbose

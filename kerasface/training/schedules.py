@@ -1,4 +1,4 @@
-"""The plateau schedule, which resumed runs continue exactly."""
+"""Plateau schedule that resumed runs continue exactly."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kerasface.training.progress import Phase, Progress, plateaus
 class Plateau(keras.callbacks.Callback):
     """Lowers the learning rate when the monitored value stops improving.
 
-    Keras's ``ReduceLROnPlateau`` counts in attributes, which a resumed run would have lost. This
-    callback counts in the history.
+    Keras's ``ReduceLROnPlateau`` keeps its state in attributes, which a resumed run would lose.
+    This callback reads the history instead.
 
     Args:
-        progress: Gives the history.
+        progress: Holds the history.
         phase: The phase, with its schedule.
     """
 
@@ -26,6 +26,7 @@ class Plateau(keras.callbacks.Callback):
         self.phase = phase
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Sets the learning rate for the next epoch."""
         recipe = self.phase.recipe
         values = self.progress.phase_history(self.phase)[recipe.monitor]
         drops = plateaus(values, recipe.monitor, recipe.decay_epochs)

@@ -1,4 +1,4 @@
-"""Users' callbacks, which see all phases as one training of the whole model."""
+"""Runs users' callbacks across phases, as in one training of the whole model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kerasface.callbacks.types import Logs
 
 
 class UserCallbacks(keras.callbacks.Callback):
-    """Passes the events of several fits on to callbacks as those of one.
+    """Forwards the events of several calls of ``fit`` to callbacks as those of one call.
 
-    Each phase is a fit of its own, and the model that is fitted may be a head on cached features.
+    Each phase is a separate call of ``fit``, and its model may be a head on cached features.
     The callbacks get the whole model, one ``on_train_begin`` and, from `end`, one
     ``on_train_end``.
 

@@ -251,6 +251,14 @@ def test_unknown_best_is_refused_after_the_first_epoch(noise, tmp_path, best):
     assert epochs == [0]
 
 
+@pytest.mark.parametrize("best", ["val_acc", "val_accurcy", "acc"])
+def test_misspelled_best_gets_a_suggestion(noise, tmp_path, best):
+    submission = Submission(noise[0], tmp_path / "submission.csv", best=best)
+    validation = (noise[1].astype("float32"), np.arange(12) % 4)
+    with pytest.raises(ValueError, match=r"Did you mean .*accuracy'"):
+        fit(classifier(), callbacks=[submission], validation_data=validation)
+
+
 def test_single_output_is_refused_before_training(noise, tmp_path):
     submission = Submission(noise[0], tmp_path / "submission.csv")
     with pytest.raises(ValueError, match="a model with 1 output"):
@@ -388,7 +396,7 @@ def test_report_of_attributes(celeba_folder, tmp_path):
     }
 
 
-def test_report_of_attributes_needs_some(tables, celeba_folder):
+def test_report_of_attributes_needs_attributes(tables, celeba_folder):
     with pytest.raises(ValueError, match="needs a table with attributes"):
         AttributeReport(tables[1])
     with pytest.raises(ValueError, match="`thresholds` must be"):
@@ -407,7 +415,7 @@ def test_wrong_number_of_outputs_is_refused_before_training(
 
 
 @pytest.mark.parametrize("make", [ConfusionMatrix, RocCurves, Submission])
-def test_unfit_models_are_refused_before_training(noise, tmp_path, make):
+def test_wrong_models_are_refused_before_training(noise, tmp_path, make):
     folder, _ = noise
     paths = sorted(path.name for path in folder.iterdir())
     images = folder if make is Submission else FaceTable(folder, paths, np.arange(12) % 4, NAMES)
@@ -417,7 +425,7 @@ def test_unfit_models_are_refused_before_training(noise, tmp_path, make):
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)
     model = keras.Model(inputs, keras.layers.Dense(4)(pooled))  # logits
     callback.set_model(model)
-    with pytest.raises(ValueError, match="Logits need" if make is RocCurves else "None x None"):
+    with pytest.raises(ValueError, match="Apply a softmax" if make is RocCurves else "None x None"):
         callback.on_train_begin()
 
 
@@ -440,12 +448,13 @@ def test_crop_is_passed_to_every_prediction(noise, tmp_path, monkeypatch, make):
     assert seen == [Crop(), None] * 2  # the first image, and all
 
 
-def test_missing_validation_is_warned_of_and_the_last_weights_predict(noise, tmp_path):
+def test_missing_validation_warns_and_the_last_weights_predict(noise, tmp_path):
     out = tmp_path / "submission.csv"
     model = classifier()
     submission = Submission(noise[0], out, best="val_accuracy")
     with pytest.warns(UserWarning, match="in epoch 1, which has no validation") as caught:
         fit(model, epochs=2, callbacks=[submission])
+    assert not any("Did you mean" in str(w.message) for w in caught)
     assert len([w for w in caught if "no validation" in str(w.message)]) == 1
     expected = model.predict_on_batch(noise[1].astype("float32")).argmax(axis=1)
     assert pd.read_csv(out)["label"].tolist() == expected.tolist()
@@ -571,7 +580,7 @@ def test_models_of_the_registry_scale_their_input(name):
         ({"every": -1}, "`every` must be an integer"),
         ({"batch_size": 0}, "`batch_size` must be an integer"),
         ({"image_size": 9}, "8 x 8 pixels.* and image_size=9"),
-        ({"names": NAMES}, "`names` is for a tf.data.Dataset"),
+        ({"names": NAMES}, "`names` has no effect with a table"),
     ],
 )
 def test_invalid_report_options(noise, tmp_path, options, message):
@@ -582,5 +591,5 @@ def test_invalid_report_options(noise, tmp_path, options, message):
 
 def test_table_options_are_refused_with_a_dataset():
     dataset = tf.data.Dataset.from_tensors((np.zeros((4, SIZE, SIZE, 3)), np.zeros(4)))
-    with pytest.raises(ValueError, match="`crop` is for tables"):
+    with pytest.raises(ValueError, match="`crop` has no effect with a tf"):
         ConfusionMatrix(dataset, crop=Crop())

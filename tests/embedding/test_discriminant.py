@@ -49,7 +49,7 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_statistics_do_not_depend_on_the_pieces(monkeypatch):
+def test_statistics_do_not_depend_on_the_step_size(monkeypatch):
     features, labels = people(5, 8)
     expected = class_statistics(features[None], labels, 7)
     assert expected.present.tolist() == [0, 1, 2, 3, 4]
@@ -57,7 +57,7 @@ def test_statistics_do_not_depend_on_the_pieces(monkeypatch):
     np.testing.assert_allclose(expected.within, centered.T @ centered / 40, atol=1e-12)
     total = np.cov(features, rowvar=False, bias=True)
     np.testing.assert_allclose(expected.within + expected.between, total, atol=1e-12)
-    monkeypatch.setattr("kerasface.embedding.discriminant.AT_ONCE", 3)
+    monkeypatch.setattr("kerasface.embedding.discriminant.IMAGES_PER_STEP", 3)
     found = class_statistics(features[None], labels, 7)
     np.testing.assert_allclose(found.means, expected.means, atol=1e-12)
     np.testing.assert_allclose(found.within, expected.within, atol=1e-12)

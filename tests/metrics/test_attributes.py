@@ -410,7 +410,7 @@ def test_co_occurrence_is_a_conditional_probability():
         ([[1]], [0.5], r"`probabilities` must be floats of shape .*shape=\(1,\)"),
         ([[1]], [["a"]], "`probabilities` must be floats"),
         ([[1], [0]], [[0.5]], r"shapes \(2, 1\) and \(1, 1\)"),
-        ([[1, 0]], [[0.5, 1.5]], "Received: 1.5 in row 0, column 1.*Logits need a sigmoid"),
+        ([[1, 0]], [[0.5, 1.5]], "Received: 1.5 in row 0, column 1.*Apply a sigmoid to logits"),
         ([[1], [0]], [[-0.1], [-2]], "Received: -0.1 in row 0, column 0, and 1 more"),
         ([[1]], [[np.nan]], "Received: nan in row 0, column 0"),
     ],

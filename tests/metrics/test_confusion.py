@@ -55,7 +55,7 @@ def test_confusion_equals_scikit_learn():
     [
         ([0, 3], [0, 0], "`labels` must be class indices from 0 to 2. Received: 3 in row 1"),
         ([0, 0], [0, -1], "`predictions` must be class indices from 0 to 2. Received: -1"),
-        ([0, 0], [0], "`labels` and `predictions` must be of the same images. Received: 2 and 1"),
+        ([0, 0], [0], "`predictions` must have one value per image. Received: 2 and 1"),
     ],
 )
 def test_invalid_pairs(labels, predictions, message):

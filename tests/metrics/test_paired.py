@@ -47,7 +47,7 @@ def test_mcnemar_of_equal_models(same):
         ([1, 0], [1, 0], {}, r"`correct_a` must be bools.*dtype=int64.*labels == predictions"),
         ([True], [[True]], {}, r"`correct_b` must be bools.*shape=\(1, 1\)"),
         (np.zeros(0, bool), np.zeros(0, bool), {}, r"at least one image.*shape=\(0,\)"),
-        ([True], [True, False], {}, "of the same images. Received: 1 and 2 of them"),
+        ([True], [True, False], {}, "one value per image. Received: 1 and 2 values"),
         ([True], [True], {"bootstrap": 0}, "at least 1. Received: bootstrap=0"),
     ],
 )

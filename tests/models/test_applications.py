@@ -72,7 +72,7 @@ def classifier(request):
 
 
 @pytest.mark.parametrize("classifier", NAMES, indirect=True)
-def test_builds_at_its_smallest_input_saves_and_loads(classifier, tmp_path):
+def test_smallest_input_builds_saves_and_loads(classifier, tmp_path):
     name, model = classifier
     assert list_models().loc[name, "parameters"] == sum(
         int(np.prod(variable.shape)) for variable in model.trainable_variables
@@ -120,7 +120,7 @@ def backbone_input(model):
 
 
 @pytest.mark.parametrize("classifier", PREPROCESSED, indirect=True)
-def test_preprocessing_is_in_front_exactly_once(classifier):
+def test_model_preprocesses_exactly_once(classifier):
     name, model = classifier
     images = noise(model)
     seen = np.asarray(backbone_input(model)(images))
@@ -132,7 +132,7 @@ def test_preprocessing_is_in_front_exactly_once(classifier):
     np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_the_preprocessing_does_not_depend_on_where_the_weights_come_from(tmp_path):
+def test_preprocessing_does_not_depend_on_the_source_of_the_weights(tmp_path):
     # Keras adds a layer for weights="imagenet" alone, and the file's own statistics are others.
     source = construct("efficientnet_b0", input_shape=(32, 32, 3))
     statistics = next(
@@ -173,7 +173,7 @@ def test_weights_of_another_run_keep_the_backbone(tmp_path):
 def test_weights_of_another_network_name_the_layer_and_both_shapes(tmp_path):
     path = tmp_path / "other.weights.h5"
     construct("mobilenet", input_shape=(32, 32, 3)).save_weights(path)
-    with pytest.raises(ValueError, match=r"block1_conv1' has shape \(3, 3, 3, 64\) here and"):
+    with pytest.raises(ValueError, match=r"block1_conv1' has shape \(3, 3, 3, 64\), in the file"):
         smallest("vgg16", weights=path)
 
 
@@ -221,21 +221,21 @@ def test_older_weights_are_read(older_file):
     [
         (
             {"block2_conv1": [(3, 3, 64, 96), (96,)]},
-            "the layer 'block2_conv1' has shapes [(3, 3, 64, 128), (128,)] here and "
-            "'block2_conv1' [(3, 3, 64, 96), (96,)] there",
+            "the layer 'block2_conv1' has shapes [(3, 3, 64, 128), (128,)], in the file "
+            "'block2_conv1' has [(3, 3, 64, 96), (96,)]",
         ),
         (
             {"block5_conv3": []},
-            "it has nothing for the layer 'block5_conv3', whose weights have shapes "
+            "the file has no weights for the layer 'block5_conv3' of shapes "
             "[(3, 3, 512, 512), (512,)]",
         ),
         (
             {"fc1": [(25088, 16), (16,)]},
-            "its layer 'fc1' of shapes [(25088, 16), (16,)] is not here",
+            "the model has no layer 'fc1' of shapes [(25088, 16), (16,)]",
         ),
     ],
 )
-def test_older_weights_that_do_not_fit_name_the_layer_and_both_shapes(older_file, change, fragment):
+def test_wrong_older_weights_name_the_layer_and_both_shapes(older_file, change, fragment):
     path = older_file({**vgg16_layers(), **change})
     with pytest.raises(ValueError, match=r"VGG16 without its top\. Received: .*older\.h5") as error:
         smallest("vgg16", weights=path)
@@ -245,7 +245,7 @@ def test_older_weights_that_do_not_fit_name_the_layer_and_both_shapes(older_file
 def test_older_weights_without_any_layer(tmp_path):
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
-    with pytest.raises(ValueError, match="it has nothing for the layer 'block1_conv1'"):
+    with pytest.raises(ValueError, match="the file has no weights for the layer 'block1_conv1'"):
         smallest("vgg16", weights=tmp_path / "empty.h5")
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(ValueError, match=r"must be readable HDF5\. Received: .*text\.h5"):
@@ -262,7 +262,7 @@ def test_imagenet_weights_without_a_network(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_file_of_imagenet_weights_is_told_by_the_name_that_keras_looks_for(
+def test_message_names_the_file_of_imagenet_weights_in_the_cache_of_keras(
     name, tmp_path, monkeypatch
 ):
     def unreachable(*_):
@@ -292,7 +292,7 @@ def test_imagenet_weights_of_a_model_that_has_none():
         build("convnext_nano", 3, weights="imagenet")
 
 
-def test_imagenet_weights_go_into_the_backbone(monkeypatch):
+def test_imagenet_weights_are_loaded_into_the_backbone(monkeypatch):
     images = np.random.default_rng(1).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
     source = construct("mobilenet_v2", input_shape=(32, 32, 3))
 
@@ -307,19 +307,19 @@ def test_imagenet_weights_go_into_the_backbone(monkeypatch):
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_too_small_an_input():
+def test_input_below_the_smallest_size():
     with pytest.raises(ValueError, match="'xception' needs images of at least 71 pixels"):
         build("xception", 3, input_shape=(70, 70, 3))
 
 
-def test_the_published_head_on_a_frozen_vgg19():
+def test_published_head_on_a_frozen_vgg19():
     # System 4: 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 31 + 31
     model = build("vgg19", 31, head="vgg", freeze=True)
     count = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     assert count == 119_672_863
 
 
-def test_the_head_of_system_1():
+def test_head_of_the_cs405_competition():
     model = build("mobilenet_v2", 7, head="mlp", input_shape=(32, 32, 3))
     names = [layer.name for layer in model.layers if layer.name.startswith("head_")]
     assert names == [
@@ -334,7 +334,7 @@ def test_the_head_of_system_1():
     assert (units, rates) == ([1024, 512, 7], [0.5, 0.3])
 
 
-def test_unfreezing_leaves_the_norms_unless_told_otherwise():
+def test_unfreezing_keeps_norms_frozen_by_default():
     model = smallest("mobilenet_v2", freeze=True)
     assert {variable.path.split("/")[0] for variable in model.trainable_variables} == {
         "head_logits"
@@ -358,6 +358,6 @@ def test_unfreezing_leaves_the_norms_unless_told_otherwise():
     assert [layer.name for layer in weighted(model) if layer.trainable] == ["head_logits"]
 
 
-def test_unfreezing_nothing_is_a_mistake():
+def test_unfreezing_no_layer_is_refused():
     with pytest.raises(ValueError, match="`last` must be an integer of at least 1"):
         unfreeze_backbone(smallest("mobilenet_v2"), last=0)

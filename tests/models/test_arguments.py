@@ -1,4 +1,4 @@
-"""What `build` answers to arguments that it does not take."""
+"""Messages of `build` and `load_model_file` for wrong arguments and files."""
 
 import re
 
@@ -26,31 +26,31 @@ SMALL = {"channels": (4,), "blocks_per_stage": (1,), "input_shape": (16, 16, 3)}
         ("32", "Height and width must be integers."),
     ],
 )
-def test_wrong_input_shape_is_answered_with_the_right_one(input_shape, remedy):
+def test_wrong_input_shape_suggests_a_correct_one(input_shape, remedy):
     message = f"must be (height, width, 3) in pixels. Received: input_shape={input_shape!r}."
     with pytest.raises(ValueError, match=re.escape(f"{message} {remedy}")):
         kerasface.build("convnext_nano", num_classes=3, input_shape=input_shape)
 
 
-def test_integers_of_numpy_are_accepted():
+def test_numpy_integers_are_accepted():
     options = {**SMALL, "input_shape": (np.int64(16), np.int32(16), 3)}
     assert kerasface.build("convnext_nano", np.int64(3), **options).output_shape == (None, 3)
     model = kerasface.build("convnext_nano", embedding=np.int64(4), **options)
     assert model.output_shape == (None, 4)
 
 
-def test_names_in_place_of_their_number():
+def test_list_of_names_as_num_classes():
     with pytest.raises(ValueError, match="Pass the number of names, 2"):
         kerasface.build("convnext_nano", num_classes=["ann", "bob"])
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_NAMES))
-def test_names_of_other_libraries_are_answered(name):
+def test_argument_names_of_other_libraries(name):
     with pytest.raises(ValueError, match=re.escape(f"{name}=1. Use {OTHER_NAMES[name]}.")):
         kerasface.build("convnext_nano", num_classes=3, **{name: 1})
 
 
-def test_option_of_a_network_may_have_such_a_name():
+def test_network_option_may_have_a_name_of_another_library():
     @kerasface.register_model(name="with_pooling", image_size=16, overwrite=True)
     def with_pooling(inputs, *, pooling="avg"):
         """Network with an option that `build` of other libraries has."""
@@ -62,7 +62,7 @@ def test_option_of_a_network_may_have_such_a_name():
 
 @pytest.mark.parametrize("name", [None, 5, ["resnet50"]])
 def test_model_name_must_be_a_string(name):
-    with pytest.raises(TypeError, match="A model is built by its name"):
+    with pytest.raises(TypeError, match="The name of a model must be a string"):
         kerasface.build(name, num_classes=3)
 
 

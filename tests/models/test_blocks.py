@@ -44,7 +44,7 @@ def test_max_pooling_of_the_stem_ignores_the_border(size):
     np.testing.assert_array_equal(tail.predict(values)[0], expected)
 
 
-def test_initial_values_are_pytorchs():
+def test_initial_values_equal_pytorch():
     model = as_model(lambda x: blocks.convnext_block(x, "block"), (8, 8, 64))
     depthwise = model.get_layer("block_depthwise").kernel.numpy()
     expand = model.get_layer("block_expand").kernel.numpy()

@@ -111,25 +111,25 @@ def test_overfits_eight_images(name, options):
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_listed_parameters_are_true(name):
+def test_listed_parameter_counts(name):
     model = build(name, num_classes=1000)
     assert list_models().loc[name, "parameters"] == count(model.trainable_variables)
     assert list_models().loc[name, "image_size"] == model.input_shape[1]
 
 
-def test_the_published_network_has_its_parameters():
+def test_published_network_has_the_published_parameter_count():
     # FaceClassifier (system 2): classic stem, double head, 7,001 people.
     assert count(build("convnext_small", num_classes=7001).trainable_variables) == 19_575_801
 
 
-def test_the_smile_cnn_has_its_parameters():
+def test_smile_cnn_parameter_count():
     # Convolutions of 3x3 with bias, 3 -> 32 -> 64 -> 128 -> 256, then a weight a channel:
     # (27 + 1) 32 + (288 + 1) 64 + (576 + 1) 128 + (1152 + 1) 256 + 256 + 1
     # = 896 + 18,496 + 73,856 + 295,168 + 257.
     assert count(build("smile_cnn", num_classes=1).trainable_variables) == 388_673
 
 
-def test_the_resnet15_has_its_parameters():
+def test_resnet15_parameter_count():
     # A convolution of c to d channels with its BatchNorm has (9 c + 1) d + 2 d; a residual pair
     # has two of d to d. First convolutions, 3 -> 64 -> 256 -> 512 -> 1024:
     # 1,920 + 148,224 + 1,181,184 + 4,721,664. Pairs: 74,112 + 1,181,184 + 4,721,664 + 18,880,512.
@@ -137,11 +137,11 @@ def test_the_resnet15_has_its_parameters():
     assert count(build("resnet15", 15, multi_label=True).trainable_variables) == 31_570_447
 
 
-def test_the_nano_stays_under_two_million():
+def test_nano_has_less_than_two_million_parameters():
     assert list_models().loc["convnext_nano", "parameters"] < 2_000_000
 
 
-def test_a_saved_model_loads_without_kerasface(tmp_path):
+def test_saved_model_loads_without_kerasface(tmp_path):
     model = nano(drop_path=0.2)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", noise(2))
@@ -211,7 +211,7 @@ def test_cosine_head_keeps_its_directions_in_training():
     np.testing.assert_allclose(np.linalg.norm(after, axis=0), 1, rtol=1e-5)
 
 
-def test_layer_scale_begins_as_said():
+def test_layer_scale_initial_value():
     model = nano(layer_scale=0.5)
     np.testing.assert_array_equal(
         model.get_layer("stage1_block1_scale").get_weights()[0], [0.5] * 8
@@ -234,7 +234,7 @@ def test_zero_init_residual():
         np.testing.assert_array_equal(scales, np.full((2, 8), 0.0 if start else 1.0))
 
 
-def test_dropout_stands_before_the_last_layer():
+def test_dropout_is_before_the_last_layer():
     assert [layer.name for layer in nano(dropout=0.3).layers][-3:-1] == [
         "head_dropout",
         "head_logits",
@@ -294,7 +294,7 @@ def test_weights_of_a_weights_file(tmp_path):
     )
 
 
-def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
+def test_wrong_weights_name_the_layer_and_both_shapes(tmp_path):
     nano(channels=(8, 24)).save(tmp_path / "model.keras")
     with pytest.raises(ValueError, match=r"downsample2_project.*\(48, 16\).*\(48, 24\)"):
         nano(weights=tmp_path / "model.keras")
@@ -313,7 +313,7 @@ def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
         (("convnext_nano", 3), {"head": "cosin"}, "Did you mean 'cosine'"),
         (("convnext_nano", 3), {"head": "cosine:0"}, "a scale, a number above 0"),
         (("convnext_nano", 3), {"head": "cosine:"}, "a scale, a number above 0"),
-        (("convnext_nano", 3), {"head": "pool:3"}, "Only the cosine head takes a scale"),
+        (("convnext_nano", 3), {"head": "pool:3"}, "Only the cosine head has a scale"),
         (
             ("convnext_nano", 3),
             {"head": "cosine", "multi_label": True},
@@ -344,10 +344,10 @@ def test_weights_that_do_not_fit_name_the_layer_and_both_shapes(tmp_path):
         (("convnext_nano", 3), {"stem": "classic", "patch_size": 2}, "belongs to the patchify"),
         (("convnext_nano", 3), {"patch_size": 0}, "`patch_size` must be at least 1"),
         (("convnext_nano", 3), {"channels": (8,)}, "one number per stage"),
-        (("smile_cnn", 3), {"channels": 8}, "must be a list of whole numbers, one per stage"),
+        (("smile_cnn", 3), {"channels": 8}, "must be a list of integers, one per stage"),
         (("smile_cnn", 3), {"block_dropout": "a"}, r"`block_dropout` must be in \[0, 1\)"),
-        (("convnext_nano", 3), {"channels": 8}, "`channels` must be a list of whole numbers"),
-        (("convnext_nano", 3), {"channels": ["a"]}, "`channels` must be a list of whole numbers"),
+        (("convnext_nano", 3), {"channels": 8}, "`channels` must be a list of integers"),
+        (("convnext_nano", 3), {"channels": ["a"]}, "`channels` must be a list of integers"),
         (("convnext_nano", 3), {"drop_path": "abc"}, r"`drop_path` must be in \[0, 1\)"),
         (("convnext_nano", 3), {"channels": (8, 0), "blocks_per_stage": (1, 1)}, "positive"),
         (("convnext_nano", 3), {"weights": "model.h5x"}, "does not exist"),

@@ -159,7 +159,7 @@ def test_step_follows_its_numbers(name):
 
 @pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("image", [BLACK, WHITE, GRAY], ids=["black", "white", "gray"])
-def test_step_survives_a_plain_image(name, image):
+def test_step_on_a_uniform_image(name, image):
     for seed in range(6):
         result = apply(name, image, numbers(STEPS[name].count, seed))
         assert np.isfinite(result).all()
@@ -237,7 +237,7 @@ def test_crop_keeps_integers():
 
 @pytest.mark.parametrize("draw", [0.0, 0.3, 0.999])
 @pytest.mark.parametrize("shape", [(24, 24), (17, 30)])
-def test_rotation_by_nothing(draw, shape):
+def test_rotation_by_0_degrees(draw, shape):
     np.testing.assert_array_equal(apply("rotation", picture(*shape), [draw], 0), picture(*shape))
 
 
@@ -253,7 +253,7 @@ def test_quarter_turns(draw, turns, size):
 
 
 @pytest.mark.parametrize("draw", [0.1, 0.35, 0.8])
-def test_rotation_as_pillow(draw):
+def test_rotation_equals_pillow(draw):
     smooth = np.asarray(pil(picture(6, 6)).resize((48, 48), Image.Resampling.BICUBIC), np.float32)
     expected = pil(smooth).rotate((2 * draw - 1) * 30, Image.Resampling.BILINEAR)
     inside = (slice(12, 36), slice(12, 36))
@@ -262,14 +262,14 @@ def test_rotation_as_pillow(draw):
 
 
 @pytest.mark.parametrize("draw", [0.1, 0.35, 0.8])
-def test_rotation_to_the_nearest_pixel_as_pillow(draw):
+def test_nearest_rotation_equals_pillow(draw):
     expected = pil(picture(48, 48)).rotate((2 * draw - 1) * 30, Image.Resampling.NEAREST)
     turned = apply("rotation_nearest", picture(48, 48), [draw], 30)
     equal = (turned == np.asarray(expected)).all(axis=2)
     assert equal.mean() > 0.98  # but for ties
 
 
-def test_corners_are_black_after_a_turn():
+def test_corners_are_black_after_a_rotation():
     turned = apply("rotation", WHITE, [1.0], 45)
     assert turned[0, 0].tolist() == turned[-1, -1].tolist() == [0, 0, 0]
     assert turned[8, 8].tolist() == [255, 255, 255]
@@ -296,7 +296,7 @@ def test_flip(probability, draw, mirrored):
         (augment.contrast, ImageEnhance.Contrast, 2.0),  # and the mean
     ],
 )
-def test_color_change_is_pillows(change, enhance, tolerance, factor):
+def test_color_change_equals_pillow(change, enhance, tolerance, factor):
     expected = np.asarray(enhance(pil(picture())).enhance(factor), np.float32)
     changed = change(tf.constant(picture()), factor)
     np.testing.assert_allclose(changed, expected, rtol=0, atol=tolerance)
@@ -309,7 +309,7 @@ def test_factor_one_changes_nothing(change):
 
 @pytest.mark.parametrize("draw", [0.0, 0.2, 0.9])
 @pytest.mark.parametrize("strength", [0.1, 0.5])
-def test_hue_is_turned_on_the_color_circle(draw, strength):
+def test_hue_is_rotated_on_the_color_circle(draw, strength):
     turn = (2 * draw - 1) * strength
     image = picture(6, 6)
 
@@ -345,7 +345,7 @@ def test_jitter_of_strength_zero_changes_nothing():
         np.testing.assert_allclose(jittered, picture(), atol=0.01)
 
 
-def test_jitter_takes_every_one_of_the_24_orders():
+def test_jitter_uses_all_24_orders():
     image = tf.constant(picture(8, 8))
     changes = (
         lambda image: augment.brightness(image, 1.45),
@@ -432,7 +432,7 @@ def test_operation_keeps_shape_and_range(name, signed):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("image", [BLACK, WHITE, GRAY], ids=["black", "white", "gray"])
-def test_operation_survives_a_plain_image(name, image):
+def test_operation_on_a_uniform_image(name, image):
     result = np.asarray(OPERATION[name](tf.constant(image), tf.constant(0.5)))
     assert np.isfinite(result).all()
     assert result.min() >= 0
@@ -457,14 +457,14 @@ def test_operation_of_full_strength_changes_the_image(name):
     [("auto_contrast", ImageOps.autocontrast), ("equalize", ImageOps.equalize)],
 )
 @pytest.mark.parametrize("signed", [0.0, 1.0])
-def test_histogram_operations_are_pillows(name, reference, signed):
+def test_histogram_operations_equal_pillow(name, reference, signed):
     image = picture(40, 40, low=60, high=180)
     result = OPERATION[name](tf.constant(image), tf.constant(signed))
     np.testing.assert_allclose(result, np.asarray(reference(pil(image)), int), atol=1)
 
 
 @pytest.mark.parametrize("signed", [-1.0, 1.0])
-def test_posterize_and_solarize_are_pillows(signed):
+def test_posterize_and_solarize_equal_pillow(signed):
     image = tf.constant(picture())
     posterized = OPERATION["posterize"](image, tf.constant(signed))
     np.testing.assert_array_equal(posterized, np.asarray(ImageOps.posterize(pil(picture()), 4)))
@@ -473,7 +473,7 @@ def test_posterize_and_solarize_are_pillows(signed):
 
 
 @pytest.mark.parametrize("signed", [-1.0, 0.5, 1.0])
-def test_sharpness_is_pillows(signed):
+def test_sharpness_equals_pillow(signed):
     result = OPERATION["sharpness"](tf.constant(picture()), tf.constant(signed))
     expected = ImageEnhance.Sharpness(pil(picture())).enhance(1 + 0.9 * signed)
     inside = (slice(1, -1), slice(1, -1))  # Pillow copies the border
@@ -490,14 +490,14 @@ def test_translations_move_the_image():
     assert not down[:9].any()
 
 
-def test_shears_leave_the_middle():
+def test_shears_keep_the_center():
     image = tf.constant(picture(21, 21))
     np.testing.assert_allclose(OPERATION["shear_x"](image, 1.0)[10], image[10], atol=0.01)
     np.testing.assert_allclose(OPERATION["shear_y"](image, 1.0)[:, 10], image[:, 10], atol=0.01)
 
 
 @pytest.mark.parametrize("first", range(14))
-def test_rand_augment_applies_the_two_that_are_drawn(first):
+def test_rand_augment_applies_the_two_drawn_operations(first):
     image, second = tf.constant(picture()), (first + 5) % 14
     draws = [(first + 0.5) / 14, 0.9, (second + 0.5) / 14, 0.2]
     expected = RAND_AUGMENT_OPERATIONS[first](image, tf.constant(0.4))

@@ -161,9 +161,9 @@ def test_with_pillow(read, file, name):
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_turned_files_are_no_longer_alike(orientation):
-    turned = images.decode(FILES[f"png-exif-{orientation}"])
-    assert not np.array_equal(turned, images.decode(FILES["png-exif-1"]))
+def test_orientation_changes_the_image(orientation):
+    rotated = images.decode(FILES[f"png-exif-{orientation}"])
+    assert not np.array_equal(rotated, images.decode(FILES["png-exif-1"]))
 
 
 @pytest.fixture(scope="module")
@@ -180,12 +180,12 @@ def read_without_pillow():
 
 
 @pytest.mark.parametrize("name", PLAIN_JPEGS | PLAIN_PNGS)
-def test_plain_files_do_without_pillow(read_without_pillow, file, name):
+def test_plain_files_are_decoded_without_pillow(read_without_pillow, file, name):
     assert_same(read_without_pillow(file(FILES[name]), UNKNOWN_FORMAT).numpy(), name)
 
 
 @pytest.mark.parametrize("name", [*TURNED_JPEGS, *(f"png-exif-{turn}" for turn in range(1, 9))])
-def test_turned_files_do_without_pillow_once_checked(read_without_pillow, file, name):
+def test_checked_rotated_files_are_decoded_without_pillow(read_without_pillow, file, name):
     orientation = images.inspect(FILES[name]).orientation
     assert_same(read_without_pillow(file(FILES[name]), orientation).numpy(), name)
 
@@ -254,7 +254,7 @@ def test_square_of_every_kind_of_file(read, read_square, file, name, tmp_path):
     [{}, {"subsampling": 1}, {"subsampling": 0}, {"progressive": True}, {"mode": "L"}],
     ids=["4:2:0", "4:2:2", "4:4:4", "progressive", "gray"],
 )
-def test_square_of_a_jpeg_is_that_of_the_whole_at_every_place(
+def test_square_of_a_jpeg_equals_that_of_the_whole_image(
     read_without_the_whole, read, file, shape, options
 ):
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
@@ -317,13 +317,13 @@ def test_square_of_a_large_jpeg_is_decoded_smaller(file, shape, image_size, rati
 
 
 @pytest.mark.parametrize(("name", "known"), [("jpeg", 1), ("jpeg-exif-1", 1), ("jpeg", -1)])
-def test_plain_upright_jpeg_is_decoded_in_part(read_without_the_whole, read, file, name, known):
+def test_plain_upright_jpeg_is_partly_decoded(read_without_the_whole, read, file, name, known):
     path = file(FILES[name])
     found = read_without_the_whole(path, known, 0.5).numpy()
     np.testing.assert_array_equal(found, square(read(path, known).numpy(), 0.5))
 
 
-def test_turned_jpeg_is_not(read_without_the_whole, file):
+def test_rotated_jpeg_is_decoded_in_full(read_without_the_whole, file):
     with pytest.raises(tf.errors.OpError, match="the whole file was decoded"):
         read_without_the_whole(file(FILES["jpeg-exif-6"]), 6, 0.5)
 
@@ -350,7 +350,7 @@ def test_center(read_square, file, shape, top):
         ((3, 5), 0.01, (1, 2, 1, 1)),
     ],
 )
-def test_parts_of_the_middle(file, shape, share, middle):
+def test_central_crops(file, shape, share, middle):
     top, left, height, width = middle
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     whole = Image.fromarray(noise)
@@ -373,7 +373,7 @@ def test_parts_of_the_middle(file, shape, share, middle):
     assert len(small) == max(round(400 * share), 1) // (2 if share >= 0.5 else 1)
 
 
-def test_middle_of_a_large_jpeg_is_decoded_small(file):
+def test_center_of_a_large_jpeg_is_decoded_smaller(file):
     colors = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
     coarse = Image.fromarray(colors).resize((600, 400), Image.Resampling.BICUBIC)
     path = file(encode(coarse, "JPEG"))
@@ -386,7 +386,7 @@ def test_middle_of_a_large_jpeg_is_decoded_small(file):
     assert np.abs(averaged - small).mean() < 2
 
 
-def test_ends_of_the_range_are_the_ends_of_the_file(read_square, file):
+def test_range_of_positions_covers_the_image(read_square, file):
     pixels = np.random.default_rng(0).integers(0, 256, (31, 8, 3), dtype=np.uint8)
     path = file(encode(Image.fromarray(pixels), "PNG"))
     np.testing.assert_array_equal(read_square(path, UNKNOWN_FORMAT, 0.0), pixels[:8])
@@ -422,7 +422,7 @@ def pillow_resized(values, size):
     ("height", "width", "size"),
     [(64, 64, 16), (57, 31, 20), (31, 64, 31), (7, 9, 24), (10, 90, 24), (1, 1, 8), (24, 24, 24)],
 )
-def test_resize_is_pillows(height, width, size):
+def test_resize_equals_pillow(height, width, size):
     values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     resized = decode.resize(tf.constant(values), size)
     assert resized.shape == (size, size, 3)
@@ -438,6 +438,6 @@ def test_shrunk_checkerboard_is_gray(times):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_same_size_is_untouched(dtype):
+def test_resize_to_the_same_size_changes_nothing(dtype):
     values = NOISE[:40, :40].astype(dtype)
     np.testing.assert_array_equal(decode.resize(tf.constant(values), 40), values)

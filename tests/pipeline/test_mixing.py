@@ -54,13 +54,13 @@ def test_shapes_types_and_sums(alphas):
     assert images.max() <= 255
 
 
-def test_off_changes_nothing():
+def test_mixing_without_alpha_changes_nothing():
     for part, original in zip(mixed(), batch(), strict=True):
         np.testing.assert_array_equal(part, original)
 
 
 @pytest.mark.parametrize("alphas", KINDS)
-def test_batch_of_one_passes_unchanged(alphas):
+def test_batch_of_one_is_unchanged(alphas):
     for seed in range(10):
         for part, original in zip(mixed([0, seed], 1, **alphas), batch(1), strict=True):
             np.testing.assert_array_equal(part, original)
@@ -91,7 +91,7 @@ def test_cutmix_share_is_the_share_of_own_pixels(seed):
             assert np.count_nonzero(np.diff(side.astype(int), prepend=0) == 1) <= 1
 
 
-def test_cutmix_reaches_every_pixel_and_spares_every_pixel():
+def test_cutmix_replaces_and_keeps_every_pixel():
     originals = batch()[0]
     own = np.concatenate(
         [(mixed([seed, 1], cutmix=1.0)[0] == originals).all(axis=3) for seed in range(150)]
@@ -130,7 +130,7 @@ def test_mixture_with_an_unreadable_image_has_no_weight(alphas, weights, expecte
     np.testing.assert_array_equal(mixed(weights=weights, **alphas)[2], expected)
 
 
-def test_both_kinds_take_one_or_the_other():
+def test_mixup_and_cutmix_alternate_at_random():
     taken = []
     for seed in range(16):
         both = mixed([seed, 7], mixup=0.7, cutmix=1.3)
@@ -144,7 +144,7 @@ def test_both_kinds_take_one_or_the_other():
 
 
 @pytest.mark.parametrize("alphas", KINDS)
-def test_seed_decides(alphas):
+def test_mixture_depends_on_the_seed(alphas):
     first, same, other = (mixed(seed, **alphas) for seed in (SEED, SEED, [3, 5]))
     for part, again in zip(first, same, strict=True):
         np.testing.assert_array_equal(part, again)

@@ -53,14 +53,14 @@ def test_chosen_rows_of_an_unlabeled_unchecked_table(model, table):
     )
 
 
-def test_flip_is_the_mean_of_both_sides(model, table):
+def test_flip_averages_image_and_mirror_image(model, table):
     original, mirrored = expected(model, PIXELS), expected(model, PIXELS[:, :, ::-1])
     assert np.abs(original - mirrored).max() > 0.1
     outputs = predict_table(model, table, flip=True, batch_size=3)
     np.testing.assert_allclose(outputs, (original + mirrored) / 2, atol=1e-4)
 
 
-def test_middle_of_larger_files(model, tmp_path):
+def test_center_of_larger_files(model, tmp_path):
     names = [f"{i}.png" for i in range(COUNT)]
     tall = np.random.default_rng(2).integers(0, 256, (COUNT, 13, SIZE, 3), dtype=np.uint8)
     for name, pixels in zip(names, tall, strict=True):
@@ -72,7 +72,7 @@ def test_middle_of_larger_files(model, tmp_path):
         predict_table(model, table, crop=Crop(position="random"))
 
 
-def test_images_are_brought_to_the_size_of_the_model(tmp_path):
+def test_images_are_resized_to_the_size_of_the_model(tmp_path):
     colors = [(200, 100, 50), (0, 255, 7)]
     for i, (color, size) in enumerate(zip(colors, [(30, 20), (2, 3)], strict=True)):
         Image.new("RGB", size, color).save(tmp_path / f"{i}.png")
@@ -81,7 +81,7 @@ def test_images_are_brought_to_the_size_of_the_model(tmp_path):
     np.testing.assert_allclose(outputs, colors, atol=1e-3)
 
 
-def test_broken_file_is_warned_of_and_black(model, table):
+def test_broken_file_is_black_with_a_warning(model, table):
     (table.root / "2.png").unlink()
     with pytest.warns(UserWarning, match=r"2\.png cannot be read"):
         outputs = predict_table(model, table)
@@ -126,7 +126,7 @@ def test_preprocess_size_and_output(table):
         predict_table(model, table, image_size=SIZE, output="mena")
 
 
-def test_image_size_must_be_that_of_the_model(model, table):
+def test_image_size_must_match_the_model(model, table):
     with pytest.raises(ValueError, match=r"8 x 8 pixels.* and image_size=9"):
         predict_table(model, table, image_size=9)
 

@@ -145,7 +145,7 @@ def test_other_seed_gives_another_run(faces, whole):
     assert all(differ(first[0], second[0]) for first, second in zip(whole, other, strict=False))
 
 
-def test_batch_size_changes_no_picture(faces):
+def test_batch_size_does_not_change_images(faces):
     settings = {"image_size": 8, "training": True, "augment": "rotation", "epochs": 1}
     small, large = (joined(stream(faces, **settings, batch_size=size)) for size in (2, 5))
     assert_same([small], [large])
@@ -208,7 +208,7 @@ def test_center_square(tall, training):
     np.testing.assert_array_equal(weights, 1)
 
 
-def test_squares_of_the_middle(tall, copies):
+def test_central_squares(tall, copies):
     # Of 31 x 24 the middle 0.5 is 16 x 12, from row 7 and column 6 on.
     pixels, *_ = joined(stream(tall, image_size=12, crop=Crop(0.5)))
     rows, columns = np.indices((12, 12), np.float32)
@@ -221,7 +221,7 @@ def test_squares_of_the_middle(tall, copies):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_middle_is_squashed(tall, training):
+def test_center_is_resized_to_a_square(tall, training):
     pixels, *_ = joined(
         stream(tall, image_size=12, crop=Crop(0.5, shape="image"), training=training)
     )
@@ -231,7 +231,7 @@ def test_middle_is_squashed(tall, training):
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_random_square_takes_all_places_alike(copies):
+def test_random_square_is_uniformly_distributed(copies):
     found = tops(joined(stream(copies, **SQUARES, epochs=8))[0])
     counts = np.bincount(found, minlength=8)
     assert len(counts) == 8
@@ -252,14 +252,14 @@ def test_random_square_is_a_function_of_seed_and_step(tall, augment):
     assert all(differ(first[0], second[0]) for first, second in zip(whole, other, strict=True))
 
 
-def test_random_squares_of_passes_differ(copies):
+def test_random_squares_differ_between_passes(copies):
     tf.random.set_seed(1)
     dataset = stream(copies, **SQUARES)
     first, second = (tops(joined(dataset)[0]) for _ in range(2))
     assert differ(first, second)
 
 
-def test_square_comes_before_the_augmentation(copies):
+def test_square_is_cut_before_the_augmentation(copies):
     # The same numbers but for one more, and so another place; a flip of all is a mirrored square.
     plain = joined(stream(copies, **SQUARES, epochs=1))[0]
     flipped = joined(stream(copies, **SQUARES, augment="flip:1", epochs=1))[0]
@@ -268,7 +268,7 @@ def test_square_comes_before_the_augmentation(copies):
     assert (flipped[:, 0, 0, 1] == 23).all()
 
 
-def test_square_is_not_squashed(tall):
+def test_square_keeps_its_aspect_ratio(tall):
     pixels = joined(stream(tall, image_size=12, crop=Crop()))[0]
     with_border = joined(stream(tall, image_size=12))[0]
     # Two rows and two columns of the file become one of the square.
@@ -318,7 +318,7 @@ def test_broken_file_among_squares(tmp_path):
 # Epochs
 
 
-def test_epochs_have_their_own_order_and_pictures(alike):
+def test_order_and_augmentation_differ_between_epochs(alike):
     settings = {"image_size": 8, "batch_size": 2, "training": True, "augment": "rotation"}
     pixels, rows, _ = joined(stream(alike, **settings, epochs=3))
     assert [sorted(part) for part in rows.reshape(3, 5).tolist()] == [[0, 1, 2, 3, 4]] * 3
@@ -326,7 +326,7 @@ def test_epochs_have_their_own_order_and_pictures(alike):
     assert len({picture.tobytes() for picture in pixels}) == 15
 
 
-def test_passes_without_epochs_have_their_own_order_and_pictures(alike):
+def test_order_and_augmentation_differ_between_passes_without_epochs(alike):
     tf.random.set_seed(1)  # takes part without `epochs`; other tests leave theirs
     settings = {"image_size": 8, "batch_size": 2, "training": True, "augment": "rotation"}
     runs = []
@@ -341,7 +341,7 @@ def test_passes_without_epochs_have_their_own_order_and_pictures(alike):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 1000, 65_537])
 @pytest.mark.parametrize("epochs", [None, 2])
-def test_every_example_comes_exactly_once_an_epoch(count, epochs):
+def test_every_example_occurs_exactly_once_per_epoch(count, epochs):
     rows = orders(count, epochs, batch_size=max(1, count // 5))
     assert len(rows) == (epochs or 1)
     for row in rows:
@@ -356,7 +356,7 @@ def test_all_orders_of_four_occur():
     assert len({tuple(rows) for rows in orders(4, epochs=300)}) == 24
 
 
-def test_seeds_and_epochs_are_no_shifts_of_each_other():
+def test_orders_of_seeds_and_epochs_are_independent():
     found = [tuple(rows) for seed in range(5) for rows in orders(50, epochs=4, seed=seed)]
     assert len(set(found)) == 20
 
@@ -373,7 +373,7 @@ def test_positions_count_up(training, expected):
 
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 64), (64, 64), (65, 64), (2633, 64), (1000, 7)])
-def test_training_batches_are_of_one_size(count, batch):
+def test_training_batches_have_similar_sizes(count, batch):
     found = index_batches(count, batch, training=True, epochs=1)
     sizes = [len(rows) for _, _, rows in found.as_numpy_iterator()]
     assert len(sizes) == math.ceil(count / batch)
@@ -420,7 +420,7 @@ def originals(table):
 
 
 @pytest.mark.parametrize(("batch", "checked"), [(1, True), (3, False)])
-def test_evaluation_keeps_order_and_drops_nothing(faces, batch, checked):
+def test_evaluation_keeps_order_and_all_images(faces, batch, checked):
     table = faces if checked else FaceTable(faces.root, faces.paths, faces.labels, faces.names)
     dataset = stream(table, image_size=SIZE, batch_size=batch)
     assert dataset.element_spec == (
@@ -466,7 +466,7 @@ def test_unlabeled_elements_are_images_alone(faces, plain):
     np.testing.assert_array_equal(np.concatenate([part.numpy() for part in dataset]), plain[0])
 
 
-def test_mixed_labels_are_of_partners_in_the_batch(faces):
+def test_labels_are_mixed_within_the_batch(faces):
     settings = EVERYTHING | {"augment": None, "image_size": SIZE, "epochs": 1}
     pixels, labels, _ = joined(stream(faces, **settings))
     rows = orders(COUNT, epochs=1, seed=EVERYTHING["seed"])[0]
@@ -481,7 +481,7 @@ def test_mixed_labels_are_of_partners_in_the_batch(faces):
 # Files that break after the check
 
 
-def test_broken_files_become_black_images_of_no_weight(tmp_path, plain):
+def test_broken_files_become_black_images_with_weight_0(tmp_path, plain):
     table = check(write_faces(tmp_path)).table
     reported = []
     dataset = stream(table, image_size=8, batch_size=BATCH, on_unreadable=reported.append)
@@ -521,7 +521,7 @@ def test_broken_files_of_other_kinds(tmp_path, checked):
     assert sorted(reported) == [str(tmp_path / "b.jpg"), str(tmp_path / "d.webp")]
 
 
-def test_mixing_ends_where_said(faces, whole):
+def test_mixing_ends_after_mix_epochs(faces, whole):
     steps = steps_per_epoch(faces, BATCH)
     found = batches(stream(faces, **EVERYTHING, epochs=3, mix_epochs=1))
     unmixed = batches(stream(faces, **{**EVERYTHING, "mixup": 0.0}, epochs=3))
@@ -529,7 +529,7 @@ def test_mixing_ends_where_said(faces, whole):
         assert_same([found[step]], [whole[step] if step < steps else unmixed[step]])
 
 
-def test_broken_file_while_training(tmp_path, whole):
+def test_file_that_breaks_during_training(tmp_path, whole):
     table = check(write_faces(tmp_path)).table
     (tmp_path / "2.png").unlink()
     reported = []
@@ -566,7 +566,7 @@ def test_broken_file_warns(tmp_path):
         ({"epochs": 0}, "`epochs` must be an integer of at least 1"),
         ({"epochs": 2, "start_step": -1}, "`start_step` must be an integer of at least 0"),
         ({"start_step": 1}, "start_step=1 without `epochs`"),
-        ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most the 6 steps.*start_step=7"),
+        ({"epochs": 2, "batch_size": 3, "start_step": 7}, "at most 6, the number.*start_step=7"),
         ({"labels": "onehot"}, r"\['index', 'one_hot'\]\. Received: labels='onehot'"),
         ({"augment": "face"}, "training=False"),
         ({"crop": Crop(position="random")}, r"training=False .*Use crop\.centered\(\)"),
@@ -615,7 +615,7 @@ class Recorder(keras.Model):
 
 
 @pytest.mark.parametrize("spanning", [True, False], ids=["epochs in the stream", "plain"])
-def test_fit_sees_every_example_once_an_epoch(faces, spanning):
+def test_fit_gets_every_example_once_per_epoch(faces, spanning):
     inputs = keras.Input([4, 4, 3])
     outputs = keras.layers.Dense(COUNT)(keras.layers.Flatten()(inputs))
     model = Recorder(inputs=inputs, outputs=outputs)
@@ -637,7 +637,7 @@ def test_fit_sees_every_example_once_an_epoch(faces, spanning):
     assert len(set(epochs)) == 3
 
 
-def test_evaluate_leaves_unreadable_files_out(tmp_path):
+def test_evaluate_ignores_unreadable_files(tmp_path):
     table = check(write_faces(tmp_path)).table
     model = keras.Sequential([keras.Input([4, 4, 3]), keras.layers.Flatten()])
     model.add(keras.layers.Dense(COUNT, kernel_initializer="zeros", bias_initializer="zeros"))
@@ -658,7 +658,7 @@ def test_autotuning_is_off(faces, training):
     assert ds.map(lambda *batch: batch).options().autotune.enabled is False
 
 
-def test_all_processors_read(faces, monkeypatch):
+def test_all_cpu_cores_read(faces, monkeypatch):
     running, most, lock = 0, 0, threading.Lock()
 
     def note(data):

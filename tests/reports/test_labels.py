@@ -9,7 +9,7 @@ import pytest
 from kerasface.metrics import attributes, classification, identification, verification
 from kerasface.reports import labels
 from kerasface.reports.values import MISSING, Share
-from kerasface.runs.evaluation import PLAIN, THRESHOLDED
+from kerasface.runs.evaluation import AT_HALF, THRESHOLDED
 from kerasface.runs.recipe import Recipe
 
 
@@ -21,7 +21,7 @@ def metric_names():
     names = {*result.metrics, *result.per_class}
     truth = np.arange(60).reshape(30, 2) % 3 > 0
     marks = attributes.evaluate(truth, generator.random((30, 2)), ["a", "b"], bootstrap=5)
-    names |= {*marks.metrics, *marks.per_attribute} | {f"{name}{PLAIN}" for name in THRESHOLDED}
+    names |= {*marks.metrics, *marks.per_attribute} | {f"{name}{AT_HALF}" for name in THRESHOLDED}
     scores, same = np.linspace(-1, 1, 400), np.arange(400) >= 200
     pairs = verification.evaluate(scores, same, bootstrap=5)
     names |= {*pairs.metrics, *pairs.per_fold, *pairs.operating_points.drop(columns="refused")}

@@ -387,7 +387,7 @@ def test_architecture_is_merged():
         ({"augment": [1]}, "`augment` must be a list of strings"),
         ({"augment": "fliip"}, "Did you mean 'flip'"),
         ({"architecture": 5}, "`architecture` must be a mapping of options"),
-        ({"embedding": {"size": 5}}, "The options of `embedding` are"),
+        ({"embedding": {"size": 5}}, "The options of `embedding` must be among"),
         ({"embedding": {"margins": 5}}, "Did you mean 'margin'"),
         (
             {"embedding": {"dimensions": 8}},

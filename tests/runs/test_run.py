@@ -98,3 +98,13 @@ def test_weights_path_of_an_older_run(run, copied, tmp_path):
     values["weights"] = "imagenet"
     copied.path("recipe.json").write_text(json.dumps(values))
     assert copied.weights_path is None
+
+
+def test_model_is_loaded_and_traced_once(copied, tables):
+    for count in (1, 3, 5, 7, 9, 12):
+        assert len(copied.predict(tables[1].take(range(count)))) == count
+    model = copied.opened_model()
+    assert model is copied.opened_model() is not copied.load_model()
+    assert model.predict_function.experimental_get_tracing_count() == 1
+    copied.load_model().save(copied.path("model.keras"))
+    assert model is not copied.opened_model()

@@ -60,7 +60,7 @@ def test_predicts_attributes(old_run, celeba_folder):
 def test_evaluates(old_run, faces):
     run = old_run("classes")
     expected = pd.read_json(run.path("validation/metrics.json"), typ="series")
-    lost = "24 of the 24 train images of the run are missing: copies of them cannot be recognized"
+    lost = "24 of the 24 train images of the run are missing, so copies of them cannot be detected"
     with pytest.warns(UserWarning, match=lost):
         metrics = kerasface.evaluate(run, faces / "dev").metrics
     assert metrics["accuracy"] == pytest.approx(expected["accuracy"])

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -18,13 +19,13 @@ from kerasface.runs.recipe import Recipe
 from kerasface.training.assemble import compile_model, dtype_policy
 from kerasface.training.custom_model import (
     Network,
-    check_custom_model,
     float32_copy,
     functional_model,
     recipe_for,
     resumed_model,
     set_random_states,
 )
+from kerasface.training.custom_model_checks import check_custom_model
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 RECIPE = Recipe(epochs=2, batch_size=7, learning_rate=1e-2, ema=0.5, keep="last")
@@ -32,7 +33,7 @@ GUIDE = pathlib.Path(__file__).parents[2] / "docs/guides/your_own_network.md"
 
 
 def small_model(outputs=4, activation="softmax", size=16, name=None):
-    """What a user might write; with a dropout, so that random states matter."""
+    """A model as a user might write it. The dropout makes random states matter."""
     inputs = keras.Input((size, size, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(8, 3, strides=2)(x)
@@ -135,7 +136,7 @@ kerasface.compare([run, {str(run.folder)!r}], {str(tmp_path / "compare.html")!r}
     )
     predicted = pd.read_csv(tmp_path / "predicted.csv")
     assert len(predicted) == 12
-    assert "custom" in (tmp_path / "compare.html").read_text()
+    assert "resumed" in (tmp_path / "compare.html").read_text()
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -284,15 +285,16 @@ def of_shape(*shape):
         (Subclassed, "must be a functional keras.Model. .* subclass Subclassed"),
         (lambda: WithTrainStep(4), "must not override `train_step`. .* subclass WithTrainStep"),
         (lambda: keras.Sequential([keras.layers.Flatten()]), "Sequential model without an input"),
-        (lambda: two_ended(inputs=2), "one input and one output. .* 2 inputs and 1 outputs"),
-        (lambda: two_ended(outputs=2), "one input and one output. .* 1 inputs and 2 outputs"),
-        (lambda: of_shape(16, 12, 3), r"square images. .*\[None, 16, 12, 3\]"),
-        (lambda: of_shape(None, None, 3), r"known size.*\[None, None, None, 3\]"),
-        (lambda: of_shape(16, 16, 1), r"RGB images.*\[None, 16, 16, 1\]"),
-        (lambda: small_model(5), "one output per class. .* 5 outputs for 4"),
+        (lambda: two_ended(inputs=2), "one input and one output. .* 2 inputs and 1 outputs. Pass"),
+        (lambda: two_ended(outputs=2), "one input and one output. .* 1 inputs and 2 outputs. Pass"),
+        (lambda: of_shape(16, 12, 3), r"square images. .*16, 12, 3\]. Build .*\(16, 16, 3\)"),
+        (lambda: of_shape(None, None, 3), r"known size.*None, None, 3\]. Begin .*\(64, 64, 3\)"),
+        (lambda: of_shape(16, 16, 1), r"RGB images.*\[None, 16, 16, 1\]. For a gray network"),
+        (lambda: of_shape(3, 16, 16), r"RGB images.*\[None, 3, 16, 16\]. Channels come last"),
+        (lambda: small_model(5), "one output per class. .* 5 outputs for 4. End .* of 4 units"),
         (lambda: small_model(activation=None), "must end with a softmax"),
         (lambda: with_layer(Unregistered()), "Could not locate class 'Unregistered'. Register"),
-        (lambda: with_layer(keras.layers.Lambda(lambda x: x + 1)), "save and load its model"),
+        (lambda: with_layer(keras.layers.Lambda(lambda x: x + 1)), "Replace its Lambda layers"),
     ],
 )
 def test_refused_model(tables, tmp_path, make, message):
@@ -357,6 +359,17 @@ def test_attributes_take_any_sigmoid():
     undecided = small_model(2, "sigmoid")
     undecided.layers[-1].kernel.assign(np.zeros((8, 2)))  # both outputs are 0.5
     check_custom_model(functional_model(undecided), RECIPE, ATTRIBUTES)
+
+
+def test_unscaled_input_is_warned_about():
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Flatten()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="first")(x))
+    with pytest.warns(UserWarning, match=r"'first', gets values up to 255. Put .*Rescaling"):
+        check_custom_model(functional_model(model), RECIPE, CLASSES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        check_custom_model(functional_model(small_model(2)), RECIPE, CLASSES)
 
 
 def test_other_changes_are_kept():

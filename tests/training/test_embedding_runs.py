@@ -134,13 +134,15 @@ def test_what_an_embedding_run_is_not_for(finished, tables, tmp_path):
 def test_evaluation_without_enough_pairs_is_empty(finished, tables, tmp_path):
     for rows, words in (([0, 3, 6], "no pairs"), ([0, 1, 3], "too few pairs to evaluate: 1 gen")):
         evaluation = evaluate_embeddings(finished, tables[1].take(rows), tmp_path / "out")
-        assert evaluation.metrics == {} and words in evaluation.summary
+        assert evaluation.metrics == {} and words in evaluation.empty
     assert not (tmp_path / "out").exists()
 
 
 def test_triplets_want_pairs_in_a_batch(tables):
     few = TINY.replace(embedding={"loss": "triplets"}, batch_size=2)
-    with pytest.warns(UserWarning, match=r"2 images holds 0\.25 pairs of one person.*batch_size"):
+    with pytest.warns(
+        UserWarning, match=r"0\.25 pairs of one person per batch of 2 images.*batch_size"
+    ):
         build_head(few, tables[0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,7 +12,7 @@ from kerasface.models.heads import split_model
 from kerasface.pipeline import stream
 from kerasface.runs.recipe import Recipe
 from kerasface.training.assemble import dtype_policy
-from kerasface.training.features import HeadTraining, extract, feature_stream
+from kerasface.training.features import HeadTraining, extract, feature_stream, inference
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 RECIPE = Recipe(
@@ -37,6 +37,14 @@ def backbone():
 
 def extracted(backbone, table, folder, **options):
     return extract(backbone, table, folder, image_size=16, batch_size=5, **options)
+
+
+def test_inference_accepts_other_batch_sizes(backbone):
+    images = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype("float32")
+    infer = inference(backbone)
+    for size in (3, 2, 3):
+        expected = np.asarray(backbone(images[:size], training=False))
+        np.testing.assert_allclose(infer(images[:size]), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", ["pool", "double", "cosine", "mlp", "vgg"])
