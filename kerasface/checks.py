@@ -10,12 +10,12 @@ from kerasface.names import suggest
 
 
 def check_choice(name: str, value: object, known: Iterable[str]) -> None:
-    """Refuses a value that is not among the known names.
+    """Refuses a value that is not one of the known names.
 
     Args:
         name: Name of the option.
-        value: What was given.
-        known: The names that it may have.
+        value: The value.
+        known: The accepted names.
 
     Raises:
         ValueError: If the value is none of them, with near names.
@@ -42,11 +42,11 @@ def check_number(
     above: bool = False,
     remedy: str = "",
 ) -> None:
-    """Refuses what is no number in a range.
+    """Refuses a value that is not a number in a range.
 
     Args:
         name: Name of the option.
-        value: What was given. True and False are no numbers.
+        value: The value. True and False are not numbers.
         low: Smallest value.
         high: Largest value.
         whole: If True, the value must be an integer.
@@ -55,7 +55,7 @@ def check_number(
         remedy: What to do instead; ends the message.
 
     Raises:
-        ValueError: If the value is no such number. NaN is in no range.
+        ValueError: If the value is not such a number. NaN is outside of every range.
 
     Example:
         >>> check_number("momentum", 0.9, 0, 1, below=True)
@@ -103,14 +103,14 @@ def number_rule(
 
 
 def check_flag(name: str, value: object) -> None:
-    """Refuses what is neither True nor False.
+    """Refuses a value that is not True or False.
 
     Args:
         name: Name of the option.
-        value: What was given.
+        value: The value.
 
     Raises:
-        ValueError: If the value is neither.
+        ValueError: If it has another value.
 
     Example:
         >>> check_flag("flip", True)

@@ -27,7 +27,7 @@ UNSUPPORTED = frozenset(
         *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"),  # cameras
     }
 )
-MAX_PIXELS = 100_000_000  # a decompression bomb otherwise fills the memory
+MAX_PIXELS = 100_000_000  # larger images, such as decompression bombs, could fill the memory
 
 # Turns an image with an EXIF orientation upright.
 _UPRIGHT = {
@@ -182,7 +182,9 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS}")
+            raise ValueError(
+                f"{image.width} x {image.height} pixels exceed the limit of {MAX_PIXELS:,}"
+            )
         plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
         # A PNG with a transparent color or several frames has more than its plain pixels.
         plain = plain and "transparency" not in image.info
@@ -191,12 +193,12 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
     except ValueError:
         raise
     except UnidentifiedImageError as error:
-        # Pillow's own words name a place in memory.
+        # Pillow's message contains a memory address.
         kind = content_kind(data[:HEAD])
         content = f": the content is {kind}" if kind else ""
         reason = f"no image format is recognized{content}" if data else "empty file"
         raise ValueError(reason) from error
-    except Exception as error:  # Pillow's plugins raise whatever their format provokes
+    except Exception as error:  # Pillow's plugins raise many kinds of errors
         raise ValueError(f"not a readable image: {error}") from error
     return image, plain
 
@@ -216,7 +218,7 @@ def exif_orientation(image: Image.Image) -> int:
     """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Pillow raises whatever a broken EXIF block provokes; the pixels are sound
+    except Exception:  # a broken EXIF block raises many kinds of errors; the pixels are readable
         return 1
     return orientation if orientation in range(1, 9) else 1  # some cameras write 0 for unknown
 

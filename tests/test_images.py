@@ -242,7 +242,7 @@ def test_too_many_pixels_are_refused(read, monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 40)
     read(data)
     monkeypatch.setattr(images, "MAX_PIXELS", 39)
-    with pytest.raises(ValueError, match="8 x 5 pixels are over 39"):
+    with pytest.raises(ValueError, match="8 x 5 pixels exceed the limit of 39"):
         read(data)
 
 

@@ -1,4 +1,4 @@
-"""Which images and which labels: tables of faces from folders, CelebA or drawings."""
+"""Tables of images and labels: from folders, from CelebA, or of drawn faces."""
 
 import lazy_loader
 

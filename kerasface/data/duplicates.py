@@ -11,7 +11,7 @@ from kerasface import images
 from kerasface.data.reading import read_files, read_text_table
 from kerasface.data.table import FaceTable
 
-# What `kerasface.faces.crop` writes beside its crops, and its column of the photographs' hashes.
+# Table that `kerasface.faces.crop` writes, and its column with the hashes of the photographs.
 CROPS, PHOTOGRAPH = "crops.csv", "photograph_hash"
 
 # Of the 256 bits of `images.perceptual_hash`. Measured on LFW, CelebA and celebrities' faces, 430
@@ -134,15 +134,15 @@ def _hash(path: str) -> np.ndarray | None:
 
 
 def _photographs(table: FaceTable, distance: int) -> np.ndarray:
-    """Number of the photograph of each crop; near-duplicates have the same number."""
+    """Number of the photograph of each crop; near-duplicate photographs have the same number."""
     alone = np.arange(len(table))
-    # The photographs may have been in folders above the people's: crops/train/ann/1.jpg.
+    # The table may be in a folder above those of the people: crops/train/ann/1.jpg.
     root = pathlib.Path(table.root).resolve()
     folder = next((place for place in (root, *root.parents) if (place / CROPS).is_file()), None)
     if folder is None:
         return alone
     crops = read_text_table(folder / CROPS)
-    if not {"crop", PHOTOGRAPH} <= set(crops):  # another program's
+    if not {"crop", PHOTOGRAPH} <= set(crops):  # a table of another program
         return alone
     marks = dict(zip(crops["crop"], crops[PHOTOGRAPH], strict=True))
     below = root.relative_to(folder)
@@ -160,7 +160,7 @@ def _photographs(table: FaceTable, distance: int) -> np.ndarray:
 
 
 def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Groups of rows that are in one group in either numbering, or in a chain of both."""
+    """Merges two groupings: rows that share a group in either one get the same number."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -195,7 +195,7 @@ def _near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
                 break
             pairs = np.stack([rank[rows], rank[rows + step]], axis=1)
             apart = np.zeros(len(pairs), np.int64)
-            for word in words:  # most pairs are too far apart after the first word
+            for word in words:  # most pairs differ too much after the first word
                 apart += _ones(word[pairs[:, 0]] ^ word[pairs[:, 1]])
                 near = apart <= distance
                 pairs, apart = pairs[near], apart[near]

@@ -1,4 +1,4 @@
-"""Tables from folders of images."""
+"""Tables of the images in folders."""
 
 from __future__ import annotations
 

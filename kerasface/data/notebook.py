@@ -1,4 +1,4 @@
-"""HTML and short texts that notebooks and terminals show for tables and pictures."""
+"""HTML and short texts of tables and pictures, for notebooks and terminals."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def read_pairs(path: str | os.PathLike, images: str | os.PathLike) -> PairTable:
         )
     if not root.is_dir():
         raise FileNotFoundError(
-            f"The pictures must be in a folder. Received: {os.fspath(root)!r}, no folder."
+            f"The images must be in a folder. Received: {os.fspath(root)!r}, which is not a folder."
         )
     return _read_csv(path, root) if path.suffix.lower() == ".csv" else _read_lfw(path, root)
 
@@ -133,8 +133,8 @@ def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 
         The pairs, the genuine ones first, without folds.
 
     Raises:
-        ValueError: If the images have no single class, no person has two images, all images show
-            one person, or there are fewer impostor pairs.
+        ValueError: If the images do not have one class each, no person has two images, all images
+            show one person, or ``impostors`` exceeds the number of different pairs.
 
     Example:
         >>> table = FaceTable("faces", ["a/1.jpg", "a/2.jpg", "b/1.jpg"], [0, 0, 1], ["a", "b"])
@@ -159,7 +159,7 @@ def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 
     wanted = min(len(alike), unlike) if impostors is None else impostors
     if not 1 <= wanted <= unlike:
         raise ValueError(
-            f"`impostors` must be in [1, {unlike}], the pairs that there are. "
+            f"`impostors` must be in [1, {unlike}], the number of different impostor pairs. "
             f"Received: impostors={impostors}."
         )
     drawn = _draw_impostors(labels, wanted, np.random.default_rng(seed))
@@ -174,7 +174,7 @@ def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 
 
 
 def _draw_impostors(labels: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
-    """Distinct pairs of different people; every set of this size is equally likely."""
+    """Draws different pairs of different people; every set of this size is equally likely."""
     count = len(labels)
     found = np.empty(0, np.int64)
     while len(found) < wanted:
@@ -182,7 +182,7 @@ def _draw_impostors(labels: np.ndarray, wanted: int, generator: np.random.Genera
         low, high = np.minimum(first, second), np.maximum(first, second)
         codes = (low * count + high)[labels[low] != labels[high]]
         both = np.concatenate([found, codes])
-        # Keep the order of drawing; sorted, pairs of the first images would be preferred.
+        # Keep the random order: sorted pairs would prefer the first images.
         found = both[np.sort(np.unique(both, return_index=True)[1])]
     return np.stack(np.divmod(found[:wanted], count), axis=1)
 
@@ -196,8 +196,8 @@ def _read_lfw(path: pathlib.Path, root: pathlib.Path) -> PairTable:
     problems = []
     if len(lines) - 1 != expected:
         problems.append(
-            f"line {len(lines)} is the last, where line 1 announces {expected} pairs and so "
-            f"{expected + 1} lines"
+            f"line {len(lines)} is the last line, but line 1 announces {expected} pairs, so there "
+            f"must be {expected + 1} lines"
         )
     pairs: list[tuple[str, str]] = []
     people: list[tuple[str, str]] = []
@@ -213,10 +213,10 @@ def _read_lfw(path: pathlib.Path, root: pathlib.Path) -> PairTable:
             continue
         first, second = words[0].strip(), words[-2].strip() if not genuine else words[0].strip()
         if not genuine and first == second:
-            problems.append(f"line {number}: {line!r} is of one person among impostor pairs")
+            problems.append(f"line {number}: {line!r} is not an impostor pair")
             continue
         if genuine and int(words[1]) == int(words[-1]):
-            problems.append(f"line {number}: {line!r} is a picture and itself")
+            problems.append(f"line {number}: {line!r} names the same image twice")
             continue
         pairs.append((_lfw_file(first, words[1]), _lfw_file(second, words[-1])))
         people.append((first, second))
@@ -237,9 +237,9 @@ def _lfw_header(path: pathlib.Path, line: str) -> tuple[int, int]:
     words = line.split()
     if len(words) not in (1, 2) or not all(word.isdecimal() and int(word) for word in words):
         raise ValueError(
-            "The first line of a list in LFW's form has the number of folds and of genuine pairs "
-            f"a fold. Received: {line!r} in line 1 of {path}. A list with columns is "
-            f"{','.join(CSV_COLUMNS)} in a file that ends with .csv."
+            "The first line of a list in LFW's form must have the number of folds and the number "
+            f"of genuine pairs per fold. Received: {line!r} in line 1 of {path}. A list with the "
+            f"columns {','.join(CSV_COLUMNS)} must have the suffix .csv."
         )
     return (1, int(words[0])) if len(words) == 1 else (int(words[0]), int(words[1]))
 
@@ -284,7 +284,7 @@ def _check_columns(path: pathlib.Path, columns: list[str]) -> None:
     for column in CSV_COLUMNS:
         if column not in columns:
             raise ValueError(
-                f"A CSV list of pairs has the columns {','.join(CSV_COLUMNS)} and, if known, "
+                f"A CSV list of pairs must have the columns {','.join(CSV_COLUMNS)} and, if known, "
                 f"{','.join(MORE_COLUMNS)}. Received: {columns} in line 1 of {path}."
                 f"{suggest(column, [name for name in columns if name not in known])}"
             )
@@ -296,12 +296,12 @@ def _csv_problem(columns: list[str], words: list[str], row: dict[str, str]) -> s
     if row["same"].strip().lower() not in TRUTHS:
         return f"same={row['same']!r} is not 0 or 1"
     if not row["file_a"] or not row["file_b"] or row["file_a"] == row["file_b"]:
-        return f"{row['file_a']!r} and {row['file_b']!r} are not two files"
+        return f"{row['file_a']!r} and {row['file_b']!r} are not two different files"
     if "fold" in row and not row["fold"].strip().isdecimal():
-        return f"fold={row['fold']!r} is no whole number"
+        return f"fold={row['fold']!r} is not a whole number"
     same = TRUTHS[row["same"].strip().lower()]
     if "person_a" in row and "person_b" in row and (row["person_a"] == row["person_b"]) != same:
-        return f"same={row['same']!r} for {row['person_a']!r} and {row['person_b']!r}"
+        return f"same={row['same']!r} contradicts {row['person_a']!r} and {row['person_b']!r}"
     return None
 
 
@@ -312,7 +312,7 @@ def _existing(
     numbers: Sequence[int],
     suffixes: Sequence[str],
 ) -> list[tuple[str, str]]:
-    """The pairs with the suffixes that the files have; names the missing ones."""
+    """Adds the suffixes of the files to the pairs; refuses missing files."""
     known: dict[str, str | None] = {}
     problems = []
     for files, number in zip(pairs, numbers, strict=True):
@@ -330,8 +330,8 @@ def _refuse(path: pathlib.Path, problems: list[str]) -> None:
     if problems:
         more = len(problems) - SHOWN_ERRORS
         raise ValueError(
-            f"Every line of a list of pairs must name two pictures. Received: {path} with "
-            f"{len(problems)} that do not: {'; '.join(problems[:SHOWN_ERRORS])}"
+            f"Every line of a list of pairs must name two images. Received: {path} with "
+            f"{len(problems)} invalid lines: {'; '.join(problems[:SHOWN_ERRORS])}"
             f"{f'; and {more} more' if more > 0 else ''}."
         )
 

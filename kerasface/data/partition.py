@@ -1,4 +1,4 @@
-"""Which row of a data set goes to which partition: by shares, by class, with groups."""
+"""Chooses the partition of each row of a data set: by shares, by class, with groups."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def choose_partitions(
     With labels, the shares hold for every class, and every class is in every partition.
 
     Without groups, or without labels, the groups are put in random order and laid end to end,
-    class by class; each goes to the partition in which its middle lies, so a share is missed by
-    at most half a group. With both, a group may have rows of several classes. Then the groups are
-    placed one by one, the largest first, each in the partition where its classes lack most.
+    class by class. Each goes to the partition that contains its middle, so a share differs by at
+    most half a group. With both, a group may have rows of several classes. Then the groups are
+    placed one by one, the largest first, each in the partition where its classes lack most rows.
 
     Args:
         shares: Share of the rows for each partition, by name; each in (0, 1], summing to 1.
-        labels: int class indices ``[N]``; None divides all rows alike.
+        labels: int class indices ``[N]``; None does not balance classes.
         groups: int or str ``[N]``, the group of each row; None makes every row its own group.
         seed: Seed of the choice. The same arguments always give the same partitions.
         small: Partition for classes with fewer groups than there are partitions, or ``"skip"``
@@ -156,7 +156,7 @@ def _lay_end_to_end(
     """Lays groups end to end in random order, class by class, and cuts at the shares.
 
     Args:
-        classes: int64 ``[N]``, where every row is a group; None divides all groups alike.
+        classes: int64 ``[N]``, where every row is a group; None does not balance classes.
         members: ``[N]``, group numbers from 0 without gaps.
         shares: ``[P]``.
         generator: Puts the groups in order.
@@ -209,8 +209,8 @@ def _refuse_small(few: np.ndarray, unit: str, parts: int, names: Sequence[str] |
     received = f"a single {unit}" if parts == 2 else f"fewer {unit}s"
     raise ValueError(
         f"Every class needs at least {number} {unit}s to be split. Received: {received} of "
-        f"{shown}{' and others' if len(few) > SHOWN_CLASSES else ''}. Add images, leave these "
-        "classes out, or give a validation folder instead of a split."
+        f"{shown}{' and others' if len(few) > SHOWN_CLASSES else ''}. Add images, remove these "
+        "classes, or give a validation folder instead of a split."
     )
 
 

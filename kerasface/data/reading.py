@@ -60,7 +60,7 @@ def sampled_sizes(paths: Sequence[str], count: int = SAMPLED_FILES) -> np.ndarra
         count: Number of images, spread evenly over the paths.
 
     Returns:
-        int ``[n, 2]``, n at most ``count``; files that are not images are left out.
+        int ``[n, 2]``, n at most ``count``; files that are not images are skipped.
     """
     rows = np.linspace(0, len(paths) - 1, min(len(paths), count)).astype(int)
     sizes = []

@@ -41,7 +41,7 @@ def split_folder(
 
     Near-duplicates (an image that was saved again, made smaller or a little brighter) go to the
     same partition; otherwise the test would contain training images. Crops are also compared by
-    their photographs, see `duplicate_groups`. `choose_partitions` makes the choice.
+    their photographs, see `duplicate_groups`. The partitions are chosen by `choose_partitions`.
 
     A new ``target`` appears complete or not at all. An existing one is filled at the end, with
     ``split.csv`` last, which lists the partition of every file.
@@ -59,7 +59,7 @@ def split_folder(
         small: Partition for a person with too few different images for all partitions:
             ``"train"``, ``"validation"`` or ``"test"``, if it has a share, or ``"skip"`` for
             none; a warning names these people. Near-duplicates that they share with people in
-            another partition are left out.
+            another partition are skipped.
         distance: Largest number of the 256 bits in which the hashes of near-duplicates differ
             (`near_duplicates`), 0 or more. None keeps no images together.
         verbose: 1 shows the progress, 0 nothing.
@@ -73,7 +73,7 @@ def split_folder(
         FileNotFoundError: If ``source`` is not a folder.
         ValueError: If an option is out of range, ``source`` has no people, or ``target`` is not
             empty or is inside ``source``.
-        OSError: If links cannot be made there.
+        OSError: If links cannot be created.
 
     Warns:
         UserWarning: If people have too few different images, or files cannot be read.
@@ -87,7 +87,7 @@ def split_folder(
     shares = {name: share for name, share in shares.items() if share}
     check_choice("how", how, _WAYS)
     check_choice("small", small, (*shares, SKIP))
-    # A link to a folder is written to where it leads.
+    # If `target` is a link, the folder that it points to is written.
     source, target = pathlib.Path(source), pathlib.Path(target).resolve()
     _check_target(source, target)
     table = identity_folder(source)
@@ -124,8 +124,8 @@ def _warn(table: FaceTable, readable: np.ndarray, chosen: Partitions, small: str
         )
     if not readable.all():
         warnings.warn(
-            f"{(~readable).sum()} of {len(table)} files cannot be read and are left out, for "
-            f"instance {table.paths[~readable][0]}.",
+            f"{(~readable).sum()} of {len(table)} files cannot be read and are skipped, for "
+            f"example {table.paths[~readable][0]}.",
             stacklevel=3,
         )
 
@@ -145,7 +145,7 @@ def _check_target(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _is_foreign(path: pathlib.Path) -> bool:
-    # A split that was killed leaves such folders.
+    # A killed split leaves such folders behind.
     return not (path.name.startswith(".") and path.suffix == TEMPORARY)
 
 
@@ -158,11 +158,11 @@ def _write(
     verbose: int,
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    # An existing folder may be a mounted disk or somebody's working folder: it is kept, and filled
-    # at the end.
+    # An existing folder may be a mounted disk or a working folder. It is kept, and filled at the
+    # end.
     inside = target.exists()
     part = (target if inside else target.parent) / f".{target.name}.{os.getpid()}{TEMPORARY}"
-    shutil.rmtree(part, ignore_errors=True)  # of a killed process with the same number
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed process with the same id
     part.mkdir()
     try:
         chosen = frame[frame["partition"].isin(list(partitions))]
@@ -180,8 +180,8 @@ def _write(
     except OSError as error:
         raise OSError(
             f"The files of a split must be writable with how={how!r}. Received: {error}. "
-            "Hard links need a single disk, and symbolic links a system that supports them; 'copy' "
-            "only needs space."
+            "Hard links work on a single disk, and symbolic links need a system that supports "
+            "them. Use how='copy'."
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

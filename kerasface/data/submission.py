@@ -26,7 +26,7 @@ def read_sample(path: str | os.PathLike) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a CSV file, has fewer than two columns, no rows, or an id twice.
+        ValueError: If it is not a CSV file, has fewer than two columns, no rows, or a repeated id.
     """
     if not pathlib.Path(path).is_file():
         raise FileNotFoundError(
@@ -49,7 +49,7 @@ def read_sample(path: str | os.PathLike) -> pd.DataFrame:
     ids = sample.iloc[:, 0]
     if ids.duplicated().any():
         raise ValueError(
-            "Every id of a sample submission must be there once. Received: "
+            "The ids of a sample submission must be unique. Received: "
             f"{ids[ids.duplicated()].unique()[:3].tolist()} more than once in {os.fspath(path)!r}."
         )
     return sample
@@ -81,7 +81,7 @@ def submission_frame(
 
     Raises:
         ValueError: If ids and files do not match one to one (the message has the first few), or
-            the sample's labels may be names or indices.
+            the sample's labels are ambiguous.
     """
     if label is not None:
         check_choice("label", label, LABEL_KINDS)
@@ -105,7 +105,7 @@ def submission_frame(
 
 
 def write_submission(path: str | os.PathLike, frame: pd.DataFrame) -> pathlib.Path:
-    """Writes a submission; the file appears complete or not at all."""
+    """Writes a submission atomically."""
     return write_csv(path, frame)
 
 
@@ -115,11 +115,11 @@ def _label_kind(labels: pd.Series, names: Sequence[str] | None) -> str:
     is_index = all(value.isdecimal() and value == str(int(value)) for value in values)
     is_name = names is not None and values <= set(names)
     if is_index and is_name and any(str(index) != name for index, name in enumerate(names or ())):
-        problem = "which may be names or indices here"
+        problem = "which can be names and indices"
     elif is_index or is_name:
         return "name" if is_name else "index"
     else:
-        problem = "which are neither"
+        problem = "which are neither names nor indices"
     raise ValueError(
         "The labels of a sample submission must be class names or indices. Received: "
         f"{sorted(values)[:3]}, {problem}. Use label='index' or label='name'"
@@ -145,8 +145,8 @@ def _match(ids: list[str], paths: list[str]) -> np.ndarray:
     extra = sorted(set(position) - set(ids))
     if missing or extra:
         raise ValueError(
-            "Every id of the sample must have a file and every file an id. Received: "
+            "Every id of the sample must have one file, and every file one id. Received: "
             f"{len(missing)} ids without a file {missing[:3]} and {len(extra)} files without an "
-            f"id {extra[:3]}. Is it the right folder, and were all files readable?"
+            f"id {extra[:3]}. Check the folder, and whether all files are readable."
         )
     return np.array([position[name] for name in ids])

@@ -31,10 +31,10 @@ class FaceTable:
         paths: str object array ``[N]``, with forward slashes, relative to ``root``.
         labels: int64 class indices ``[N]`` in ``[0, len(names))``, or 0/1 attributes
             ``[N, len(names)]``, or None for unlabeled images.
-        names: Class or attribute names, in the order of the labels; strings, never numbers.
+        names: Class or attribute names as strings, in the order of the labels.
         formats: int8 ``[N]``, the format of each file as `check` found it: 1 to 8 is the EXIF
-            orientation of a plain JPEG or PNG, 0 is a file for Pillow. None if the files were not
-            checked; the pipeline then finds out when it reads them.
+            orientation of a plain JPEG or PNG, 0 is a file that Pillow decodes. None if the files
+            were not checked; the pipeline then detects the format when it reads them.
     """
 
     root: pathlib.Path
@@ -55,7 +55,7 @@ class FaceTable:
             object.__setattr__(self, "formats", np.asarray(self.formats, dtype=np.int8))
             if len(self.formats) != len(self.paths):
                 raise ValueError(
-                    "`formats` must have one value an image. "
+                    "`formats` must have one value per image. "
                     f"Received: {len(self.formats)} formats for {len(self.paths)} paths."
                 )
 
@@ -67,12 +67,12 @@ class FaceTable:
             )
         if len(labels) != len(self.paths):
             raise ValueError(
-                "`labels` must have one row an image. "
+                "`labels` must have one row per image. "
                 f"Received: {len(labels)} labels for {len(self.paths)} paths."
             )
         if labels.ndim == 2 and labels.shape[1] != len(self.names):
             raise ValueError(
-                "`labels` must have one column an attribute name. "
+                "`labels` must have one column per attribute name. "
                 f"Received: {labels.shape[1]} columns for {len(self.names)} names."
             )
         upper = 2 if labels.ndim == 2 else len(self.names)
@@ -106,12 +106,12 @@ class FaceTable:
         return self.labels is not None and self.labels.ndim == 2
 
     def full_paths(self) -> list[str]:
-        """The files' paths, ``root`` included, in the table's order."""
+        """Paths of the files with ``root``, in the order of the table."""
         root = os.fspath(self.root)
         return [os.path.join(root, path) for path in self.paths]
 
     def take(self, rows: ArrayLike) -> FaceTable:
-        """The rows at the given integer positions or under a boolean mask, in that order."""
+        """Selects rows by integer positions, in their order, or by a boolean mask."""
         chosen = np.asarray(rows)
         if chosen.dtype != bool:
             chosen = chosen.astype(np.int64)
@@ -123,13 +123,13 @@ class FaceTable:
         )
 
     def with_attributes(self, names: str | Sequence[str]) -> FaceTable:
-        """The same images with some of their attributes, in the order wanted.
+        """Selects attributes.
 
         Args:
             names: Attribute names, each once, or one name.
 
         Raises:
-            ValueError: If the table has no attributes, or not these.
+            ValueError: If the table has no attributes, or an attribute is unknown.
 
         Example:
             >>> table = FaceTable("faces", ["1.jpg"], [[0, 1]], ["Bald", "Young"])
@@ -172,7 +172,7 @@ class FaceTable:
         """
         if self.labels is None or self.multi_label:
             raise ValueError(
-                "A stratified split needs one class an image. "
+                "A stratified split needs one class per image. "
                 f"Received: a table {'with attributes' if self.multi_label else 'unlabeled'}."
             )
         check_number("validation", validation, 0, 1, above=True, below=True)
@@ -205,7 +205,7 @@ class FaceTable:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an image: ``path``, and ``label`` and ``name`` or a column an attribute."""
+        """One row per image: ``path``, then ``label`` and ``name`` or one column per attribute."""
         frame = pd.DataFrame({"path": self.paths})
         if self.labels is None:
             return frame
@@ -228,13 +228,13 @@ def attribute_columns(attributes: str | Sequence[str], known: Sequence[str]) -> 
 
     Raises:
         ValueError: If a name is unknown (the message suggests near names) or given twice, or
-            there is none.
+            ``attributes`` is empty.
     """
     wanted = [attributes] if isinstance(attributes, str) else list(attributes)
     for name in wanted:
         if name not in known:
             raise ValueError(
-                f"`attributes` must be among the {len(known)} that the images are labeled with. "
+                f"`attributes` must be among the {len(known)} attributes of the labels. "
                 f"Received: {name!r}.{suggest(name, known) or f' They are {list(known)}.'}"
             )
     if not wanted or len(set(wanted)) < len(wanted):
@@ -280,7 +280,7 @@ def check(
     workers: int | None = None,
     verbose: int = 0,
 ) -> CheckReport:
-    """Reads every file completely, to find unreadable files before a training starts.
+    """Reads every file completely, to find unreadable files before training starts.
 
     Args:
         table: The files to read.
@@ -289,11 +289,11 @@ def check(
         verbose: 1 shows the progress, 0 nothing.
 
     Returns:
-        The readable rows and the list of the others with reasons.
+        The readable rows, and the unreadable files with reasons.
 
     Raises:
         ValueError: If more than ``max_unreadable`` of the files cannot be read; the message
-            names the first few.
+            lists the first few.
     """
     check_number("max_unreadable", max_unreadable, 0, 1, remedy="It is a share of the files.")
     outcomes = read_files(

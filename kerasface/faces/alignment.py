@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerasface.checks import check_number
 
-# Where ArcFace has the five landmarks in its 112 x 112 crops: ``arcface_dst`` in insightface's
+# The five landmarks of ArcFace's 112 x 112 crops: ``arcface_dst`` in insightface's
 # python-package/insightface/utils/face_align.py.
 TEMPLATE = (
     (38.2946, 51.6963),
@@ -24,7 +24,7 @@ TEMPLATE_SIZE = 112
 
 
 def template(size: int = TEMPLATE_SIZE, margin: float = 0.0) -> np.ndarray:
-    """Places of the landmarks of an aligned face.
+    """Coordinates of the landmarks of an aligned face.
 
     Args:
         size: Side of the crop in pixels.
@@ -57,7 +57,7 @@ def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
         float64 ``[2, 3]``; ``matrix @ [x, y, 1]`` is the place of a point of ``source``.
 
     Raises:
-        ValueError: If shapes do not fit, or all points of ``source`` are one.
+        ValueError: If shapes do not fit, or all points of ``source`` are equal.
 
     Example:
         >>> similarity([[0, 0], [1, 0]], [[5, 5], [5, 7]]).round(6).tolist()
@@ -72,7 +72,7 @@ def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
     middle, goal = source.mean(axis=0), target.mean(axis=0)
     spread = ((source - middle) ** 2).sum()
     if not spread > 0:
-        raise ValueError(f"Points must not all be the same. Received: {source.tolist()}.")
+        raise ValueError(f"Points must not all be equal. Received: {source.tolist()}.")
     # In the plane the best rotation needs no decomposition: as complex numbers, rotation and
     # scale are one factor, and one factor never mirrors.
     numbers = (source - middle) @ [1, 1j]
@@ -99,7 +99,7 @@ def align(
         uint8 ``[size, size, 3]``; black where the crop extends beyond the image.
 
     Raises:
-        ValueError: If shapes or numbers are out of range, or all landmarks are one point.
+        ValueError: If shapes or numbers are out of range, or all landmarks are equal.
 
     Example:
         >>> from kerasface.data import draw_face
@@ -213,14 +213,14 @@ def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
         return np.zeros((size, size, 3), np.uint8)
     sides = high - low
     picture = picture.crop((*low.tolist(), *high.tolist()))
-    # Interpolation alone would leave pixels out where it shrinks.
+    # Interpolation alone would skip pixels where the image shrinks.
     smaller = np.maximum(np.ceil(sides * min(scale, 1.0)), 1).astype(int)
     if (smaller < sides).any():
         picture = picture.resize(tuple(smaller.tolist()), Image.Resampling.BICUBIC)
     # From a pixel of the crop to a place in the part, where Pillow counts from pixels' corners.
     offset = back @ (-shift - linear @ low) + 0.5 - back @ [0.5, 0.5]
     places = np.column_stack([back, offset]) * (smaller / sides)[:, None]
-    # Band by band in floating point: bytes are cut down, not rounded, by Pillow's transforms.
+    # Band by band in floating point, because Pillow truncates bytes instead of rounding them.
     bands = [
         band.convert("F").transform(
             (size, size),

@@ -1,4 +1,4 @@
-"""Crops of one photograph: which faces, how they are cut out, and the files and rows."""
+"""Crops of one photograph: chooses the faces, cuts them out, writes files and rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FACES = ("largest", "central", "best", "all")
 WITHOUT = ("skip", "center", "copy")
 SUFFIXES = (".jpg", ".png")
 JPEG_QUALITY = 95
-WORK_FOLDER = ".crops"  # in the folder of crops, while they are made
+WORK_FOLDER = ".crops"  # in the folder of crops, during a run
 
 BOX_COLUMNS = ("left", "top", "width", "height")
 POINT_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
@@ -34,7 +34,7 @@ Row = dict[str, str]  # of the table of crops; the keys are `COLUMNS`
 
 @dataclasses.dataclass(frozen=True)
 class CropPlan:
-    """Options of `kerasface.faces.crop` that decide about the crops of a photograph.
+    """Options of `kerasface.faces.crop` that determine the crops of a photograph.
 
     Attributes:
         source: Folder of photographs.
@@ -76,7 +76,7 @@ class CropPlan:
 
 
 def empty_row(name: str, outcome: str, reason: str, output: str = "") -> Row:
-    """A row of the table of crops without places.
+    """A row of the table of crops without coordinates.
 
     Args:
         name: Path of the photograph.
@@ -98,13 +98,13 @@ def crop_image(plan: CropPlan, name: str, image: np.ndarray, faces: Sequence[Fac
         faces: The faces of the photograph, the best score first.
 
     Returns:
-        One row for each crop, or one that says why there is none.
+        One row for each crop, or one with the reason why there is none.
 
     Raises:
         ValueError: If faces are to be aligned and have no landmarks.
     """
     rows: list[Row] = []
-    # Crops are cut at the rounded places that the table has.
+    # Cut at the rounded coordinates of the table.
     faces = [_rounded(face) for face in faces]
     for number, face in _choose(faces, plan.faces, image.shape):
         if not plan.align:

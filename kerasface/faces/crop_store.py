@@ -1,7 +1,7 @@
-"""The folder of crops: its settings, its journal and its table.
+"""The folder of crops: settings, journal and table.
 
 While a run lasts, every finished job is a line of the journal. At the end, the rows of the
-journal and of the old table become the new table. So a run that was killed can be resumed.
+journal and of the old table become the new table. So a killed run can be resumed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CropStore:
         self.rows: Rows = {}
 
     def claim(self, detector: str, options: Mapping[str, Any]) -> None:
-        """Takes a new or empty folder, or one of an earlier run with the same settings.
+        """Accepts a new or empty folder, or one of an earlier run with the same settings.
 
         Args:
             detector: Description of the detector.
@@ -75,16 +75,16 @@ class CropStore:
                     for values in (wanted, found)
                 )
                 raise ValueError(
-                    "Crops of other settings are not mixed. "
-                    f"Received: {now}, where {plan.target} was begun with {then}. Name a new "
-                    "folder or delete that one."
+                    "A folder of crops must have one setting. "
+                    f"Received: {now}, but the crops in {plan.target} have {then}. Choose a new "
+                    "folder or delete this one."
                 )
         elif begun:
             raise ValueError(
-                "Crops must go to a folder that is new, empty or of an earlier run. "
-                f"Received: {plan.target}, which holds other files. Name a new folder."
+                "Crops must be written to a new or empty folder, or to that of an earlier run. "
+                f"Received: {plan.target}, which has other files. Choose a new folder."
             )
-        # If there were other settings, nothing was made with them.
+        # No crops were made with other settings.
         shutil.rmtree(plan.work_folder, ignore_errors=True)
         with replacing(path, folder=plan.work_folder) as part:
             part.parent.mkdir()
@@ -101,7 +101,7 @@ class CropStore:
         journal = self._plan.work_folder / JOURNAL
         if journal.is_file():
             for line in journal.read_text(encoding="utf-8").split("\n"):
-                with contextlib.suppress(ValueError):  # cut off by a kill: its files are repeated
+                with contextlib.suppress(ValueError):  # cut off by a killed run
                     for name, found in json.loads(line).items():
                         rows[name] = [dict.fromkeys(COLUMNS, "") | row for row in found]
         self.rows = rows
@@ -112,7 +112,7 @@ class CropStore:
         if rows is None or rows[0]["outcome"] == "unreadable":
             return False
         stamp = file_stamp(self._plan.source / name)
-        # Without a stamp (an older table, a disk that is briefly missing) nothing is known.
+        # Without a stamp (older table, missing disk) changes cannot be detected.
         if stamp and rows[0][STAMP] not in ("", stamp):
             return False
         return all((self._plan.target / row["crop"]).is_file() for row in rows if row["crop"])
@@ -122,11 +122,11 @@ class CropStore:
         """Opens the journal for `add`."""
         self._plan.work_folder.mkdir(exist_ok=True)
         with open(self._plan.work_folder / JOURNAL, "a", encoding="utf-8") as journal:
-            journal.write("\n")  # ends a line that a kill may have cut off
+            journal.write("\n")  # ends a line that a killed run may have cut off
             yield journal
 
     def add(self, results: Rows, journal: TextIO) -> None:
-        """Adds the rows of one job, which is done completely or not at all."""
+        """Adds the rows of one complete job."""
         self._delete_replaced(results)
         self.rows |= results
         journal.write(json.dumps(results) + "\n")
@@ -148,7 +148,7 @@ class CropStore:
             pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).to_csv(
                 part, index=False, lineterminator="\n", errors="surrogateescape"
             )
-        # A worker of a killed run may still be finishing its last job there.
+        # A worker of a killed run may still write its last job there.
         shutil.rmtree(self._plan.work_folder, ignore_errors=True)
         return typed_rows(rows)
 
@@ -175,7 +175,7 @@ class CropStore:
             warnings.warn(
                 f"{len(kept)} photographs of an earlier run are missing, for instance "
                 f"{kept[:SHOWN_FILES]}; their crops are kept. Delete these crops if the "
-                "photographs were moved or removed on purpose",
+                "photographs were moved or removed on purpose.",
                 stacklevel=5,
             )
 

@@ -140,7 +140,7 @@ def crop(
     names = unlabeled_folder(source).paths.tolist()
     _check_outputs(names, plan)
     if target.exists() and not target.is_dir():
-        raise ValueError(f"Crops must go to a folder. Received: a file, {target}.")
+        raise ValueError(f"Crops must be written to a folder. Received: {target}, a file.")
     target.mkdir(parents=True, exist_ok=True)
     chosen = dict(options or {})
     with locked(target):
@@ -168,8 +168,8 @@ def read_crops(target: str | os.PathLike) -> pd.DataFrame:
     path = pathlib.Path(target, CROPS)
     if not path.is_file():
         raise FileNotFoundError(
-            f"A folder of crops must have a {CROPS}, which is written at the end of a run. "
-            f"Received: {os.fspath(target)!r}, without it. Call `crop` again to resume."
+            f"A folder of crops must have {CROPS}, which is written at the end of a run. "
+            f"Received: {os.fspath(target)!r}, which does not have it. Call `crop` again to resume."
         )
     return typed_rows(read_rows(path))
 
@@ -179,8 +179,8 @@ def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:
     target, source = plan.target.resolve(), plan.source.resolve()
     if target == source or source in target.parents or target in source.parents:
         raise ValueError(
-            "Photographs and crops must be in separate folders, or crops would be taken for "
-            f"photographs. Received: source={str(plan.source)!r}, target={str(plan.target)!r}."
+            "Photographs and crops must be in separate folders. "
+            f"Received: source={str(plan.source)!r}, target={str(plan.target)!r}."
         )
     owners: dict[str, str] = {}
     for name in names:
@@ -190,7 +190,7 @@ def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:
         for output in outputs:
             if owners.setdefault(output, name) != name:
                 raise ValueError(
-                    "Every photograph must have a crop of its own name. Received: "
+                    "The crops of different photographs must have different names. Received: "
                     f"{owners[output]!r} and {name!r}, both to {output!r}. Rename one of them."
                 )
     if plan.faces == "all" and plan.without == "copy":
@@ -200,7 +200,7 @@ def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:
             owner = crops.get("".join(numbered.groups())) if numbered else None
             if owner is not None and owner != name:
                 raise ValueError(
-                    "A photograph that may be copied must not have the name of another's crop. "
+                    "A copied photograph must not have the name of another photograph's crop. "
                     f"Received: {name!r} beside {owner!r}. Rename it, or use without='center'."
                 )
 
@@ -257,9 +257,9 @@ def _results(
         )
     if not is_portable(detector):
         raise ValueError(
-            "A detector for other processes must be a function of a module that they can import. "
+            "A detector for several processes must be a function of a module that they can import. "
             f"Received: {full_name(detector)} with processes={processes}. Use processes=0, or "
-            "put it into a file of its own."
+            "move it to a module of its own."
         )
     if detector == "retinaface":
         options = {"threads": 1, **options, "weights": _weights(options)}
@@ -326,9 +326,9 @@ def _detected(readable: Mapping[str, np.ndarray], detector: Detector) -> list[li
     try:
         return detect(list(readable.values()), detector) if readable else []
     except ValueError as error:  # its own, or because its result is not a list of faces
-        raise ValueError(f"{error} It was given {list(readable)}.") from error
+        raise ValueError(f"{error} Photographs: {list(readable)}.") from error
     except Exception as error:
         raise RuntimeError(
-            f"A detector must not fail. Received: {type(error).__name__}: {error}, with one "
-            f"of the photographs {list(readable)}. Take it out of the folder, and crop again."
+            f"The detector failed. Received: {type(error).__name__}: {error}, with one of the "
+            f"photographs {list(readable)}. Remove it from the folder and crop again."
         ) from error

@@ -11,7 +11,7 @@ from kerasface.faces.face import Face
 
 BOX_COLOR = (255, 220, 0)
 EDGE_COLOR = (0, 0, 0)
-# Cold colors on the image's left, warm ones on its right, which makes swapped landmarks visible.
+# Cold colors on the image's left, warm colors on its right: swapped landmarks are visible.
 POINT_COLORS = ((0, 160, 255), (255, 60, 60), (255, 255, 255), (0, 220, 160), (255, 150, 0))
 PAPER = (255, 255, 255)
 INK = (30, 30, 30)
@@ -66,7 +66,7 @@ def contact_sheet(
     columns: int = 12,
     size: int = 96,
 ) -> np.ndarray:
-    """Puts many images on one sheet, in rows.
+    """Arranges many images in rows on one sheet.
 
     Args:
         images: uint8 RGB arrays ``[H, W, 3]``, each of its own size, one or more.

@@ -57,8 +57,8 @@ def _prepared_builder(root: pathlib.Path) -> Any:
         builder.download_and_prepare()
     except Exception as error:  # its downloads and readers raise many kinds of errors
         raise RuntimeError(
-            "tensorflow-datasets could not provide CelebA; the drive that it downloads from often "
-            f"refuses. Received: {type(error).__name__}: {error}. Download "
+            "tensorflow-datasets could not download CelebA, because the server often refuses "
+            f"downloads. Received: {type(error).__name__}: {error}. Download "
             "img_align_celeba.zip, list_attr_celeba.txt, list_eval_partition.txt and "
             "identity_CelebA.txt by hand (https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html), "
             "unpack them into one folder, and give its path: read_celeba('folder')."

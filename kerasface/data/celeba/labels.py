@@ -62,7 +62,7 @@ class LabelRows:
             )
 
     def positions(self, names: np.ndarray) -> np.ndarray:
-        """int64 ``[M]``, the row of each name; -1 for a name that has none."""
+        """int64 ``[M]``, the row of each name; -1 for unknown names."""
         found: np.ndarray = pd.Index(self.names).get_indexer(pd.Index(names))
         return found
 
@@ -86,7 +86,7 @@ def find_label_file(root: pathlib.Path, stem: str) -> pathlib.Path | None:
 
 
 def required_label_file(root: pathlib.Path, stem: str) -> pathlib.Path:
-    """Finds a label file, as `find_label_file`, and raises if there is none.
+    """Finds a label file, as `find_label_file`, and raises an error if there is none.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -101,7 +101,7 @@ def required_label_file(root: pathlib.Path, stem: str) -> pathlib.Path:
     }[stem]
     raise FileNotFoundError(
         f"There must be a file {stem}.txt or {stem}.csv. Received: {os.fspath(root)!r}, which "
-        f"has none. {remedy}"
+        f"does not have it. {remedy}"
     )
 
 
@@ -145,7 +145,7 @@ def read_label_rows(file: pathlib.Path, *, header: bool) -> LabelRows:
     repeated = frame[0].duplicated().to_numpy()
     if repeated.any():
         raise ValueError(
-            f"{file.name} must have one row an image. Received: {quote_few(names[repeated])} "
+            f"{file.name} must have one row per image. Received: {quote_few(names[repeated])} "
             f"more than once in {file}."
         )
     return LabelRows(file, text, form.skipped, form.columns, names, frame.iloc[:, 1:].to_numpy())
@@ -180,7 +180,7 @@ def _read_form(file: pathlib.Path, text: str, header: bool) -> _Form:
     skipped = (count is not None) + titled
     if len(fields) <= titled or not "".join(fields[titled]):
         raise ValueError(
-            f"{file.name} must have {'a line of names and ' if header else ''}a row an image. "
+            f"{file.name} must have {'a line of names and ' if header else ''}one row per image. "
             f"Received: nothing in line {skipped + 1} of {file}. Is it cut off?"
         )
     width = len(fields[titled]) if header else 2
@@ -198,7 +198,7 @@ def _read_form(file: pathlib.Path, text: str, header: bool) -> _Form:
 
 def _parse(file: pathlib.Path, text: str, form: _Form) -> pd.DataFrame:
     try:
-        with np.errstate(invalid="raise"):  # 9e99 would become the smallest integer
+        with np.errstate(invalid="raise"):  # otherwise 9e99 becomes the smallest integer
             frame = pd.read_csv(
                 io.StringIO(text),
                 sep=form.separator or r"\s+",
@@ -208,8 +208,11 @@ def _parse(file: pathlib.Path, text: str, form: _Form) -> pd.DataFrame:
                 keep_default_na=False,
             )
         if frame.shape[1] != form.width:
-            raise ValueError(f"{frame.shape[1]} fields a row")
-    except (ValueError, ArithmeticError) as error:  # pandas names neither the file nor the line
+            raise ValueError(f"{frame.shape[1]} fields per row")
+    except (
+        ValueError,
+        ArithmeticError,
+    ) as error:  # without file and line
         raise ValueError(
             f"Every row of {file.name} must have a file name and {form.width - 1} whole numbers. "
             f"Received: {_first_fault(text, form) or error} of {file}. Is it cut off?"
@@ -226,7 +229,7 @@ def _is_number(text: str) -> bool:
 
 
 def _first_fault(text: str, form: _Form) -> str:
-    """The first invalid row: its fault and its line; empty if all rows are valid."""
+    """Describes the first invalid row with its line; empty if all rows are valid."""
     for number, line in enumerate(text.split("\n"), start=1):
         fields = _fields(line, form.separator)
         if number <= form.skipped or not line.strip():

@@ -93,7 +93,7 @@ def read_celeba(
             ``"identity"``, a random split by people from ``identity_CelebA``.
         validation: Share of the images for the validation partition of an identity split, in
             (0, 1), met as closely as whole people allow; None is 0.1.
-        test: Share for the test partition, likewise.
+        test: Share for the test partition, as ``validation``.
         seed: Seed of the identity split.
         first: Number of images of the training partition to use, in the label file's order; the
             other partitions stay complete. None takes all.
@@ -108,13 +108,12 @@ def read_celeba(
         FileNotFoundError: If the folder, a required file or every image is missing.
         ImportError: If tensorflow-datasets is needed and not installed.
         RuntimeError: If the download fails.
-        ValueError: If an attribute is unknown, a file is cut off or damaged (the message has the
+        ValueError: If an attribute is unknown, a file is damaged (the message has the
             line number), or an argument is out of range or conflicts with another.
 
     Warns:
-        UserWarning: If labels have no image, images no labels, or labeled images no partition,
-            with their numbers and the first few names; they are left out. If a person is in two
-            partitions.
+        UserWarning: If labels without an image, images without labels, or labeled images without
+            a partition are skipped; and if a person is in two partitions.
 
     Example:
         >>> train, validation, test = read_celeba("celeba", attributes="Smiling")  # doctest: +SKIP
@@ -123,7 +122,7 @@ def read_celeba(
     root = downloaded_celeba(data_dir) if path is None else pathlib.Path(path)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"CelebA must be a folder. Received: {os.fspath(root)!r}, which is none. "
+            f"CelebA must be a folder. Received: {os.fspath(root)!r}, which is not a folder. "
             "Leave the path out to download CelebA through tensorflow-datasets."
         )
     table = read_attributes(required_label_file(root, ATTRIBUTES))
@@ -177,7 +176,7 @@ def _check_arguments(
         check_choice("split", split, SPLITS)
     elif validation is not None or test is not None:
         raise ValueError(
-            "The official partitions have fixed sizes. "
+            "`validation` and `test` have no effect on the official partitions. "
             f"Received: validation={validation}, test={test}. Use split='identity', or leave "
             "them out."
         )
@@ -186,7 +185,7 @@ def _check_arguments(
     if path is not None and data_dir is not None:
         raise ValueError(
             "`data_dir` is the download folder of tensorflow-datasets. "
-            f"Received: data_dir={os.fspath(data_dir)!r} with a folder of CelebA. Leave one out."
+            f"Received: data_dir={os.fspath(data_dir)!r} with a folder of CelebA. Give one of them."
         )
 
 
@@ -229,11 +228,11 @@ def _kept_rows(
     ]
     found = [f"{len(few):,} {what} ({quote_few(few)})" for few, what in gaps if len(few)]
     if found:
-        warnings.warn(f"{folder}: {'; '.join(found)}. They are left out.", stacklevel=3)
+        warnings.warn(f"{folder}: {'; '.join(found)}. They are skipped.", stacklevel=3)
     kept = np.flatnonzero(labeled & placed)
     if not len(kept):
         raise ValueError(
-            f"{groups.file.name} must be for the images that have labels. "
+            f"{groups.file.name} must list the labeled images. "
             f"Received: {groups.file}, with none of the {labeled.sum()} labeled images."
         )
     return kept

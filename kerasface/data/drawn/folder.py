@@ -53,8 +53,8 @@ def drawn_faces(
         folder: Folder to write; must be new, empty, or written with the same settings.
         identities: Number of people, 1 or more.
         train: Number of training images of each person, 0 or more.
-        dev: Number of development images of each person, likewise.
-        test: Number of test images of each person, likewise.
+        dev: Number of development images of each person, 0 or more.
+        test: Number of test images of each person, 0 or more.
         size: Width and height of the images in pixels, at least 24.
         seed: Seed of the people and of the order of the test images, 0 or more.
         quality: JPEG quality, 1 to 95.
@@ -117,22 +117,24 @@ def _plan(
 def _is_complete(root: pathlib.Path, settings: str) -> bool:
     """Whether `drawn_faces` is already done; raises if the folder has other files."""
     if root.exists() and not root.is_dir():
-        raise ValueError(f"`folder` must be a folder. Received: a file, {root}. Name a new folder.")
+        raise ValueError(
+            f"`folder` must be a folder. Received: {root}, a file. Choose a new folder."
+        )
     for marker in (root / SETTINGS, root / f"{SETTINGS}.part"):
         if marker.is_file():
             found = marker.read_text(encoding="utf-8")
             if found == settings:
                 return marker.suffix == ".json"
             raise ValueError(
-                "`folder` must hold nothing drawn with other settings. Received: "
+                "`folder` must not have drawings with other settings. Received: "
                 f"folder={str(root)!r}, drawn with {found}, and now {settings}. "
-                "Name a new folder or delete this one."
+                "Choose a new folder or delete this one."
             )
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
         raise ValueError(
-            f"`folder` must be new or empty. Received: folder={str(root)!r}, which holds other "
-            "files. Name a new folder."
+            f"`folder` must be new or empty. Received: folder={str(root)!r}, which has other "
+            "files. Choose a new folder."
         )
     return False
 

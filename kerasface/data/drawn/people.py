@@ -14,7 +14,7 @@ _PERSON, _SHOT = 11, 12
 # Shapes are arrays of complex numbers u + vi in face units: the head reaches from v = -1 (skull)
 # to v = +1 (chin), and u points to the right of the image.
 ACROSS = np.linspace(-1, 1, 21)
-NOSE_LIFT = 0.3  # how far the tip of the nose stands out of the face, in face units
+NOSE_LIFT = 0.3  # height of the nose tip over the face, in face units
 
 # fmt: off
 # Stable features of a person. Lengths are in face units, widths of the outline below the cheeks and
