@@ -182,9 +182,8 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
-            raise ValueError(
-                f"{image.width} x {image.height} pixels exceed the limit of {MAX_PIXELS:,}"
-            )
+            size = f"{image.width} x {image.height}"
+            raise ValueError(f"{size} pixels exceed the limit of {MAX_PIXELS:,}")
         plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
         # A PNG with a transparent color or several frames has more than its plain pixels.
         plain = plain and "transparency" not in image.info

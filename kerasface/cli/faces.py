@@ -21,6 +21,13 @@ if TYPE_CHECKING:  # commands import what they need: the help must not wait for 
 
 DETECTOR = "mtcnn"
 SHEET_IMAGES = 240
+OUTCOMES = {
+    "face": "with a face",
+    "center": "cropped at the center",
+    "copied": "copied without a face",
+    "skipped": "skipped without a face",
+    "unreadable": "unreadable",
+}
 
 Margin = Annotated[
     float | None,
@@ -194,7 +201,7 @@ def _detector_options(changes: list[str] | None) -> dict[str, Any]:
 
 def _print_crops(table: pd.DataFrame, source: pathlib.Path, target: pathlib.Path) -> None:
     counts = table.drop_duplicates("file")["outcome"].value_counts()
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+    outcomes = ", ".join(f"{count:,} {OUTCOMES[name]}" for name, count in counts.items())
     crops = table.loc[table["crop"] != "", "crop"].tolist()
     print(f"{counted(table['file'].nunique(), 'file')}: {outcomes}")
     print(f"Wrote {counted(len(crops), 'image')}: {target}   (list of files: crops.csv)\n")

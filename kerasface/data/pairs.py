@@ -15,7 +15,7 @@ import pandas as pd
 from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.files import read_text_table
-from kerasface.names import suggest
+from kerasface.names import counted, suggest
 
 CSV_COLUMNS = ("file_a", "file_b", "same")
 MORE_COLUMNS = ("fold", "person_a", "person_b")
@@ -144,7 +144,7 @@ def folder_pairs(table: FaceTable, *, impostors: int | None = None, seed: int = 
     if table.labels is None or table.multi_label:
         raise ValueError(
             "Pairs are made of images with one class each. "
-            f"Received: a table {'with attributes' if table.multi_label else 'unlabeled'}."
+            f"Received: {'a table with attributes' if table.multi_label else 'an unlabeled table'}."
         )
     labels = np.asarray(table.labels)
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
@@ -331,7 +331,7 @@ def _refuse(path: pathlib.Path, problems: list[str]) -> None:
         more = len(problems) - SHOWN_ERRORS
         raise ValueError(
             f"Every line of a list of pairs must name two images. Received: {path} with "
-            f"{len(problems)} invalid lines: {'; '.join(problems[:SHOWN_ERRORS])}"
+            f"{counted(len(problems), 'invalid line')}: {'; '.join(problems[:SHOWN_ERRORS])}"
             f"{f'; and {more} more' if more > 0 else ''}."
         )
 

@@ -171,10 +171,8 @@ class FaceTable:
             [1, 1]
         """
         if self.labels is None or self.multi_label:
-            raise ValueError(
-                "A stratified split needs one class per image. "
-                f"Received: a table {'with attributes' if self.multi_label else 'unlabeled'}."
-            )
+            kind = "a table with attributes" if self.multi_label else "an unlabeled table"
+            raise ValueError(f"A stratified split needs one class per image. Received: {kind}.")
         check_number("validation", validation, 0, 1, above=True, below=True)
         # The validation partition comes first: its size is rounded, the rest is for training.
         shares = {"validation": validation, "train": 1 - validation}

@@ -46,7 +46,7 @@ def test_crop(shell, tmp_path, monkeypatch):
         "processes": 2,
         "verbose": 1,
     }
-    assert "3 files: 1 face, 1 skipped, 1 unreadable" in out
+    assert "3 files: 1 with a face, 1 skipped without a face, 1 unreadable" in out
     assert "Wrote 2 images: " in out
     assert "--contact-sheet" in out
 

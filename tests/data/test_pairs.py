@@ -92,16 +92,16 @@ def test_csv_that_was_written_is_read_again(written, tmp_path, pictures):
         ("", "pairs.txt', an empty file"),
         ("ten\t300\n", r"'ten\\t300' in line 1 of .*pairs.txt"),
         ("0\n", "'0' in line 1"),
-        ("file_a,file_b,same\n", "in a file that ends with .csv"),
-        (LFW.replace("2\t2\nAnn", "3\t2\nAnn"), "line 9 is the last, where line 1 announces 12"),
-        (LFW + "Ann\t1\t2\n", "line 10 is the last.*announces 8 pairs and so 9 lines"),
+        ("file_a,file_b,same\n", "must have the suffix .csv"),
+        (LFW.replace("2\t2\nAnn", "3\t2\nAnn"), "line 9 is the last line, but line 1 announces 12"),
+        (LFW + "Ann\t1\t2\n", "line 10 is the last.*announces 8 pairs, so there must be 9 lines"),
         (LFW.replace("Ann\t1\t3", "Ann\t1\tx"), r"line 3: 'Ann\\t1\\tx' is not 'name number num"),
         (LFW.replace("Ann\t1\t3", "Ann\t1\tCid\t1"), "line 3: .* is not 'name number number'"),
         (LFW.replace("Cid\t1\tDan\t2", "Cid\t1\t2"), "line 8: .* is not 'name number name num"),
-        (LFW.replace("Cid\t1\tDan\t2", "Cid\t1\tCid\t2"), "line 8: .* one person among impostor"),
+        (LFW.replace("Cid\t1\tDan\t2", "Cid\t1\tCid\t2"), "line 8: .* is not an impostor pair"),
         (LFW.replace("Ann\t1\t3", "Ann\t1\t4"), r"line 3: Ann/Ann_0004.jpg is not in .*images"),
         (LFW.replace("Ann\t1\t3", "Ann"), "line 3: 'Ann' is not"),
-        (LFW.replace("Ann\t1\t3", "Ann\t1\t01"), "line 3: .* is a picture and itself"),
+        (LFW.replace("Ann\t1\t3", "Ann\t1\t01"), "line 3: .* names the same image twice"),
     ],
 )
 def test_wrong_lfw_lines(written, text, message):
@@ -114,8 +114,8 @@ def test_wrong_lfw_lines(written, text, message):
     [
         ("Ann/Ann_0001.jpg,Ann/Ann_0002.jpg,maybe", "line 3: same='maybe' is not 0 or 1"),
         ("Ann/Ann_0001.jpg,Ann/Ann_0002.jpg", "line 3: 2 values for 3 columns"),
-        ("Ann/Ann_0001.jpg,Ann/Ann_0001.jpg,1", "line 3: .* are not two files"),
-        ("Ann/Ann_0001.jpg,,1", "line 3: .* are not two files"),
+        ("Ann/Ann_0001.jpg,Ann/Ann_0001.jpg,1", "line 3: .* are not two different files"),
+        ("Ann/Ann_0001.jpg,,1", "line 3: .* are not two different files"),
         ("Ann/Ann_0001.jpg,Eve.jpg,0", "line 3: Eve.jpg is not in"),
     ],
 )
@@ -129,10 +129,10 @@ def test_wrong_csv_lines(written, line, message):
     [
         ("file_a,file_c,same\nx,y,1\n", r"Received: \['file_a', 'file_c'.*Did you mean 'file_c'"),
         ("file_a,file_b,same\n", "must have at least one"),
-        ("file_a,file_b,same,fold\nx,y,1,one\n", "line 2: fold='one' is no whole number"),
+        ("file_a,file_b,same,fold\nx,y,1,one\n", "line 2: fold='one' is not a whole number"),
         (
             "file_a,file_b,same,person_a,person_b\nx,y,1,Ann,Bob\n",
-            "line 2: same='1' for 'Ann' and 'Bob'",
+            "line 2: same='1' contradicts 'Ann' and 'Bob'",
         ),
     ],
 )
@@ -143,7 +143,7 @@ def test_wrong_csv_files(written, text, message):
 
 def test_many_errors_are_counted(written):
     lines = "".join(f"a{number}.jpg,b{number}.jpg,1\n" for number in range(4))
-    with pytest.raises(ValueError, match=r"8 that do not: line 2: a0.*line 4: a2.jpg.*and 3 more"):
+    with pytest.raises(ValueError, match=r"8 invalid lines: line 2: a0.*line 4: a2.*and 3 more"):
         written("file_a,file_b,same\n" + lines, "a.csv")
 
 

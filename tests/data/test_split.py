@@ -170,7 +170,7 @@ def test_unreadable_files_are_left_out_with_a_warning(folder, tmp_path):
     names = [f"{name}/{v:03}.png" for name in ("ann", "NA") for v in range(0, 10, 2)]
     source = copy_tree(folder, tmp_path / "source", names)
     (source / "ann" / "broken.png").write_bytes(b"no image")
-    with pytest.warns(UserWarning, match=r"^1 of 11 files .* instance ann/broken\.png\.$"):
+    with pytest.warns(UserWarning, match=r"^1 of 11 files .* example ann/broken\.png\.$"):
         table = split_folder(source, tmp_path / "data")
     assert table.set_index("file").loc["ann/broken.png", "partition"] == "unreadable"
     assert not list((tmp_path / "data").rglob("broken.png"))

@@ -78,9 +78,13 @@ def test_label_kinds(labels, names, label, expected):
 @pytest.mark.parametrize(
     ("labels", "names", "message"),
     [
-        (["1", "1", "1"], ["1", "2", "3"], r"\['1'\], which may be names or indices"),
+        (["1", "1", "1"], ["1", "2", "3"], r"\['1'\], which can be names and indices"),
         (["dan", "bob", "1"], ["ann", "bob"], r"\['1', 'bob', 'dan'\], which are neither"),
-        (["", "", ""], ["ann", "bob"], r"which are neither\. Use label='index' or label='name'\."),
+        (
+            ["", "", ""],
+            ["ann", "bob"],
+            r"neither names nor indices\. Use label='index' or label='name'\.",
+        ),
         (["ann", "ann", "ann"], None, r"label='name', and the class names\."),
     ],
 )

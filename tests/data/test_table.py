@@ -161,7 +161,7 @@ def test_split_names_the_class_with_a_single_image():
     ("table", "what"), [(smiles(), "attributes"), (FaceTable("faces", PATHS), "unlabeled")]
 )
 def test_split_needs_classes(table, what):
-    with pytest.raises(ValueError, match=f"one class an image. Received: a table.* {what}"):
+    with pytest.raises(ValueError, match=f"one class per image. Received: an? .*{what}"):
         table.split()
 
 

@@ -75,7 +75,7 @@ def test_similarity_refuses_other_shapes(source, target):
 
 
 def test_similarity_refuses_a_single_place():
-    with pytest.raises(ValueError, match="must not all be the same"):
+    with pytest.raises(ValueError, match="must not all be equal"):
         similarity(np.ones((5, 2)), template())
 
 

@@ -290,13 +290,13 @@ def test_resumed_run_gives_the_same_result(crops, tmp_path, monkeypatch, stop):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"size": 32}, "size=32, where .* was begun with size=24"),
-        ({"align": True}, "margin=0.0, align=True, where .* with margin=0.2, align=False"),
+        ({"size": 32}, "size=32, but the crops in .* have size=24"),
+        ({"align": True}, "margin=0.0, align=True, but .* have margin=0.2, align=False"),
         ({"faces": "best"}, "faces='best'"),
         ({"without": "copy"}, "without='copy'"),
         ({"suffix": ".jpg"}, r"suffix='\.jpg'"),
         ({"margin": 0.5}, "margin=0.5"),
-        ({"detector": whole}, r"detector='.*whole', where .*blocks'"),
+        ({"detector": whole}, r"detector='.*whole', but .*blocks'"),
         ({"detector": "mtcnn"}, "detector='mtcnn'"),
         ({"detector": "mtcnn", "options": {"min_face": 30}}, r"options\.min_face=30"),
     ],
@@ -304,7 +304,7 @@ def test_resumed_run_gives_the_same_result(crops, tmp_path, monkeypatch, stop):
 def test_changed_settings_are_not_mixed(crops, change, words):
     crops()
     before = files(crops.target)
-    with pytest.raises(ValueError, match=f"not mixed. Received: .*{words}"):
+    with pytest.raises(ValueError, match=f"one setting. Received: .*{words}"):
         crops(**change)
     assert files(crops.target) == before
 
@@ -321,7 +321,7 @@ def test_crops_of_another_folder_are_not_mixed(crops, tmp_path):
     other.mkdir(parents=True)
     Image.fromarray(photograph(BLOCKS["two"])).save(other / "one.png")
     before = files(crops.target)
-    with pytest.raises(ValueError, match=r"not mixed. Received: source='.*others'"):
+    with pytest.raises(ValueError, match=r"one setting. Received: source='.*others'"):
         crops(source=other.parent)
     assert files(crops.target) == before
 
@@ -521,7 +521,7 @@ def test_crops_of_one_photograph_stay_in_one_partition(crops, photographs, tmp_p
 def test_folder_with_something_else_is_refused(crops, entry):
     (crops.target / entry).parent.mkdir(parents=True)
     (crops.target / entry).write_bytes(b"mine")
-    with pytest.raises(ValueError, match="holds other files"):
+    with pytest.raises(ValueError, match="has other files"):
         crops()
     assert files(crops.target) == {entry: b"mine"}
 
