@@ -201,7 +201,7 @@ def _detector_options(changes: list[str] | None) -> dict[str, Any]:
 
 def _print_crops(table: pd.DataFrame, source: pathlib.Path, target: pathlib.Path) -> None:
     counts = table.drop_duplicates("file")["outcome"].value_counts()
-    outcomes = ", ".join(f"{count:,} {OUTCOMES[name]}" for name, count in counts.items())
+    outcomes = ", ".join(f"{count:,} {OUTCOMES[str(name)]}" for name, count in counts.items())
     crops = table.loc[table["crop"] != "", "crop"].tolist()
     print(f"{counted(table['file'].nunique(), 'file')}: {outcomes}")
     print(f"Wrote {counted(len(crops), 'image')}: {target}   (list of files: crops.csv)\n")

@@ -105,8 +105,8 @@ def test_interrupted_crop(shell, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
-        (("--faces", "big"), "`faces` must be one of"),
-        (("--size", "0"), "`size` must be"),
+        (("--faces", "big"), "`--faces` must be one of"),
+        (("--size", "0"), "`--size` must be"),
         (("--detector", "mtcn"), "Did you mean 'mtcnn'?"),
     ],
 )
@@ -139,7 +139,7 @@ def test_split_warns_of_people_with_few_images(shell, faces, data, tmp_path):
 
 def test_split_mistake(mistake, faces, tmp_path):
     line = mistake("split", faces / "train", tmp_path / "data", "--train", "0.9")
-    assert "sum to 1. Received: train=0.9" in line
+    assert "sum to 1. Received: --train 0.9" in line
 
 
 def test_default_distance_is_that_of_near_duplicates():
