@@ -69,10 +69,14 @@ def literal_names(module: str, variable: str) -> list[str]:
         return []
     tree = ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8"))
     for node in tree.body:
-        targets = [node.target] if isinstance(node, ast.AnnAssign) else []
-        targets = node.targets if isinstance(node, ast.Assign) else targets
+        if isinstance(node, ast.Assign):
+            targets: list[ast.expr] = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        else:
+            continue
         if any(isinstance(target, ast.Name) and target.id == variable for target in targets):
-            value = node.value  # type: ignore[attr-defined]
+            value = node.value
             entries = value.keys if isinstance(value, ast.Dict) else getattr(value, "elts", [])
-            return [entry.value for entry in entries if isinstance(entry, ast.Constant)]
+            return [str(entry.value) for entry in entries if isinstance(entry, ast.Constant)]
     return []

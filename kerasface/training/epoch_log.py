@@ -90,8 +90,7 @@ class EpochLog(keras.callbacks.Callback):
             f"Epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}",
             *(_metric(name, value) for name, value in _ordered(logs or {})),
             f"{speed:,.0f} images/s",
-            f"{_duration(seconds)}"
-            + (f", {_duration(left * self._typical())} left" if left else ""),
+            f"{_duration(seconds)}{remaining}",
         ]
         print("  ".join(parts), flush=True)
 

@@ -1,13 +1,15 @@
 """Tests of the commands that train: demo, train and models."""
 
+import json
+import shlex
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from kerasface.cli.summary import next_command
 from kerasface.data import read_celeba
-from kerasface.models import list_models
 from kerasface.runs import Run, named_recipe
 from kerasface.training import recommend
 
@@ -20,16 +22,6 @@ AS_RUN = (
     "architecture.channels=8,16",
     "architecture.blocks_per_stage=1,1",
 )
-
-
-def test_models(shell):
-    code, out, err = shell("models")
-    assert (code, err) == (0, "")
-    rows = {line.split()[0]: line for line in out.splitlines() if line}
-    for name, spec in list_models().iterrows():
-        assert f" {spec['parameters']:,} " in rows[name]
-        assert f" {spec['image_size']} px " in rows[name]
-        assert spec["description"] in rows[name]
 
 
 def test_demo(shell, faces, run, tmp_path, monkeypatch, trainings, predictions):
@@ -82,7 +74,6 @@ def test_set_takes_several_keys(shell, faces, tmp_path, trainings):
             ema=0.5,
         ),
         "out": tmp_path / "run",
-        "resume": False,
         "overwrite": False,
         "features": None,
         "verbose": 2,
@@ -91,17 +82,50 @@ def test_set_takes_several_keys(shell, faces, tmp_path, trainings):
     assert validation.names == train.names
 
 
-@pytest.mark.parametrize("flag", ["resume", "overwrite"])
-def test_flags_are_passed_to_train(shell, faces, tmp_path, trainings, flag):
-    code, _, _ = shell("train", "demo", "--data", faces, "--out", tmp_path, f"--{flag}")
+def test_overwrite_is_passed_to_train(shell, faces, tmp_path, trainings):
+    code, _, _ = shell("train", "demo", "--data", faces, "--out", tmp_path / "run", "--overwrite")
     assert code == 0
-    assert trainings[0][flag] is True
+    assert trainings[0]["overwrite"] is True
 
 
-def test_feature_folder_is_passed_to_train(shell, faces, tmp_path, trainings):
-    words = ["train", "demo", "--data", faces, "--out", tmp_path, "--features", tmp_path / "kept"]
-    assert shell(*words)[0] == 0
+def test_feature_folder_is_passed_to_train(shell, mistake, faces, tmp_path, trainings):
+    words = ["--data", faces, "--out", tmp_path / "run", "--features", tmp_path / "kept"]
+    assert shell("train", "celebrities_mobile", *words)[0] == 0
     assert trainings[0]["features"] == tmp_path / "kept"
+    line = mistake("train", "demo", *words)
+    assert "`--features` is for recipes that cache" in line
+    assert f"Received: --features {tmp_path / 'kept'} with cache_features=False" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["dmo"], "Did you mean 'demo'?"),
+        (["demo", "--set", "lr=0.1"], "Use `learning_rate` instead of 'lr'."),
+        (["demo", "--set", "epochs=0"], "`epochs` must be an integer of at least 1"),
+        (["demo", "--set", "momentum=0.9"], "`momentum` has no effect with optimizer='adamw'."),
+        (["demo", "--features", "kept"], "`--features` is for recipes that cache"),
+        (["auto", "--set", "epohs=1"], "Did you mean 'epochs'?"),
+        (["demo", "--resume", "--overwrite"], "`--resume` and `--overwrite` are mutually"),
+        (["demo", "--resume"], "There must be a run to resume."),
+        (["demo", "--resume", "--first", "3"], "`--first` has no effect with --resume"),
+    ],
+)
+def test_settings_are_checked_before_the_data(mistake, tmp_path, words, fragment):
+    """The data folder does not exist, and that is not what the message says."""
+    line = mistake("train", *words, "--data", tmp_path / "none", "--out", tmp_path / "run")
+    assert fragment in line
+
+
+def test_taken_folder_is_refused_before_the_data(mistake, run, tmp_path):
+    line = mistake("train", "demo", "--data", tmp_path / "none", "--out", run.folder)
+    assert "which holds a run. Choose another, or use --resume to resume this run" in line
+
+
+@pytest.mark.parametrize(("words", "missing"), [(["demo"], "no --data"), ([], "no RECIPE")])
+def test_new_run_needs_recipe_and_data(mistake, tmp_path, words, missing):
+    line = mistake("train", *words, "--out", tmp_path / "run")
+    assert f"Received: {missing}. Use: kerasface train RECIPE --data FOLDER" in line
 
 
 def test_celeba_folder_is_recognized(shell, mistake, celeba_folder, faces, tmp_path, trainings):
@@ -166,7 +190,7 @@ def test_split_without_a_validation_folder(shell, data, tmp_path, trainings, bel
     train, validation = trainings[0]["train"], trainings[0]["validation"]
     if sizes == 24:
         assert (len(train), validation) == (24, None)
-        assert "validation " not in out.split("Trained")[0]
+        assert "validation " not in out.split("Result")[0]
     else:
         assert (len(train), len(validation)) == sizes
         assert set(train.paths).isdisjoint(validation.paths)
@@ -176,19 +200,40 @@ def test_split_without_a_validation_folder(shell, data, tmp_path, trainings, bel
 def test_summary_after_training(shell, faces, run, tmp_path, trainings):
     code, out, _ = shell("train", "demo", "--data", faces, "--out", tmp_path / "run")
     assert code == 0
-    best = run.metrics["best"]
-    figure = f"validation accuracy {best['val_accuracy']:.1%} (epoch {best['epoch']})"
-    assert f"Trained: {figure}, {run.metrics['images_per_second']:.0f} images/s" in out
-    for name in ("curves.png", "model.keras"):
+    metrics = json.loads((run.folder / "validation" / "metrics.json").read_text())
+    low, high = metrics["accuracy_low"], metrics["accuracy_high"]
+    result = f"{metrics['accuracy']:.1%} (95% interval {low:.1%} to {high:.1%}); chance 25.0%"
+    assert f"Result      validation accuracy {result}" in out
+    for name in ("report.html", "model.keras"):
         assert str(run.path(name)) in out
-    assert f"Next: kerasface submit {tmp_path / 'run'} " in out
+    sample = faces / "sample_submission.csv"
+    command = f"kerasface submit {run.folder} {faces / 'test'} --out submission.csv"
+    assert out.endswith(f"Next: {command} --sample {sample}\n")
 
 
-def test_next_step_after_embedding_training(shell, run, faces, tmp_path, trainings, monkeypatch):
+def test_next_commands_work(shell, run, attribute_run, celeba_folder, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    copied = shutil.copytree(run.folder, tmp_path / "a run")
+    for partition, path in json.loads((copied / "roots.json").read_text()).items():
+        shutil.copytree(path, tmp_path / "a folder" / partition)
+    roots = {name: str(tmp_path / "a folder" / name) for name in ("train", "validation")}
+    (copied / "roots.json").write_text(json.dumps(roots))
+    for command in (
+        next_command(Run(copied)),
+        next_command(attribute_run),
+        next_command(attribute_run, celeba_folder),
+    ):
+        program, *words = shlex.split(command)
+        assert program == "kerasface"
+        assert shell(*words, *(["--batch-size", "8"] if words[0] == "predict" else []))[0] == 0
+    assert next_command(Run(copied)).startswith("kerasface predict '")
+
+
+def test_next_step_after_embedding_training(run, monkeypatch):
     monkeypatch.setattr(Run, "embeds", property(lambda run: True))
-    code, out, _ = shell("train", "embedding_arcface", "--data", faces, "--out", tmp_path / "run")
-    assert code == 0
-    assert f"Next: kerasface verify --model {tmp_path / 'run'} --images" in out
+    roots = json.loads(run.path("roots.json").read_text())
+    expected = f"kerasface identify {roots['train']} {roots['validation']} --model {run.folder}"
+    assert next_command(run) == expected
 
 
 def test_auto(shell, faces, tmp_path, trainings):
@@ -199,14 +244,58 @@ def test_auto(shell, faces, tmp_path, trainings):
     assert f"Recommended:\n{chosen}\n" in out
 
 
-def test_auto_resumes_with_the_recipe_of_the_run(shell, faces, run, tmp_path, trainings):
-    words = ["train", "auto", "--data", faces, "--resume", "--out"]
-    code, out, _ = shell(*words, run.folder)
+def test_auto_explains_its_choice_with_the_changes(shell, faces, tmp_path, trainings):
+    words = ["train", "auto", "--data", faces, "--out", tmp_path / "run"]
+    code, out, _ = shell(*words, "--set", "epochs=2", "image_size=32", "seed=3")
     assert code == 0
-    assert trainings[0]["recipe"] == run.recipe
-    assert "Recommended" not in out
-    shell(*words, tmp_path / "new")
-    assert trainings[1]["recipe"] != run.recipe
+    recipe = trainings[0]["recipe"]
+    assert (recipe.epochs, recipe.image_size, recipe.seed) == (2, 32, 3)
+    assert "- 2 epochs, as you set it." in out
+    assert "- 32 px, as you set it;" in out
+    assert "- Set by you: seed=3." in out
+    assert "cores" not in out
+
+
+@pytest.mark.parametrize("words", [[], ["auto"]])
+def test_resume_needs_no_recipe_and_no_data(shell, run, tmp_path, trainings, words):
+    out = shutil.copytree(run.folder, tmp_path / "run")
+    code, printed, err = shell("train", *words, "--resume", "--out", out, "--set", "epochs=3")
+    assert (code, err) == (0, "")
+    (call,) = trainings
+    train, validation = call.pop("train"), call.pop("validation")
+    assert (len(train), len(validation)) == (24, 12)
+    recipe = run.recipe.replace(epochs=3)
+    assert call == {
+        "recipe": recipe, "out": out, "resume": True, "features": None, "verbose": 2
+    }  # fmt: skip
+    assert f"Resuming {out}: 2 of 3 epochs are complete." in printed
+
+
+def test_resume_of_a_complete_run(shell, run, trainings):
+    code, out, err = shell("train", "--resume", "--out", run.folder)
+    assert (code, err, trainings) == (0, "", [])
+    assert f"{run.folder} is already complete: 2 epochs." in out
+    assert f"kerasface train --resume --out {run.folder} --set epochs=4" in out
+
+
+def test_resume_with_moved_folders(shell, mistake, run, faces, tmp_path, trainings):
+    out = shutil.copytree(run.folder, tmp_path / "run")
+    lost = {"train": str(tmp_path / "lost/train"), "validation": str(tmp_path / "lost/dev")}
+    (out / "roots.json").write_text(json.dumps(lost))
+    words = ["train", "--resume", "--out", out, "--set", "epochs=3"]
+    assert "24 of 24 images of `train` missing" in mistake(*words)
+    code, printed, _ = shell(*words, "--data", faces)
+    assert code == 0
+    assert trainings[0]["train"].root == faces / "train"
+    assert trainings[0]["validation"].root == faces / "dev"
+    assert f"train       24 images of 4 classes in {faces / 'train'}" in printed
+
+
+def test_resume_of_a_celeba_run(shell, attribute_run, trainings):
+    code, _, _ = shell("train", "--resume", "--out", attribute_run.folder, "--set", "epochs=3")
+    assert code == 0
+    assert trainings[0]["train"].names == ("Smiling", "Beard", "Wearing_Hat")
+    assert trainings[0]["train"].labels.shape == (40, 3)
 
 
 def test_interrupted_training(shell, faces, tmp_path, monkeypatch):
@@ -214,10 +303,12 @@ def test_interrupted_training(shell, faces, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kerasface.training.train", interrupt)
-    code, out, err = shell("train", "demo", "--data", faces, "--out", tmp_path / "run")
+    out = tmp_path / "my run"
+    code, printed, err = shell("train", "demo", "--data", faces, "--out", out)
     assert code == 130
-    assert err == "\nInterrupted. Use --resume to resume from the last completed epoch.\n"
-    assert "Trained" not in out
+    command = f"kerasface train --resume --out '{out}'"
+    assert err == f"\nInterrupted. Resume from the last completed epoch: {command}\n"
+    assert "Result" not in printed
 
 
 def test_resume_with_another_recipe_is_refused(mistake, faces, run, tmp_path):
@@ -258,9 +349,9 @@ def test_existing_run_is_refused_overwritten_and_resumed(shell, mistake, data, r
     with np.load(out / "checkpoint" / "state.npz") as saved:
         state = dict(saved)
     np.savez(out / "checkpoint" / "state.npz", **{**state, "epochs": 1})
-    code, printed, err = shell(*words, "--resume")
+    code, printed, err = shell("train", "--resume", "--out", out)
     assert (code, err) == (0, "")
-    assert "Trained: no validation; training accuracy" in printed
+    assert "Result      no validation; training accuracy" in printed
     assert new.history["epoch"].tolist() == [1, 2]
     assert new.history["loss"][0] == history["loss"][0]
     assert new.metrics["last"]["epoch"] == 2
@@ -287,8 +378,7 @@ def test_run_inside_the_folder_of_people_is_refused(mistake, faces):
             "dmo",
             [],
             [
-                "`recipe` must be one of ['attributes15', ",
-                "'identity_small', 'smiling'",
+                "`recipe` must be the name of a recipe.",
                 "'dmo'",
                 "Did you mean 'demo'?",
             ],
@@ -328,7 +418,11 @@ def test_run_inside_the_folder_of_people_is_refused(mistake, faces):
         ("demo", ["--set", "epochs=many"], ["`epochs` must be an integer", "epochs='many'"]),
         ("demo", ["--set", "epochs=0"], ["`epochs` must be an integer of at least 1", "epochs=0"]),
         ("demo", ["--set", "head=triple"], ["`head` must be one of", "head='triple'"]),
-        ("demo", ["--resume", "--overwrite"], ["`resume` and `overwrite` are mutually exclusive"]),
+        (
+            "demo",
+            ["--resume", "--overwrite"],
+            ["`--resume` and `--overwrite` are mutually exclusive"],
+        ),
     ],
 )
 def test_wrong_recipes_and_keys(mistake, faces, tmp_path, recipe, words, fragments):
