@@ -33,7 +33,7 @@ types: .venv/installed
 
 # With GALLERY=0 the examples are shown without being run.
 docs: .venv/installed-docs  ## Documentation in docs/_build/html; warnings are errors
-	GALLERY=$(GALLERY) $(BIN)/python -m sphinx -b html -W --keep-going -n -q docs docs/_build/html
+	GALLERY=$(GALLERY) $(BIN)/python -m sphinx -b html -E -W --keep-going -n -q docs docs/_build/html
 
 dist: .venv/installed  ## Wheel and source distribution in dist/
 	rm -rf build dist

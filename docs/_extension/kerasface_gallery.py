@@ -19,7 +19,7 @@ ORDER = (
 )
 # Folders of an example's output whose pictures are data.
 DATA = {"faces", "photographs", "crops", "data", "strangers"}
-MOST_PICTURES = 8
+MOST_PICTURES = 4  # of a block; the curves come first
 OUTPUT = pathlib.Path(tempfile.gettempdir()) / "kerasface_gallery"
 
 
@@ -47,7 +47,7 @@ class WrittenPictures:
         """Copies the new pictures into the gallery and returns their markup."""
         folder = OUTPUT / pathlib.Path(variables["src_file"]).stem
         copies = []
-        for path in sorted(folder.rglob("*.png"), key=lambda file: file.stat().st_mtime):
+        for path in sorted(folder.rglob("*.png"), key=_order):
             is_data = DATA & set(path.relative_to(folder).parts[:-1])
             if path in self.shown or is_data or len(copies) == MOST_PICTURES:
                 continue
@@ -58,6 +58,10 @@ class WrittenPictures:
 
     def __repr__(self) -> str:
         return "WrittenPictures()"
+
+
+def _order(path: pathlib.Path) -> tuple[bool, float]:
+    return path.name != "curves.png", path.stat().st_mtime
 
 
 class OutputArguments:
