@@ -170,7 +170,7 @@ def _check_labels(labels: np.ndarray, known: set[str]) -> None:
 def _dev_labels(path: pathlib.Path, images: int) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(
-            f"Development labels are a CSV file. Received: {str(path)!r}, which does not exist."
+            f"Development labels must be a CSV file. Received: {str(path)!r}, which does not exist."
         )
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     if "label" not in frame:

@@ -170,7 +170,7 @@ def _joined(models: Sequence[keras.Model]) -> keras.Model:
     shapes = sorted({tuple(model.input_shape[1:]) for model in models})
     if len(shapes) != 1:
         raise ValueError(
-            "Embedding models can only be joined if they are for images of one size. "
+            "Joined embedding models must have the same image size. "
             f"Received: {len(models)} models for {shapes}."
         )
     inputs = keras.Input(shapes[0], name="image")

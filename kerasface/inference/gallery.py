@@ -118,7 +118,7 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
     """
     if not pathlib.Path(path).is_file():
         raise FileNotFoundError(
-            f"A gallery is a .npz file. Received: {os.fspath(path)!r}, which does not exist."
+            f"A gallery must be a .npz file. Received: {os.fspath(path)!r}, which does not exist."
         )
     try:
         with np.load(path, allow_pickle=False) as saved:
@@ -133,7 +133,8 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
             )
     except Exception as error:  # zipfile, numpy and missing names raise different errors
         raise ValueError(
-            f"A gallery must be as Gallery.save writes it. Received: {os.fspath(path)!r}: {error}"
+            "A gallery must be a file that Gallery.save wrote. "
+            f"Received: {os.fspath(path)!r}: {error}"
         ) from error
 
 

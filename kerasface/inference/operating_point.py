@@ -196,6 +196,6 @@ def read_operating_point(model: AnyModel) -> OperatingPoint | None:
         return OperatingPoint(**measured, settings=settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            "A stored threshold must be as `kerasface verify` writes it. "
+            "A stored threshold must be a file that `kerasface verify` wrote. "
             f"Received: {os.fspath(path)!r}: {error}. Run `kerasface verify` again."
         ) from error

@@ -62,7 +62,7 @@ class Run:
             )
         if not (self.folder / RECIPE).is_file():
             raise FileNotFoundError(
-                f"A run folder must hold a {RECIPE}. Received: {os.fspath(folder)!r}, which "
+                f"A run folder must have a {RECIPE}. Received: {os.fspath(folder)!r}, which "
                 f"{'has none' if self.folder.is_dir() else 'does not exist'}."
             )
 
@@ -240,7 +240,7 @@ class Run:
     def _finished(self, name: str) -> pathlib.Path:
         if not self.path(name).is_file():
             raise FileNotFoundError(
-                f"A finished run must hold a {name}. Received: {os.fspath(self.folder)!r}, whose "
+                f"A finished run must have a {name}. Received: {os.fspath(self.folder)!r}, whose "
                 "training has not finished. Resume it with resume=True (--resume)."
             )
         return self.path(name)

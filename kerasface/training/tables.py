@@ -55,10 +55,10 @@ def check_types(train: object, validation: object) -> None:
 def _check_labels(train: FaceTable, validation: FaceTable | None, recipe: Recipe) -> None:
     for name, table in (("train", train), ("validation", validation)):
         if table is not None and table.labels is None:
-            raise ValueError(f"`{name}` must be labelled. Received: {table.summary()}.")
+            raise ValueError(f"`{name}` must be labeled. Received: {table.summary()}.")
         if table is not None and not len(table):
             raise ValueError(
-                f"`{name}` must hold images. Received: an empty table of {table.root}. "
+                f"`{name}` must have images. Received: an empty table of {table.root}. "
                 "Give another table, or leave the validation out."
             )
     if validation is not None and validation.multi_label != train.multi_label:
@@ -68,7 +68,8 @@ def _check_labels(train: FaceTable, validation: FaceTable | None, recipe: Recipe
         )
     if recipe.embedding and train.multi_label:
         raise ValueError(
-            f"An embedding model needs one class an image. Received: {train.summary()}, attributes."
+            "An embedding model needs one class per image. "
+            f"Received: {train.summary()}, attributes."
         )
     if len(train.names) < 2 and not train.multi_label:
         raise ValueError(

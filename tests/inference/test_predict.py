@@ -146,7 +146,7 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
     [
         ("missing", r"must be a run folder .*Received: '.*nothing', which does not exist"),
         ("empty", r"Received: '.*nothing', a folder without recipe\.json"),
-        ("unfinished", r"finished run must hold a model\.keras\. Received: '.*nothing'.*--resume"),
+        ("unfinished", r"finished run must have a model\.keras\. Received: '.*nothing'.*--resume"),
     ],
 )
 def test_unfinished_runs_are_refused(run, pictures, tmp_path, kind, message):

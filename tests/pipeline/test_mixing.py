@@ -11,7 +11,7 @@ SEED = [3, 4]
 
 
 def batch(size=BATCH, seed=0):
-    """Noise and one class an image, so that the labels tell the shares."""
+    """Noise and one class per image, so that the labels show the shares."""
     generator = np.random.default_rng(seed)
     images = generator.uniform(0, 255, (size, SIZE, SIZE, 3)).astype(np.float32)
     return images, np.eye(size, dtype=np.float32), np.ones(size, np.float32)

@@ -109,7 +109,7 @@ def test_mixed_targets_count_as_the_nearer_outcome(parts):
 
 
 def test_an_empty_part_is_refused_before_anything_is_written(attribute_run, parts, tmp_path):
-    with pytest.raises(ValueError, match="`validation` must hold images"):
+    with pytest.raises(ValueError, match="`validation` must have images"):
         again(attribute_run, (parts[0], parts[1].take([])), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -222,7 +222,7 @@ def test_comparison(attribute_run, run, parts, tmp_path):
         ("cc", {"attributes": ["Smiling"]}, "Attributes can only be chosen"),
         ("aa", {"attributes": ["Smilling"]}, "'Smilling'. Did you mean 'Smiling'"),
         ("ac", {"attributes": ()}, "both have classes or both attributes"),
-        ("an", {}, "`validation` must be labelled"),
+        ("an", {}, "`validation` must be labeled"),
     ],
 )
 def test_tables_that_do_not_fit(parts, tables, tmp_path, sides, changes, message):

@@ -127,7 +127,7 @@ def test_what_an_embedding_run_is_not_for(finished, tables, tmp_path):
     with pytest.raises(ValueError, match="an embedding model"):
         kerasface.compare([finished, other], tmp_path / "compare.html")
     attributes = FaceTable("f", ["1.jpg"], [[1, 0]], ["a", "b"])
-    with pytest.raises(ValueError, match="needs one class an image"):
+    with pytest.raises(ValueError, match="needs one class per image"):
         kerasface.train(TINY, train=attributes, out=tmp_path / "run")
 
 
