@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import kerasface
+from kerasface import __version__
 from kerasface.reports.rendering import page_html
 from kerasface.reports.sections import Scale, Section, scale_parts
 from kerasface.reports.values import plain_text, spell
@@ -69,7 +69,7 @@ def report_html(
         headline=shown,
         tiles=[(name, spell(value)) for name, value in (tiles or {}).items()],
         named=_named(sections),
-        version=kerasface.__version__,
+        version=__version__,
     )
     return plain_text(page)
 
