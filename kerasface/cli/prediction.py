@@ -16,6 +16,7 @@ from kerasface.cli.console import (
 )
 from kerasface.cli.options import BatchSize, Flip, Replace
 from kerasface.files import write_csv
+from kerasface.names import counted
 
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     import pandas as pd
@@ -101,7 +102,7 @@ def predict(
     write_csv(out, frame)
     _print_rows(frame)
     _print_attributes(frame, models)
-    print(f"\nWrote {len(frame):,} rows: {out}")
+    print(f"\nWrote {counted(len(frame), 'row')}: {out}")
     if pictures is not None:
         print(f"Wrote the pictures: {pictures}")
 
@@ -173,13 +174,9 @@ def _models_and_images(
     if not images:
         raise ValueError(
             "At least one image or folder of images is needed after the model. "
-            f"Received: {' '.join(map(str, paths))}, {_counted(len(models), 'model')} alone."
+            f"Received: {' '.join(map(str, paths))}, {counted(len(models), 'model')} alone."
         )
     return models, images
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _print_rows(frame: pd.DataFrame) -> None:

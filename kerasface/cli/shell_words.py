@@ -33,7 +33,7 @@ def in_shell_words(message: str, options: Mapping[str, str]) -> str:
     for name, option in options.items():
         text = text.replace(f"`{name}`", f"`{option}`")
         written = functools.partial(_with_value, option)
-        text = re.sub(rf"(?<![\w.]){name}=({VALUE})", written, text)
+        text = re.sub(rf"(?<![\w.-]){name}=({VALUE})", written, text)
     return text
 
 

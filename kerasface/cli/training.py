@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import shlex
 import sys
@@ -78,7 +79,7 @@ def demo(
     recipe = _checked_recipe(options)
     faces = drawn_faces(out / "faces")
     print(f"Drew the faces of 50 people: {faces}")
-    run = _start(options, recipe)
+    run = _start(dataclasses.replace(options, data=faces), recipe)
     sample = faces / "sample_submission.csv"
     with one_line_warnings():
         submission = submit(

@@ -18,7 +18,7 @@ from kerasface.runs import RECIPES
 
 ARGUMENTS = {
     "compare": "RUN RUN...",
-    "crop": "SRC DST",
+    "crop": "SOURCE TARGET",
     "demo": "",
     "evaluate": "MODEL",
     "faces": "PHOTO|FOLDER",
@@ -27,7 +27,7 @@ ARGUMENTS = {
     "models": "[PATTERN]",
     "predict": "MODEL... IMAGES...",
     "recipes": "[NAME]",
-    "split": "SRC DST",
+    "split": "SOURCE TARGET",
     "submit": "MODEL... IMAGES",
     "train": "[RECIPE]",
     "verify": "[IMAGE_A IMAGE_B]",

@@ -50,7 +50,7 @@ def test_demo(shell, faces, run, tmp_path, monkeypatch, trainings, predictions):
         "id,label",
         *(f"{index:06d}.jpg,{index % 4}" for index in range(8)),
     ]
-    for text in (copied.folder, copied.path("curves.png"), submission, "--data FOLDER"):
+    for text in (copied.folder, copied.path("report.html"), submission, "--data FOLDER"):
         assert str(text) in out
 
 
@@ -105,7 +105,7 @@ def test_feature_folder_is_passed_to_train(shell, mistake, faces, tmp_path, trai
         (["demo", "--set", "epochs=0"], "`epochs` must be an integer of at least 1"),
         (["demo", "--set", "momentum=0.9"], "`momentum` has no effect with optimizer='adamw'."),
         (["demo", "--features", "kept"], "`--features` is for recipes that cache"),
-        (["auto", "--set", "epohs=1"], "Did you mean 'epochs'?"),
+        (["auto", "--set", "epohs=1"], "Did you mean 'epochs'"),
         (["demo", "--resume", "--overwrite"], "`--resume` and `--overwrite` are mutually"),
         (["demo", "--resume"], "There must be a run to resume."),
         (["demo", "--resume", "--first", "3"], "`--first` has no effect with --resume"),
@@ -225,7 +225,9 @@ def test_next_commands_work(shell, run, attribute_run, celeba_folder, data, tmp_
     ):
         program, *words = shlex.split(command)
         assert program == "kerasface"
-        assert shell(*words, *(["--batch-size", "8"] if words[0] == "predict" else []))[0] == 0
+        if words[0] == "predict":
+            words += ["--batch-size", "8", "--overwrite"]
+        assert shell(*words)[0] == 0
     assert next_command(Run(copied)).startswith("kerasface predict '")
 
 
