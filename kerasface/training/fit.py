@@ -34,8 +34,11 @@ def train(
     """Trains a classifier or an embedding model and writes a run folder.
 
     Args:
-        recipe: Name of a recipe, or a recipe.
-        train: Training images, labelled with classes or attributes.
+        recipe: Name of a recipe, or a recipe. Only with ``resume`` it may be left out: then it is
+            that of the run.
+        train: Training images, labeled with classes or attributes. Only with ``resume`` they may
+            be left out: then they are the images that the run has recorded, as are the validation
+            images.
         validation: Validation images, labelled in the same way; None trains without validation.
             For attributes, the thresholds that `kerasface.predict` uses are chosen on them.
         out: Run folder to write.
@@ -51,15 +54,18 @@ def train(
             ``resume``, `kerasface.predict` and `kerasface.compare` do not need the code that
             made it, except for custom layers, which must be registered.
         callbacks: Keras callbacks to add.
-        resume: If True, an unfinished run in ``out`` resumes from its last completed epoch. On
-            cached features it resumes from the last one that was saved, at most ten seconds
-            before. The recipe must be the same.
+        resume: If True, the run in ``out`` resumes from its last completed epoch. On cached
+            features it resumes from the last one that was saved, at most ten seconds before. The
+            images may be in another folder, the device may be another, and ``epochs`` may be
+            larger: the schedule is then that of the larger number, which a warning states. Any
+            other change of the recipe is refused.
         overwrite: If True, a run in ``out`` is deleted first.
         features: Folder for cached features (``cache_features``), which several runs may share;
             None is ``features`` in ``out``.
         report: If True, evaluate the kept weights on the validation images at the end: metrics,
             figures and ``report.html``.
-        verbose: As in ``model.fit``.
+        verbose: 0 shows nothing, 1 a progress bar and a line per epoch, 2 a line per epoch.
+            ``"auto"`` is 1 on a terminal and 2 elsewhere.
         **changes: Keys of the recipe to change, for instance ``epochs=30``.
 
     Returns:
@@ -70,6 +76,8 @@ def train(
             are those of a run that was trained on validation images, or too many files cannot
             be read.
         FileExistsError: If ``out`` is not empty and neither ``resume`` nor ``overwrite`` is set.
+        FileNotFoundError: If there is no run to resume, or its images are missing.
+        RuntimeError: If a script calls it while multiprocessing imports the script.
 
     Example:
         >>> run = train("hw2p2", train=train_table, validation=dev_table, out="runs/hw2p2",

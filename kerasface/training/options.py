@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
-from kerasface.runs.recipe import Recipe
+if TYPE_CHECKING:
+    from kerasface.runs.recipe import Recipe
 
 VERBOSE = (0, 1, 2, "auto")
 

@@ -38,6 +38,7 @@ from kerasface.training.custom_model import (
 )
 from kerasface.training.custom_model_checks import check_custom_model
 from kerasface.training.discriminant import linear_layer
+from kerasface.training.input_scale import warn_of_unscaled_input
 from kerasface.training.job import Job
 from kerasface.training.options import check_features_folder, check_process, check_verbose
 from kerasface.training.resuming import (
@@ -197,7 +198,7 @@ def _resolved(
     if recipe.model == CUSTOM_MODEL:
         raise ValueError(
             "The recipe of a run with a custom model needs a model. "
-            f"Received: model={CUSTOM_MODEL!r}. Give `model` a keras.Model."
+            f"Received: model={CUSTOM_MODEL!r}. Pass it as `model`."
         )
     return recipe
 
@@ -237,6 +238,7 @@ def _initial_model(
         else:
             assert custom is not None
             check_custom_model(custom, recipe, train)
+            warn_of_unscaled_input(custom)
             model = custom
         set_random_states(model, recipe.seed)
     else:

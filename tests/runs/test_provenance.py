@@ -1,0 +1,64 @@
+"""Where a run comes from."""
+
+import datetime
+import subprocess
+
+import pytest
+
+import kerasface
+from kerasface.runs import provenance
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["/usr/bin/kerasface", "train", "--out", "my run"], "kerasface train --out 'my run'"),
+        (["/lib/kerasface/__main__.py", "demo"], "kerasface demo"),
+        (["C:/Scripts/kerasface.exe", "demo"], "kerasface demo"),
+        (["experiments/train.py", "--fast"], "python experiments/train.py --fast"),
+        (["-c"], None),
+        ([""], None),
+        (["/lib/ipykernel_launcher.py", "-f", "kernel.json"], None),
+    ],
+)
+def test_command_line(arguments, command):
+    assert provenance.command_line(arguments) == command
+
+
+def test_git_commit(tmp_path, monkeypatch):
+    assert provenance.git_commit(tmp_path) is None
+    assert provenance.git_commit(tmp_path / "missing") is None
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    try:
+        subprocess.run([*git, "init", "-q"], check=True)
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    assert provenance.git_commit(tmp_path) is None  # no commit yet
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert provenance.git_commit(tmp_path) == head.stdout.strip()
+    monkeypatch.setenv("PATH", "")
+    assert provenance.git_commit(tmp_path) is None
+
+
+def test_steps_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["kerasface", "train", "demo"])
+    path = tmp_path / provenance.PROVENANCE
+    provenance.write_provenance(tmp_path, "demo")
+    new = provenance.read_provenance(path)
+    assert (new["kerasface"], new["recipe"]) == (kerasface.__version__, "demo")
+    assert (new["command"], new["finished"], new["resumed"]) == ("kerasface train demo", None, [])
+    assert datetime.datetime.fromisoformat(new["started"]).tzinfo is not None
+    monkeypatch.setattr("sys.argv", ["kerasface", "train", "--resume"])
+    provenance.note_resumption(tmp_path)
+    provenance.note_end(tmp_path)
+    done = provenance.read_provenance(path)
+    assert [step["command"] for step in done["resumed"]] == ["kerasface train --resume"]
+    assert done["command"] == "kerasface train demo"
+    assert done["finished"] >= done["started"]
+
+
+def test_run_tells_its_provenance(run, tmp_path):
+    assert run.provenance["recipe"] == "demo"
+    assert run.provenance["finished"] is not None
+    assert provenance.read_provenance(tmp_path / "none.json") == {}  # an older run
