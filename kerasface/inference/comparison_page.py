@@ -256,7 +256,7 @@ def _paired(tests: Sequence[PairedTest], attributes: bool) -> Section:
     if not tests:
         return Section(title, "", DIFFERENT_IMAGES)
     rows: list[dict[str, Any]] = []
-    for test, adjusted in zip(tests, _holm([test.p_value for test in tests]), strict=True):
+    for test, adjusted in zip(tests, holm([test.p_value for test in tests]), strict=True):
         row = {
             "Runs": f"{test.first} and {test.second}",
             label("images"): test.images,
@@ -288,8 +288,21 @@ def _paired_note(tests: int, attributes: bool) -> str:
     )
 
 
-def _holm(values: Sequence[float | None]) -> list[float | None]:
-    """P values corrected for their number (Holm 1979), in the order received."""
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """Corrects p values for their number.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure".
+
+    Args:
+        values: P values. None stays None and is not counted.
+
+    Returns:
+        Corrected p values in the order received.
+
+    Example:
+        >>> holm([0.01, 0.5])
+        [0.02, 0.5]
+    """
     known = sorted((value, place) for place, value in enumerate(values) if value is not None)
     corrected: list[float | None] = [None] * len(values)
     highest = 0.0

@@ -25,12 +25,14 @@ from kerasface.inference.gallery import (
     load_gallery,
     people_folder,
 )
+from kerasface.inference.identification_page import identification_html
 from kerasface.inference.nearest import ENGINES, nearest_people
 from kerasface.inference.operating_point import OperatingPoint, resolve_threshold
 from kerasface.inference.reading import AnyModel
 from kerasface.metrics import identification as ranking
 from kerasface.pipeline.crop import Crop
 from kerasface.reports.identification import cmc_curve
+from kerasface.runs.run import REPORT
 
 RANKS = 50
 SHOWN_ANSWERS = 20
@@ -101,8 +103,8 @@ def identify(
         batch_size: Batch size.
         save_gallery: A ``.npz`` file to write the gallery to (see `Gallery.save`); None writes
             none.
-        out: Folder to write to: ``answers.csv`` and, for labeled probes, ``metrics.json``,
-            ``cmc.csv`` and ``cmc.png``. None writes nothing.
+        out: Folder to write to: ``answers.csv``, ``report.html`` and, for labeled probes,
+            ``metrics.json``, ``cmc.csv`` and ``cmc.png``. None writes nothing.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -158,7 +160,7 @@ def identify(
     found = nearest_people(known, vectors, max(count, RANKS), engine=engine)
     result = _answer(table, np.array(known.names, dtype=object), found, limit.value, count)
     if out is not None:
-        _write(pathlib.Path(out), result)
+        _write(pathlib.Path(out), result, table, len(set(known.names)))
     return result
 
 
@@ -223,7 +225,7 @@ def _probe_table(folder: pathlib.Path) -> FaceTable:
     return people_folder(folder)
 
 
-def _write(folder: pathlib.Path, result: Identified) -> None:
+def _write(folder: pathlib.Path, result: Identified, probes: FaceTable, people: int) -> None:
     with replacing(folder / "answers.csv") as part:
         result.answers.to_csv(part, index=False)
     if result.metrics:
@@ -232,3 +234,8 @@ def _write(folder: pathlib.Path, result: Identified) -> None:
             result.cmc.to_csv(part, index=False)
         with replacing(folder / "cmc.png") as part:
             cmc_curve(result.cmc).savefig(part)
+    text = identification_html(
+        result.answers, result.metrics, result.cmc, probes, people, result.threshold
+    )
+    with replacing(folder / REPORT) as part:
+        part.write_text(text, encoding="utf-8")

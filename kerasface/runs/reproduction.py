@@ -9,11 +9,10 @@ import pathlib
 from typing import Any
 
 from kerasface.runs import run as run_files
+from kerasface.runs.provenance import PROVENANCE, read_provenance
 from kerasface.runs.record import ROOTS, read_roots
 from kerasface.runs.run import Run
 
-# `kerasface.train` writes it since version 0.3.
-PROVENANCE = "provenance.json"
 # Folders inside a data set, which do not name it.
 INNER_FOLDERS = ("train", "training", "img_align_celeba", "images")
 ENVIRONMENT_NAMES = {
@@ -50,7 +49,7 @@ def origin(run: Run) -> Origin:
     Args:
         run: The run.
     """
-    known = _read(run.path(PROVENANCE))
+    known = read_provenance(run.path(PROVENANCE))
     environment = _read(run.path(run_files.ENVIRONMENT))
     roots = read_roots(run.folder) if run.path(ROOTS).is_file() else {}
     facts: dict[str, Any] = {"Run folder": str(run.folder)}

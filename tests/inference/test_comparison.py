@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import kerasface
-from kerasface.inference import compare
+from kerasface.inference import compare, comparison_page
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +92,36 @@ def test_refused_comparisons(two_runs, run, tmp_path):
     shutil.rmtree(bare / "validation")
     with pytest.raises(ValueError, match="Train it with a validation table"):
         compare([two_runs[0], bare], tmp_path / "compare.html")
+
+
+def test_page_tests_all_pairs_and_lists_differences(two_runs, tmp_path):
+    runs = dict(zip(("first", "second"), two_runs, strict=True))
+    third = kerasface.Run(shutil.copytree(two_runs[0].folder, tmp_path / "third"))
+    recipe = third.recipe.replace(learning_rate=0.25)
+    third.path("recipe.json").write_text(recipe.to_json())
+    runs["third"] = third
+    frames = {
+        name: pd.read_csv(run.path("validation/predictions.csv"), dtype={"label": str})
+        for name, run in runs.items()
+    }
+    frames["second"]["correct"] = True
+    frames["first"]["correct"] = [False] * 9 + [True] * 3
+    frames["third"]["correct"] = [False] * 8 + [True] * 4
+    tests = comparison_page.paired_tests(runs, frames)
+    pairs = [(test.first, test.second) for test in tests]
+    assert pairs == [("first", "second"), ("first", "third"), ("second", "third")]
+    assert [test.difference for test in tests] == pytest.approx([-0.75, -1 / 12, 2 / 3])
+    assert tests[0].p_value == pytest.approx(2 * 0.5**9)
+    table = comparison_page.recipe_differences(runs).set_index("Setting")
+    assert list(table.index) == ["Learning rate", "Seed"]
+    assert table.loc["Learning rate", "third"] == "0.25"
+    assert table.loc["Seed"].tolist() == ["0", "1", "0"]
+    many = {f"run {place}": two_runs[0] for place in range(6)}
+    tests = comparison_page.paired_tests(many, dict.fromkeys(many, frames["first"]))
+    assert [test.first for test in tests] == ["run 0"] * 5
+
+
+def test_holm_correction():
+    # Holm 1979: the smallest p value is multiplied by the number of tests, and so on.
+    assert comparison_page.holm([0.03, 0.01, 0.04]) == pytest.approx([0.06, 0.03, 0.06])
+    assert comparison_page.holm([0.6, None, 0.9]) == [1.0, None, 1.0]

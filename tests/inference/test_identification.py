@@ -34,14 +34,23 @@ def test_labelled_probes_are_evaluated(network, faces, gallery, tmp_path):
     assert metrics["accuracy"] == pytest.approx((frame["answer"] == frame["truth"]).mean())
     assert result.cmc["share"].iloc[3] == 1  # one of four people
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"answers.csv", "cmc.csv", "cmc.png", "metrics.json"}
+    assert written == {"answers.csv", "cmc.csv", "cmc.png", "metrics.json", "report.html"}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"For {metrics['rank1']:.2%} of the 9 probes of known people the right person" in page
+    assert "a random choice among 4 people would reach 25.00%" in page
+    wrong = (frame["answer"] != frame["truth"]).sum()
+    assert page.count("<li><figure>") == wrong
+    assert "Cumulative match characteristic" in page and "not in the gallery" in page
 
 
 def test_unlabelled_probes(network, faces, gallery, tmp_path):
     result = identify(gallery, faces / "test", model=network, out=tmp_path)
     assert result.metrics == {} and result.threshold is None
     assert set(result.answers["answer"]) <= set(gallery.names)
-    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"answers.csv", "report.html"}
+    page = (tmp_path / "report.html").read_text()
+    assert "8 probes were compared with 4 people" in page and ">Answers</h2>" in page
+    assert "All metrics" not in page
     # A picture is most like itself.
     same = identify(gallery, faces / "train", model=network, threshold=1.0)
     assert same.metrics["rank1"] == 1
