@@ -14,7 +14,7 @@ from kerasface.checks import check_number
 from kerasface.data import notebook
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.submission import write_submission
-from kerasface.files import check_file_to_write
+from kerasface.files import check_file_to_write, check_text_table
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.gallery import enroll
@@ -172,6 +172,7 @@ def _dev_labels(path: pathlib.Path, images: int) -> np.ndarray:
         raise FileNotFoundError(
             f"Development labels must be a CSV file. Received: {str(path)!r}, which does not exist."
         )
+    check_text_table(path, "The file of development labels")
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     if "label" not in frame:
         raise ValueError(

@@ -41,8 +41,8 @@ def hw2p2() -> Recipe:
 def demo() -> Recipe:
     """50 drawn people at 64 px, trained within two minutes on two CPU cores.
 
-    The README lists its accuracy. No published source: the smallest setting that learns the drawn
-    faces well in that time.
+    docs/results/identities.md lists its accuracy. No published source: the smallest setting that
+    learns the drawn faces well in that time.
     """
     return Recipe(
         model="convnext_nano",
@@ -158,8 +158,8 @@ def identity_small() -> Recipe:
     """A few thousand images of a few hundred people, from random initialization.
 
     Chosen with `benchmarks/identity_trials.py` on a held-out part of the 2,633 training images and
-    on smaller images; the README lists the runs. Plain 3x3 convolutions, the normalized head
-    (NormFace, Wang et al. 2017, arXiv:1704.06369) and Muon need far fewer steps than recipe hw2p2.
+    on smaller images; docs/results/identities.md lists the runs. Plain 3x3 convolutions, the
+    normalized head (NormFace, Wang et al. 2017, arXiv:1704.06369) and Muon need far fewer steps than recipe hw2p2.
     Stronger mixing or cropping does not help. The first stage keeps half of the resolution of the
     images (ArcFace's networks keep all of it).
     """
