@@ -160,8 +160,8 @@ def identity_small() -> Recipe:
     Chosen with `benchmarks/identity_trials.py` on a held-out part of the 2,633 training images and
     on smaller images; docs/results/identities.md lists the runs. Plain 3x3 convolutions, the
     normalized head (NormFace, Wang et al. 2017, arXiv:1704.06369) and Muon need far fewer steps
-    than recipe hw2p2. Stronger mixing or cropping does not help. The first stage keeps half of the resolution of the
-    images (ArcFace's networks keep all of it).
+    than recipe hw2p2. Stronger mixing or cropping does not help. The first stage keeps half of the
+    resolution of the images (ArcFace's networks keep all of it).
     """
     return Recipe(
         model="resnet_small",
