@@ -52,7 +52,8 @@ def identification_html(
     sections: list[Section] = []
     if metrics.get("known"):
         note = "Share of the probes of known people whose person is among the first ranks."
-        sections.append(cmc_section(cmc, cmc_curve(cmc), note=note))
+        ranks = cmc[cmc["rank"] <= people]  # there are no others in a small gallery
+        sections.append(cmc_section(ranks, cmc_curve(ranks), note=note))
     if metrics:
         sections.append(_mistakes(answers, probes))
     sections.append(_answers(answers))

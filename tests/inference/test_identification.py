@@ -40,6 +40,7 @@ def test_labelled_probes_are_evaluated(network, faces, gallery, tmp_path):
     assert "a random choice among 4 people would reach 25.00%" in page
     wrong = (frame["answer"] != frame["truth"]).sum()
     assert page.count("<li><figure>") == wrong
+    assert '[4, 1]], "color"' in page  # four people have four ranks
     assert "Cumulative match characteristic" in page and "not in the gallery" in page
 
 
