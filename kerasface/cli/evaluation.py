@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from kerasface.cli.console import (
 )
 from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Model, Partition, Replace, Runs
 from kerasface.cli.results import earlier_results, print_replaced
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def evaluate(
@@ -76,12 +79,23 @@ def compare(
 ) -> None:
     """Compare runs in one HTML report.
 
-    It shows accuracy, size, speed, curves and a significance test of the two best runs.
+    It shows accuracy, curves, paired tests, differences between the recipes, size and speed.
     """
     check_new_file(out, overwrite, ".html", ".htm")
     from kerasface.inference import compare as compare_runs
 
     with one_line_warnings():
         table = compare_runs(runs, out)
-    print(table.to_string(index=False))
+    _print_comparison(table)
     print(f"\nReport: {out}   (open it in any browser)")
+
+
+def _print_comparison(table: pd.DataFrame) -> None:
+    """Prints one line per run, the best first."""
+    width = max(len(run) for run in table["run"])
+    for row in table.to_dict("records"):
+        interval = f"95% interval {row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
+        print(
+            f"{row['run']:{width}}  accuracy {row['accuracy']:.1%} ({interval})  "
+            f"{row['parameters'] / 1e6:.1f}M parameters  {row['seconds_per_epoch']:.1f} s per epoch"
+        )

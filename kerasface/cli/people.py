@@ -183,7 +183,7 @@ def identify(
             verbose=verbosity(),
         )
     _print_answers(result)
-    print(f"Wrote {out}")
+    print(f"\nReport: {out / 'report.html'}   (open it in any browser)")
 
 
 def match(
