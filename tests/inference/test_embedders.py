@@ -57,7 +57,7 @@ def test_refused(run, faces):
     with pytest.raises(ValueError, match=r"shrinkage=1\.5"):
         embedder(run, discriminant=table, shrinkage=1.5)
     small = kerasface.build("convnext_nano", embedding=4, input_shape=(64, 64, 3))
-    with pytest.raises(ValueError, match=r"images of one size.*2 models"):
+    with pytest.raises(ValueError, match=r"same image size.*2 models"):
         embedder([run, small])
     with pytest.raises(ValueError, match="0 models"):
         embedder([])
