@@ -4,12 +4,13 @@ import keras
 import pytest
 from keras import layers
 
+from kerasface.training.custom_model import functional_model
 from kerasface.training.input_scale import has_unscaled_input, warn_of_unscaled_input
 
 
 def model(*stack):
     plain = keras.Sequential([keras.Input((8, 8, 3)), *stack, layers.Flatten(), layers.Dense(2)])
-    return keras.Model(plain.input, plain.output)
+    return functional_model(plain)
 
 
 @pytest.mark.parametrize(
