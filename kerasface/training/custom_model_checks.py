@@ -17,6 +17,12 @@ from kerasface.runs.recipe import Recipe
 from kerasface.training.custom_model import error_reason, float32_copy, load_custom_model
 
 CHECKED_IMAGES = 4
+NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
 # Largest rounding error of the sum of a softmax in half precision.
 TOLERANCE = 1e-2
 # The sum of independent sigmoids is this close to 1 only by chance.
@@ -63,7 +69,7 @@ def check_custom_model(model: keras.Model, recipe: Recipe, train: FaceTable) -> 
 def _warn_of_unscaled_input(model: keras.Model) -> None:
     """Warns about a model whose first weights get pixels in [0, 255], which often train badly."""
     unscaled = unscaled_layer(model, model.inputs[0].shape[1])
-    if unscaled is not None:
+    if unscaled is not None and not _normalizes_output(model, unscaled[0]):
         name, largest = unscaled
         warnings.warn(
             "`model` should scale its input, because images have values in [0, 255]. "
@@ -71,6 +77,17 @@ def _warn_of_unscaled_input(model: keras.Model) -> None:
             f"to {largest:.0f}. Put keras.layers.Rescaling(1 / 255) after the input.",
             stacklevel=2,
         )
+
+
+def _normalizes_output(model: keras.Model, name: str) -> bool:
+    """Whether a normalization follows a linear layer, which removes the scale of the pixels."""
+    operations = model.operations
+    names = [operation.name for operation in operations]
+    if name not in names:  # in a nested model
+        return False
+    position = names.index(name)
+    linear = getattr(operations[position], "activation", None) is keras.activations.linear
+    return linear and isinstance(operations[position + 1], NORMALIZATIONS)
 
 
 def _check_activation(model: keras.Model, recipe: Recipe, *, multi_label: bool) -> None:

@@ -38,7 +38,6 @@ from kerasface.training.custom_model import (
 )
 from kerasface.training.custom_model_checks import check_custom_model
 from kerasface.training.discriminant import linear_layer
-from kerasface.training.input_scale import warn_of_unscaled_input
 from kerasface.training.job import Job
 from kerasface.training.options import check_features_folder, check_process, check_verbose
 from kerasface.training.resuming import (
@@ -238,7 +237,6 @@ def _initial_model(
         else:
             assert custom is not None
             check_custom_model(custom, recipe, train)
-            warn_of_unscaled_input(custom)
             model = custom
         set_random_states(model, recipe.seed)
     else:
