@@ -150,7 +150,8 @@ def describe_options(cls: type) -> pd.DataFrame:
         }
         for field in dataclasses.fields(cls)
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    # Of dtype object, because pandas would turn a default of None into NaN.
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=object).rename_axis("name")
 
 
 def default_of(field: dataclasses.Field) -> Any:
