@@ -508,6 +508,7 @@ def test_name_of_the_recipe_it_was_made_from():
 
 def test_describe():
     table = Recipe.describe()
+    assert table.loc["head", "default"] is None
     assert set(table.index) == set(OTHER)
     assert table.loc["ema"].tolist()[:2] == ["a number in [0, 1)", 0.0]
     assert table["description"].str.endswith(".").all()
