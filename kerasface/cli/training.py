@@ -143,6 +143,7 @@ def _checked_recipe(options: TrainingOptions) -> Recipe | None:
     from kerasface.runs.recipe_keys import KEYS
     from kerasface.runs.recipes import RECIPES
     from kerasface.training.options import check_features_folder
+    from kerasface.training.recommendation import CANDIDATES
     from kerasface.training.resuming import resumed_run
 
     if options.recipe is None or options.data is None:
@@ -156,6 +157,7 @@ def _checked_recipe(options: TrainingOptions) -> Recipe | None:
     check_keys(changes, KEYS)
     resumed_run(options.out, resume=False, overwrite=options.overwrite)
     if options.recipe == AUTO:
+        named_recipe(CANDIDATES[0]).replace(**changes)  # refuses wrong values
         return None
     recipe = named_recipe(options.recipe).replace(**changes)
     check_features_folder(options.features, recipe)

@@ -39,7 +39,7 @@ def train(
         train: Training images, labeled with classes or attributes. Only with ``resume`` they may
             be left out: then they are the images that the run has recorded, as are the validation
             images.
-        validation: Validation images, labelled in the same way; None trains without validation.
+        validation: Validation images, labeled in the same way; None trains without validation.
             For attributes, the thresholds that `kerasface.predict` uses are chosen on them.
         out: Run folder to write.
         model: Your own model, or the name of another model than the recipe's; None uses that of

@@ -153,15 +153,15 @@ def are_same_weights(run: Run, weights: str | None) -> bool:
         run: The run.
         weights: As in a recipe.
     """
-    begun = run.recipe.weights
-    if begun is None or weights is None or "imagenet" in (begun, weights):
-        return begun == weights
+    started = run.recipe.weights
+    if started is None or weights is None or "imagenet" in (started, weights):
+        return started == weights
     if run.weights_path is not None and run.weights_path.is_file() and os.path.isfile(weights):
         return os.path.samefile(run.weights_path, weights) or filecmp.cmp(
             run.weights_path, weights, shallow=False
         )
     # A checkpoint is enough to resume, so either file may be missing.
-    return os.path.basename(begun) == os.path.basename(weights)
+    return os.path.basename(started) == os.path.basename(weights)
 
 
 def completed_epochs(run: Run) -> int:
@@ -231,7 +231,7 @@ def _consequence(started: Recipe, recipe: Recipe, completed: int) -> str:
         earlier = _phase_at(started, completed - 1)
         text += f", after {_cosine_rate(earlier, completed):.2g} at the end of epoch {completed}"
     elif phase.recipe.schedule in ("step", "plateau"):
-        text += f"the schedule {phase.recipe.schedule!r} goes on"
+        text += f"the schedule {phase.recipe.schedule!r} continues"
     else:
         text += f"the learning rate stays {phase.recipe.learning_rate:g}"
     last_mixed = total - recipe.unmixed_epochs

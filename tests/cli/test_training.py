@@ -106,6 +106,7 @@ def test_feature_folder_is_passed_to_train(shell, mistake, faces, tmp_path, trai
         (["demo", "--set", "momentum=0.9"], "`momentum` has no effect with optimizer='adamw'."),
         (["demo", "--features", "kept"], "`--features` is for recipes that cache"),
         (["auto", "--set", "epohs=1"], "Did you mean 'epochs'"),
+        (["auto", "--set", "epochs=0"], "`epochs` must be an integer of at least 1"),
         (["demo", "--resume", "--overwrite"], "`--resume` and `--overwrite` are mutually"),
         (["demo", "--resume"], "There must be a run to resume."),
         (["demo", "--resume", "--first", "3"], "`--first` has no effect with --resume"),

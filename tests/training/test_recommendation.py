@@ -7,7 +7,7 @@ import pytest
 from kerasface.data import FaceTable
 from kerasface.runs import named_recipe
 from kerasface.training import Recommendation, recommend
-from kerasface.training.recommendation import MANY_IMAGES
+from kerasface.training.recommendation import CANDIDATES, MANY_IMAGES
 
 
 @pytest.fixture
@@ -112,3 +112,27 @@ def test_what_cannot_be_recommended_for(table, tmp_path):
     (tmp_path / "face.png").write_text("no image")
     with pytest.raises(ValueError, match=r"40 files of .* none of a sample is"):
         recommend(some)
+
+
+def test_changes_are_part_of_the_explanation(table):
+    some = table(2600)
+    chosen = recommend(some, gpu=False, cores=2, epochs=2, image_size=64, seed=3)
+    assert chosen.recipe.epochs == 2 and chosen.recipe.image_size == 64 and chosen.recipe.seed == 3
+    text = str(chosen)
+    for words in ("2 epochs, as you set it.", "64 px, as you set it;", "Set by you: seed=3."):
+        assert words in text
+    assert "on 2 cores" in text  # of two epochs at 64 pixels
+    # The time was measured for the recipe's own network and sizes.
+    for changes in ({"model": "convnext_nano"}, {"image_size": 32}):
+        assert "cores" not in str(recommend(some, gpu=False, cores=2, **changes))
+    with pytest.raises(ValueError, match="`epochs` must be an integer"):
+        recommend(some, epochs=0)
+
+
+def test_candidates_refuse_the_same_changes():
+    """The command line checks changes against the first before it reads the data."""
+    wrong = [{"momentum": 0.5}, {"decay_epochs": 3}, {"epochs": 0}, {"feature_variants": 2}]
+    for name in CANDIDATES:
+        for changes in wrong:
+            with pytest.raises(ValueError, match="Received"):
+                named_recipe(name).replace(**changes)
