@@ -85,3 +85,22 @@ def test_match(shell, mistake, run, faces, tmp_path):
     assert "which exists" in mistake(*words, *dev, "--out", out)
     code, told, _ = shell(*words, *dev, "--out", out, "--overwrite")
     assert code == 0 and "Development accuracy " in told
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        ("verify a.jpg b.jpg --model run --batch-size 8", "`--batch-size` has no effect with two"),
+        ("verify a.jpg b.jpg --model run --images faces", "`--images` has no effect with two"),
+        ("verify a.jpg b.jpg --model run --far 0.1", "`--far` has no effect with two"),
+        ("verify a.jpg b.jpg --model run --out found", "`--out` has no effect with two"),
+        ("verify a.jpg b.jpg --model run --allow-seen", "`--allow-seen` has no effect with two"),
+        ("verify a.jpg b.jpg c.jpg --model run", "two images are needed. Received: 3."),
+        ("verify --model run", "Give two images, or --images"),
+        ("verify --model run --images faces --overwrite", "`--overwrite` has no effect without"),
+        ("evaluate run --data faces --overwrite", "`--overwrite` has no effect without --out"),
+        ("identify g p --model run --save-gallery g.csv", "must end in .npz"),
+    ],
+)
+def test_options_without_effect_are_refused(mistake, words, fragment):
+    assert fragment in mistake(*words.split())

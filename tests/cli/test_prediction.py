@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kerasface.inference.predictor import train_shares
+
 
 def test_predict(shell, faces, run, tmp_path):
     out = tmp_path / "new" / "predictions.csv"
@@ -30,6 +32,25 @@ def test_predict_attributes_of_photographs(shell, attribute_run, celeba_folder, 
     assert set(frame["Smiling"]) <= {0, 1} and "smiling" in frame["prediction"][0]
     assert f"Wrote the pictures: {pictures}" in printed
     assert {path.name for path in pictures.iterdir()} == {f"{path.name}.png" for path in photos}
+
+
+def test_summary_of_attributes_fits_the_terminal(
+    shell, attribute_run, celeba_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = [attribute_run.folder, celeba_folder / "img_align_celeba", "--only", "Beard, Smiling"]
+    code, printed, err = shell(
+        "predict", *words, "--threshold", 0, "--out", tmp_path / "predictions.csv"
+    )
+    assert (code, err) == (0, "")
+    assert max(map(len, printed.splitlines()[:-1])) <= 80  # the last one is the path
+    images = len(pd.read_csv(tmp_path / "predictions.csv"))
+    assert f"... and {images - 10} more" in printed
+    share = train_shares(attribute_run)["Beard"]
+    guess = f"{'yes' if share >= 0.5 else 'no'} ({share:.0%} of the training images)"
+    [beard] = [line for line in printed.splitlines() if line.startswith("Beard")]
+    assert f"{images} of {images}" in beard and beard.endswith(guess)
+    assert "Wearing_Hat" not in printed
 
 
 def test_predict_detects_faces(shell, run, faces, tmp_path, monkeypatch):
