@@ -174,6 +174,16 @@ def refuse_keys_as_options(words: Sequence[str]) -> None:
     from kerasface.runs.other_names import OWN_NAME
     from kerasface.runs.recipe_keys import KEYS
 
+    repeated = _repeat_set(list(words))
+    for before, word in zip(["", *repeated], repeated, strict=False):
+        if before == "--set" and "=" not in word:
+            raise ValueError(
+                f"`--set` takes KEY=VALUE, for example --set epochs=30. Received: --set {word}."
+            )
+        if before != "--set" and word.partition("=")[0].partition(".")[0] in KEYS and "=" in word:
+            raise ValueError(
+                f"Keys of the recipe are changed with --set, here --set {word}. Received: {word}."
+            )
     options = command_options(words).values()
     for index, word in enumerate(words):
         name, _, value = word.removeprefix("--").replace("-", "_").partition("=")

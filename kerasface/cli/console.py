@@ -63,8 +63,10 @@ def check_new_folder(path: pathlib.Path, overwrite: bool, option: str = "--out")
 
 def print_metrics(metrics: Mapping[str, float | int]) -> None:
     """Prints one metric per line."""
+    width = max(len(name) for name in metrics)
     for name, value in metrics.items():
-        print(f"{name:28} {value:,}" if isinstance(value, int) else f"{name:28} {value:.4f}")
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        print(f"{name:{width}} {shown}")
 
 
 def verbosity() -> int:

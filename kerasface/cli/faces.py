@@ -188,7 +188,7 @@ def split(
     print(f"{len(table):,} images of {table['person'].nunique():,} people: {by_partition}")
     print(f"Near-duplicates kept together: {duplicates:,}")
     print(f"Wrote {target}\n")
-    print(f"Next: kerasface train demo --data {shlex.quote(str(target))} --out runs/first")
+    print(f"Next: kerasface train auto --data {shlex.quote(str(target))} --out runs/first")
 
 
 def _detector_options(changes: list[str] | None) -> dict[str, Any]:
@@ -223,10 +223,10 @@ def _step_after_crop(crops: Sequence[str], target: pathlib.Path) -> str:
     folders = {parts[0] if len(parts) > 1 else "" for parts in paths}
     place = shlex.quote(str(target))
     if any(len(parts) > 2 for parts in paths) and {name.lower() for name in folders} <= PARTITIONS:
-        return f"kerasface train demo --data {place} --out runs/first"
+        return f"kerasface train auto --data {place} --out runs/first"
     if len(folders) > 1 and "" not in folders:
         return (
-            f"kerasface split {place} data, then kerasface train demo --data data --out runs/first"
+            f"kerasface split {place} data, then kerasface train auto --data data --out runs/first"
         )
     return (
         "sort the crops into one folder per person to train on them, or compare two of them "

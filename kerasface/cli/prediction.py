@@ -200,11 +200,11 @@ def _print_attributes(frame: pd.DataFrame, models: list[pathlib.Path]) -> None:
     if not len(table):
         return
     length = max(map(len, table["attribute"]))
-    print(f"\n{'':{length}}  predicted       majority guess")
+    print(f"\n{'':{length}}  predicted       majority guess on the training images")
     for row in table.to_dict("records"):
         predicted = f"{row['predicted']:,} of {len(frame):,}"
         guess = ""
         if row["train_share"] == row["train_share"]:  # not NaN
             share = row["train_share"]
-            guess = f"{'yes' if share >= 0.5 else 'no'} ({share:.0%} of the training images)"
+            guess = f"{'yes' if share >= 0.5 else 'no'} ({max(share, 1 - share):.0%} correct)"
         print(f"{row['attribute']:{length}}  {predicted:15} {guess}".rstrip())

@@ -102,7 +102,8 @@ def models(
     texts = [name for name in ("name", "head", "description", "recipes") if name in table]
     for name in texts:
         table[name] = table[name].str.ljust(table[name].str.len().max())
-    print(table.to_string(index=False))
+    for line in table.to_string(index=False).splitlines():
+        print(line.rstrip())
     print("\nParameters: trainable parameters with 1,000 classes.")
     if task is None:
         print("Every model can learn classes, attributes and embeddings; --task lists those used.")

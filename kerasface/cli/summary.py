@@ -7,6 +7,8 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from kerasface.names import counted
+
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     from kerasface.runs.run import Run
 
@@ -19,7 +21,7 @@ def print_result(run: Run) -> None:
     kept, epochs = metrics[metrics["kept"]], len(run.history)
     speed = f"{metrics['images_per_second']:,.0f} images/s"
     print(f"\nResult      {_result(run, kept)}")
-    print(f"Weights     of epoch {kept['epoch']}; trained {epochs} epochs, {speed}")
+    print(f"Weights     of epoch {kept['epoch']}; trained {counted(epochs, 'epoch')}, {speed}")
     print(f"Run folder  {run.folder}")
     if run.path(REPORT).is_file():
         print(f"Report      {run.path(REPORT)}   (open it in any browser)")

@@ -89,7 +89,7 @@ def demo(
     print(f"Submission  {submission}   (predictions of the test images, in the sample's order)")
     print(
         "\nNext: your own faces, one subfolder per person:\n"
-        "  kerasface train demo --data FOLDER --out runs/mine"
+        "  kerasface train auto --data FOLDER --out runs/mine"
     )
 
 

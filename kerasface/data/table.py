@@ -233,7 +233,8 @@ def attribute_columns(attributes: str | Sequence[str], known: Sequence[str]) -> 
         if name not in known:
             raise ValueError(
                 f"`attributes` must be among the {len(known)} attributes of the labels. "
-                f"Received: {name!r}.{suggest(name, known) or f' They are {list(known)}.'}"
+                f"Received: {name!r}.{suggest(name, known) or f' They are {list(known)}.'} "
+                f"Choose some of them, in a shell with --set attributes={','.join(known[:2])}."
             )
     if not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(

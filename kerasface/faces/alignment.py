@@ -21,6 +21,7 @@ TEMPLATE = (
     (70.7299, 92.2041),
 )
 TEMPLATE_SIZE = 112
+LARGEST_MARGIN = 5.0  # shows a face eleven times as wide; more is a percentage by mistake
 
 
 def template(size: int = TEMPLATE_SIZE, margin: float = 0.0) -> np.ndarray:
@@ -194,7 +195,8 @@ def center_square(image: np.ndarray, size: int) -> np.ndarray:
 
 def _check_crop(size: int, margin: float) -> None:
     check_number("size", size, 1, whole=True, remedy="It is in pixels.")
-    check_number("margin", margin, 0, math.inf, below=True, remedy="It is a share of the face.")
+    remedy = "It is a share of the face: 0.2 is 20%."
+    check_number("margin", margin, 0, LARGEST_MARGIN, remedy=remedy)
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:

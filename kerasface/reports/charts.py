@@ -199,7 +199,7 @@ def runs_section(
         if lines:
             title = "Training loss" if column == "loss" else f"Validation {column[4:]}"
             panels.append(line_panel(title, lines, **_limits(column)))
-    best = "best epoch of each run"
+    best = "best value of each run"
     return chart_section("Curves", panels, fallback, best=best, note=note)
 
 

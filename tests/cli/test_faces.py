@@ -77,8 +77,8 @@ def test_crop_by_default(shell, tmp_path, monkeypatch):
         (["a.jpg", "b.jpg"], "one folder per person to train on them, or compare two"),
         (["trip/a.jpg", "trip/b.jpg"], "one folder per person"),
         (["ann/a.jpg", "b.jpg"], "one folder per person"),
-        (["ann/a.jpg", "bob/b.jpg"], "kerasface split {target} data, then kerasface train demo"),
-        (["train/ann/a.jpg", "dev/ann/b.jpg"], "Next: kerasface train demo --data {target} --out"),
+        (["ann/a.jpg", "bob/b.jpg"], "kerasface split {target} data, then kerasface train auto"),
+        (["train/ann/a.jpg", "dev/ann/b.jpg"], "Next: kerasface train auto --data {target} --out"),
         ([], "faces {source} --out pictures"),
     ],
 )

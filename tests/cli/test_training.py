@@ -399,7 +399,9 @@ def test_run_inside_the_folder_of_people_is_refused(mistake, faces):
         ),
         ("demo", ["--set", "validation=0.2"], ["`validation` is a parameter of"]),
         ("demo", ["--set", "report=false"], ["`report` is a parameter of"]),
-        ("demo", ["--set", "epochs"], ["A change must be key=value", "Received: 'epochs'."]),
+        ("demo", ["--set", "epochs"], ["takes KEY=VALUE", "Received: --set epochs."]),
+        ("demo", ["--set", "epochs", "3"], ["takes KEY=VALUE", "Received: --set epochs."]),
+        ("demo", ["epochs=3"], ["here --set epochs=3.", "Received: epochs=3."]),
         (
             "demo",
             ["--set", "phases.1.learning_rate=1e-5"],

@@ -194,9 +194,9 @@ def test_size_must_be_a_number_of_pixels(size):
             call()
 
 
-@pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("margin", [-0.1, 20, float("nan"), float("inf")])
 def test_margin_must_not_be_negative(margin):
-    with pytest.raises(ValueError, match=r"of at least 0\. Received: margin=.*a share"):
+    with pytest.raises(ValueError, match=r"in \[0, 5\]\. Received: margin=.*a share"):
         align(plane(), template(), margin=margin)
 
 
