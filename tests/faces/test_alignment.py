@@ -195,7 +195,7 @@ def test_size_must_be_a_number_of_pixels(size):
 
 
 @pytest.mark.parametrize("margin", [-0.1, 20, float("nan"), float("inf")])
-def test_margin_must_not_be_negative(margin):
+def test_margin_out_of_range(margin):
     with pytest.raises(ValueError, match=r"in \[0, 5\]\. Received: margin=.*a share"):
         align(plane(), template(), margin=margin)
 
