@@ -55,7 +55,7 @@ def check_number(
         remedy: What to do instead; ends the message.
 
     Raises:
-        ValueError: If the value is not such a number. NaN is outside of every range.
+        ValueError: If the value is not such a number. NaN is outside every range.
 
     Example:
         >>> check_number("momentum", 0.9, 0, 1, below=True)

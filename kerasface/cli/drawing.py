@@ -62,7 +62,7 @@ def draw_photographs(
 
     if out.suffix.lower() in Image.registered_extensions() and not out.is_dir():
         raise ValueError(
-            "`--out` must be a folder, because each photograph gets a picture of its own. "
+            "`--out` must be a folder, because each photograph gets its own picture. "
             f"Received: {str(out)!r} for the folder {str(folder)!r}. Name a folder, or add "
             "--contact-sheet to show the images on one sheet."
         )
@@ -88,7 +88,7 @@ def draw_contact_sheet(
     Args:
         folder: The folder.
         out: Image file to write.
-        limit: Largest number of images, evenly sampled.
+        limit: Maximum number of images, sampled evenly.
         overwrite: Whether an existing file is replaced.
     """
     from kerasface import images

@@ -56,7 +56,7 @@ def faces(
     ] = False,
     limit: Annotated[
         int | None,
-        typer.Option(help="Most images on the contact sheet, evenly sampled. Default: 240."),
+        typer.Option(help="Maximum number of images on the sheet, sampled evenly. Default: 240."),
     ] = None,
     detector: Annotated[
         str | None, typer.Option(help="Face detector: mtcnn (default) or retinaface.")

@@ -55,8 +55,8 @@ StoredFlip = Annotated[
     bool | None,
     typer.Option(
         "--flip/--no-flip",
-        help="Average over each image and its mirror image. Default: as for the stored threshold "
-        "or gallery, otherwise no.",
+        help="Average over each image and its mirror image. Default: the setting of the stored "
+        "threshold or gallery, otherwise no.",
     ),
 ]
 BatchSize = Annotated[int, typer.Option(help="Batch size.")]

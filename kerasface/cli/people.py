@@ -77,7 +77,7 @@ Answers = Annotated[pathlib.Path, typer.Option(help="Folder to write to.")]
 MatchThreshold = Annotated[
     float | None,
     typer.Option(
-        help="Lowest similarity of a match, -1 to 1. Default: the stored threshold, if any."
+        help="Minimum similarity of a match, -1 to 1. Default: the stored threshold, if any."
     ),
 ]
 Count = Annotated[int, typer.Option(help="Number of people to name for each image.")]
@@ -191,13 +191,13 @@ def match(
     known: Annotated[
         pathlib.Path, typer.Option(help="Folder with one subfolder per known person.")
     ],
-    unknown: Annotated[pathlib.Path, typer.Option(help="Folder of images to name.")],
+    unknown: Annotated[pathlib.Path, typer.Option(help="Folder of images to identify.")],
     out: Annotated[pathlib.Path, typer.Option(help="CSV file to write.")] = (
         pathlib.Path("verification_submission.csv")
     ),
     threshold: Annotated[
         float | None,
-        typer.Option(help="Lowest similarity of a match, -1 to 1. Default: the best one on --dev."),
+        typer.Option(help="Minimum similarity of a match, -1 to 1. Default: the best on --dev."),
     ] = None,
     dev: Annotated[pathlib.Path | None, typer.Option(help="Folder of development images.")] = None,
     dev_labels: Annotated[

@@ -43,7 +43,7 @@ Only = Annotated[
 AttributeThreshold = Annotated[
     float | None,
     typer.Option(
-        help="Smallest probability, 0 to 1, at which an attribute is predicted. Default: the "
+        help="Minimum probability, 0 to 1, at which an attribute is predicted. Default: the "
         "thresholds of the run."
     ),
 ]
@@ -77,7 +77,7 @@ def predict(
 ) -> None:
     """Predict classes or attributes, and write their probabilities.
 
-    A .keras file outside of a run has no class names, so its classes are numbers.
+    A .keras file outside a run has no class names, so its classes are numbers.
     """
     check_new_file(out, overwrite)
     if pictures is not None:

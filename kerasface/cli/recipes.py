@@ -73,8 +73,8 @@ def models(
         typer.Option(
             metavar="TASK",
             autocompletion=lambda: list(TASKS),
-            help="classes, attributes or embedding: the models that the recipes for this task use, "
-            "first those without pretrained weights.",
+            help="List only the models that recipes for this task use: classes, attributes or "
+            "embedding. Models without pretrained weights come first.",
         ),
     ] = None,
 ) -> None:

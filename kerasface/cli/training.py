@@ -44,7 +44,7 @@ Data = Annotated[
     typer.Option(
         help="Folder with train/ (one subfolder of images per person) and optionally dev/ or val/, "
         "or a folder with one subfolder per person, or a CelebA folder with list_attr_celeba. With "
-        "--resume only if the folder was moved: its new place."
+        "--resume, only if the folder was moved: its new location."
     ),
 ]
 Out = Annotated[pathlib.Path, typer.Option(help="Run folder to write.")]

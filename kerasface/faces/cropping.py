@@ -201,7 +201,8 @@ def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:
             if owner is not None and owner != name:
                 raise ValueError(
                     "A copied photograph must not have the name of another photograph's crop. "
-                    f"Received: {name!r} beside {owner!r}. Rename it, or use without='center'."
+                    f"Received: {name!r} and the crop of {owner!r}. "
+                    "Rename it, or use without='center'."
                 )
 
 

@@ -33,7 +33,7 @@ def draw_folder(
 
     Args:
         source: Folder of photographs, at any depth.
-        target: Folder to write, outside of ``source``. The pictures have the folders and names of
+        target: Folder to write, outside ``source``. The pictures have the folders and names of
             the photographs; formats other than JPEG and PNG get ``.jpg`` added. Files of the same
             name are replaced.
         detector: As for `detect`.
@@ -57,7 +57,7 @@ def draw_folder(
     outer, inner = source.resolve(), target.resolve()
     if inner == outer or outer in inner.parents:
         raise ValueError(
-            "Pictures must be written outside of the folder of photographs. "
+            "Pictures must be written outside the folder of photographs. "
             f"Received: source={str(source)!r}, target={str(target)!r}."
         )
     if isinstance(detector, str):

@@ -95,7 +95,7 @@ def leave_unguarded_import() -> None:
         sys.exit(UNGUARDED)
     raise RuntimeError(
         "A new process must not start processes while it imports its script. Received: a call of "
-        "`crop` outside of `if __name__ == '__main__':`. Move the call under it."
+        "`crop` outside `if __name__ == '__main__':`. Move the call under it."
     )
 
 
@@ -111,7 +111,7 @@ def _received(connection: Connection, process: BaseProcess, job: Any) -> Any:
         process.join()
         if process.exitcode == UNGUARDED:
             raise RuntimeError(
-                "A script with a detector of its own must call `crop` under "
+                "A script with a custom detector must call `crop` under "
                 "`if __name__ == '__main__':`, because new processes import the script. "
                 "Received: a call outside. Move the call, or use processes=0."
             ) from error

@@ -79,7 +79,7 @@ def submit_matches(
         dev: Folder of development images (``unknown_dev``).
         dev_labels: CSV file with a column ``label``, one row per development image in the order
             of the sorted file names (``verification_dev.csv``).
-        no_match: The label for nobody, in both files.
+        no_match: Label of images without a match, in both files.
         flip: If True, add the embedding of the mirror image. None does so if the stored threshold
             was measured so.
         crop: As in `kerasface.embed`. None takes that of the stored threshold, else that of the
@@ -162,7 +162,8 @@ def _check_labels(labels: np.ndarray, known: set[str]) -> None:
     odd = sorted(set(labels) - known)
     if odd:
         raise ValueError(
-            "A development label must be a known person or the label for nobody (`no_match`). "
+            "A development label must be a known person or the label of images without a "
+            "match (`no_match`). "
             f"Received: {odd[:5]}, which are neither."
         )
 

@@ -43,9 +43,9 @@ class Identified:
     """Result of `identify`.
 
     Attributes:
-        answers: One row per probe: ``path``, ``answer`` (a name, or empty for nobody), ``score``,
-            and the nearest people as ``name1``, ``score1``, ``name2``, ... For labeled probes
-            also ``truth``, empty for people who are not in the gallery.
+        answers: One row per probe: ``path``, ``answer`` (a name, or empty without a match),
+            ``score`` and the nearest people as ``name1``, ``score1``, ``name2``, ... For labeled
+            probes also ``truth``, empty for people who are not in the gallery.
         metrics: Name to number, for labeled probes; see
             `kerasface.metrics.identification.evaluate`. Empty for others.
         cmc: Cumulative match characteristic, ``rank`` and ``share``, for labeled probes. Empty
@@ -219,7 +219,7 @@ def _probe_table(folder: pathlib.Path) -> FaceTable:
     if loose:
         raise ValueError(
             "Probes must be in one folder, or in one subfolder per person. "
-            f"Received: both, for instance {loose[0]!r} beside subfolders in "
+            f"Received: both, for instance {loose[0]!r} and subfolders in "
             f"{os.fspath(folder)!r}. Separate them."
         )
     return people_folder(folder)

@@ -68,7 +68,7 @@ def predict(
         pictures: Folder for a picture of each image (or face) with its prediction. With
             ``detect=True`` there is also a picture of each photograph with all its faces.
         only: Attributes to show, in this order. None shows all. For models of attributes.
-        threshold: Smallest probability at which an attribute is predicted, in [0, 1]. None takes
+        threshold: Minimum probability at which an attribute is predicted, in [0, 1]. None takes
             the thresholds of the run (the mean for several), and 0.5 for other models. For models
             of attributes.
         names: Class or attribute names of a model that is not a run, one per output. None numbers

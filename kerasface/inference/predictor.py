@@ -29,7 +29,7 @@ class Predictor:
         title: The run folder, the file or the name of the model.
         names: Class or attribute names, one per output.
         multi_label: Whether the outputs are attributes.
-        thresholds: Smallest probability at which each attribute is predicted, ``[names]``; None
+        thresholds: Minimum probability at which each attribute is predicted, ``[names]``; None
             for classes.
         height_to_width: Aspect ratio of the training images; 1 where it is not known.
         predict: Function of a table and the options ``batch_size``, ``flip`` and ``verbose``; it

@@ -101,7 +101,7 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
         kept_as = KEPT_AS.get(file)
         raise RuntimeError(
             "weights='imagenet' are downloaded at their first use. "
-            f"Received: {' '.join(str(error).split())}. Where there is no network, put {file} "
+            f"Received: {' '.join(str(error).split())}. Without a network connection, put {file} "
             f"{f'as {kept_as} ' if kept_as else ''}into ~/.keras/models, or give its path as "
             "`weights`."
         ) from error

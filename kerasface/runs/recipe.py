@@ -107,7 +107,7 @@ class Recipe(RecipeKeys):
         elif phases and self.epochs != total:
             raise ValueError(
                 "With phases, `epochs` must be the sum of theirs. "
-                f"Received: epochs={self.epochs} where the phases have {total}. "
+                f"Received: epochs={self.epochs} with phases of {total} epochs in total. "
                 "Change a phase, for instance phases.0.epochs."
             )
 

@@ -93,7 +93,7 @@ def recorded_tables(
         folder: Run folder.
         names: Names of the run's classes or attributes.
         multi_label: Whether the labels are attributes.
-        data: New place of the data folder, if it was moved. None expects the images where they
+        data: New location of the data folder, if it was moved. None expects the images where they
             were.
 
     Returns:
@@ -150,7 +150,7 @@ def _check_present(partition: str, root: pathlib.Path, paths: np.ndarray) -> Non
             "A run must be resumed with the images that it started with. "
             f"Received: {len(missing)} of {len(paths)} images of `{partition}` missing in "
             f"{os.fspath(root)!r}, for instance {missing[0]!r}. If the data folder was moved, name "
-            "its new place (--data), or pass `train` and `validation`."
+            "its new location (--data), or pass `train` and `validation`."
         )
 
 

@@ -164,7 +164,7 @@ class Run:
 
     @property
     def thresholds(self) -> np.ndarray:
-        """Smallest probability at which each attribute is predicted, ``[attributes]``.
+        """Minimum probability at which each attribute is predicted, ``[attributes]``.
 
         Chosen on the validation images; 0.5 without them.
         """

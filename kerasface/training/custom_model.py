@@ -69,7 +69,7 @@ def functional_model(model: keras.Model) -> keras.Model:
             "`model` must have one input and one output. "
             f"Received: {model.name!r} with {len(model.inputs)} inputs and "
             f"{len(model.outputs)} outputs. "
-            "Pass keras.Model(model.inputs[0], model.outputs[0]), if the first of each are enough."
+            "Pass keras.Model(model.inputs[0], model.outputs[0]), to use only the first of each."
         )
     with dtype_policy(model.dtype_policy.name):
         plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)

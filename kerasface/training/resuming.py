@@ -49,7 +49,7 @@ def resumed_run(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> Run |
     if is_taken and not is_run:
         raise FileExistsError(
             "A run needs a folder of its own. "
-            f"Received: {os.fspath(folder)!r}, which holds something else. Choose another."
+            f"Received: {os.fspath(folder)!r}, which has other files. Choose another."
         )
     if resume and not is_run:
         raise FileNotFoundError(
@@ -142,7 +142,7 @@ def check_same_names(run: Run, train: FaceTable) -> None:
     if run.names != train.names or run.multi_label != train.multi_label:
         raise ValueError(
             "A run must be resumed with the classes or attributes that it started with. "
-            f"Received: {len(train.names)} where there were {len(run.names)}, or others."
+            f"Received: {len(train.names)} names for a run with {len(run.names)}, or other names."
         )
 
 

@@ -211,7 +211,7 @@ def test_contact_sheet(shell, faces, tmp_path):
         (("--contact-sheet", "--set", "min_face=12"), "`--set` has no effect with"),
         (("--contact-sheet", "--limit", "0"), "`--limit` must be an integer of at least 1"),
         (("--contact-sheet",), "which exists"),
-        ((), "`--out` must be a folder, because each photograph gets a picture of its own"),
+        ((), "`--out` must be a folder, because each photograph gets its own picture"),
         (("--out", "."), "which holds files"),
         (("--out", "new", "--detector", "mtcn"), "Did you mean 'mtcnn'?"),
         (("--out", "new", "--set", "min_fac=12"), "Did you mean 'min_face'?"),

@@ -336,7 +336,7 @@ def test_another_process_is_kept_out(crops):
 def test_copies_do_not_take_the_names_of_crops(crops, photographs):
     (photographs / "bob" / "none.png").rename(photographs / "bob" / "a.1.png")
     Image.fromarray(photograph(BLOCKS["one"])).save(photographs / "bob" / "a.png")
-    with pytest.raises(ValueError, match=r"Received: 'bob/a\.1\.png' beside 'bob/a\.png'"):
+    with pytest.raises(ValueError, match=r"Received: 'bob/a\.1\.png' and the crop of 'bob/a\.png'"):
         crops(faces="all", without="copy")
     assert not crops.target.exists()
     made = crops(faces="all", without="center")["crop"]

@@ -59,7 +59,7 @@ def test_progress(photographs, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("inside", [".", "pictures"])
 def test_pictures_among_the_photographs_are_refused(photographs, inside):
-    with pytest.raises(ValueError, match="outside of the folder of photographs"):
+    with pytest.raises(ValueError, match="outside the folder of photographs"):
         draw_folder(photographs, photographs / inside, detector=bright_blocks)
 
 

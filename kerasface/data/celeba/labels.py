@@ -139,7 +139,7 @@ def read_label_rows(file: pathlib.Path, *, header: bool) -> LabelRows:
         raise ValueError(
             f"The first line of {file.name} must be the number of its rows. Received: "
             f"{form.count} in the first line and {len(frame)} rows, the last in line {last} of "
-            f"{file}. Is it cut off?"
+            f"{file}. Check whether the file is truncated."
         )
     names = frame[0].to_numpy(object)
     repeated = frame[0].duplicated().to_numpy()
@@ -181,7 +181,8 @@ def _read_form(file: pathlib.Path, text: str, header: bool) -> _Form:
     if len(fields) <= titled or not "".join(fields[titled]):
         raise ValueError(
             f"{file.name} must have {'a line of names and ' if header else ''}one row per image. "
-            f"Received: nothing in line {skipped + 1} of {file}. Is it cut off?"
+            f"Received: nothing in line {skipped + 1} of {file}. "
+            "Check whether the file is truncated."
         )
     width = len(fields[titled]) if header else 2
     # The original file has no name for its first column, CSV files have one.
@@ -215,7 +216,8 @@ def _parse(file: pathlib.Path, text: str, form: _Form) -> pd.DataFrame:
     ) as error:  # without file and line
         raise ValueError(
             f"Every row of {file.name} must have a file name and {form.width - 1} whole numbers. "
-            f"Received: {_first_fault(text, form) or error} of {file}. Is it cut off?"
+            f"Received: {_first_fault(text, form) or error} of {file}. "
+            "Check whether the file is truncated."
         ) from error
     return frame
 

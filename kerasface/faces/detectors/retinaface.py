@@ -203,7 +203,7 @@ def _session(path: pathlib.Path, threads: int | None) -> Callable:
     except Exception as error:  # onnxruntime's errors have no common class
         raise ValueError(
             "The weights of RetinaFace must be an ONNX network. "
-            f"Received: {os.fspath(path)!r}, {error}. Is the file whole?"
+            f"Received: {os.fspath(path)!r}, {error}. Check that the file is complete."
         ) from error
     (source,) = session.get_inputs()
 

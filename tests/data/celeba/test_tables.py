@@ -314,7 +314,10 @@ def change(line, text):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (cut(10, "000008.jpg -1  1 -1"), "3 values in line 10 .*Is it cut off"),
+        (
+            cut(10, "000008.jpg -1  1 -1"),
+            "3 values in line 10 .*Check whether the file is truncated",
+        ),
         (cut(10, "000008.jpg"), "0 values in line 10 "),
         (cut(10, "000008.jpg -"), "1 values in line 10 "),
         (cut(10, "000008.jpg -1  1 -1 -"), "'-' in line 10 "),
