@@ -180,9 +180,11 @@ MAIN = {"options": {"output": "main"}}
 NO_SIZE = "`image_size` must be given for a model without a fixed input size. Received: "
 NO_SIZE += "image_size=None for a {} model. Pass it, or build the model with keras.Input."
 NO_OUTPUT = "`output` must be one of ['other', 'main']. Received: output=None."
-NOT_SCALED = "A model that is given the images of a table must scale pixels in [0, 255] itself. "
+NOT_SCALED = (
+    "The model must scale its input, because the images of a table have values in [0, 255]. "
+)
 NOT_SCALED += "Received: a model whose first layer with weights, 'dense"
-NO_IDS = "`test` must be a folder or a FaceTable, which have the ids. Received: _BatchDataset"
+NO_IDS = "`test` must be a folder or a FaceTable. Their paths are the ids. Received: _BatchDataset"
 PLATEAU = {"monitor": "loss", "mode": "max", "patience": 1, "factor": 0.5}
 SITUATIONS = {
     "plain": Situation(),

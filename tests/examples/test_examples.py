@@ -123,7 +123,7 @@ def test_attributes(tmp_path, celeba_folder, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert f"Test: mean accuracy {evaluated['accuracy_at_half'].mean():.2%}" in printed
     assert f"Page: {run.path('test/report.html')}" in printed
-    assert run.path(f"photographs/{photo.name} face 0.png").exists()
+    assert run.path(f"photographs/{photo.name}.png").exists()
 
 
 def test_verify_lfw(tmp_path, drawn, narrow, monkeypatch, capsys):

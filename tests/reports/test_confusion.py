@@ -88,7 +88,7 @@ def test_confusion_of_many_classes_without_mistakes(tmp_path):
     [
         ([0, 5], [0, 0], "`labels` .* Received: 5 in row 1"),
         ([0, 0], [0.5, 0.5], "`predictions` .*dtype=float64"),
-        ([0], [0, 0], "same images. Received: 1 and 2"),
+        ([0], [0, 0], "one value per image. Received: 1 and 2"),
     ],
 )
 def test_confusion_matrix_of_invalid_values(labels, predictions, message):

@@ -241,13 +241,15 @@ def test_broken_files_warn_and_too_many_end_the_training(faces, tmp_path, count,
 
 
 def test_weights_that_are_not_finite_end_the_training(tables, tmp_path):
-    with pytest.raises(ValueError, match=r"a loss of (nan|inf), in epoch 1\..*lower learning_rate"):
+    with pytest.raises(ValueError, match=r"a loss of (nan|inf), in epoch 1\..*Lower learning_rate"):
         train(tables, tmp_path / "run", **{**PLAIN, "learning_rate": 1e30, "optimizer": "sgd"})
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
 def test_accumulate_steps_must_fit_the_training(tables, tmp_path):
-    with pytest.raises(ValueError, match=r"at least one step.*accumulate_steps=99 for 4 epochs"):
+    with pytest.raises(
+        ValueError, match=r"at least one optimizer step.*accumulate_steps=99 for 4 epochs"
+    ):
         train(tables, tmp_path / "run", **{**PLAIN, "accumulate_steps": 99})
 
 
