@@ -48,8 +48,8 @@ def resumed_run(folder: pathlib.Path, *, resume: bool, overwrite: bool) -> Run |
     is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if is_taken and not is_run:
         raise FileExistsError(
-            "A run needs a folder of its own. "
-            f"Received: {os.fspath(folder)!r}, which has other files. Choose another."
+            "A run needs a new folder. "
+            f"Received: {os.fspath(folder)!r}, which exists and is not a run. Choose another."
         )
     if resume and not is_run:
         raise FileNotFoundError(

@@ -363,7 +363,7 @@ def test_existing_run_is_refused_overwritten_and_resumed(shell, mistake, data, r
 def test_only_a_run_is_overwritten(mistake, faces, tmp_path):
     (tmp_path / "holiday.txt").write_text("mine")
     line = mistake("train", "demo", "--data", faces, "--out", tmp_path, "--overwrite")
-    assert "which has other files." in line
+    assert "which exists and is not a run." in line
     assert (tmp_path / "holiday.txt").read_text() == "mine"
 
 

@@ -574,7 +574,7 @@ def test_run_is_only_overwritten_on_request(finished, tables, tmp_path):
 @pytest.mark.parametrize("option", ["overwrite", "resume"])
 def test_folder_with_other_files_is_refused(tables, tmp_path, option):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="which has other files"):
+    with pytest.raises(FileExistsError, match="exists and is not a run"):
         train(tables, tmp_path, **{option: True})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
