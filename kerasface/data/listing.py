@@ -182,14 +182,15 @@ def refuse_without_people(root: pathlib.Path, direct: Listing, subfolders: int) 
         inside = f"{counted(len(direct.found), 'image')} directly in it and {folders}"
         above = root.resolve().parent
         is_person = root.name.lower() not in PARTITIONS and len(visible_folders(above)) > 1
-        remedy = (
-            f"If the images show one person, give the folder above: {os.fspath(above)!r}."
-            if is_person
-            else "Sort the images into one subfolder per person."
-        )
+        if any(above.glob("list_attr_celeba.*")):
+            remedy = f"For CelebA, give the folder with the label files: {os.fspath(above)!r}."
+        elif is_person:
+            remedy = f"If the images show one person, give the folder above: {os.fspath(above)!r}."
+        else:
+            remedy = "Sort the images into one subfolder per person."
         raise ValueError(
-            f"{rule} Received: {root} with {inside}. {remedy} Images without labels are read by "
-            "unlabeled_folder."
+            f"{rule} Received: {root} with {inside}. {remedy} Images without labels are for "
+            "predict and submit; in Python, unlabeled_folder reads them."
         )
     raise ValueError(
         f"{rule} Received: {root} with {folders} and {direct.describe()}. {direct.remedy()}"

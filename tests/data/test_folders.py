@@ -83,6 +83,13 @@ def test_flat_folder(tmp_path):
         identity_folder(tmp_path / "test")
 
 
+def test_image_folder_of_celeba(tmp_path):
+    make(tmp_path, "celeba/img_align_celeba/000001.jpg", "celeba/list_attr_celeba.csv")
+    with pytest.raises(ValueError, match="For CelebA, give the folder with the label files: ") as caught:
+        identity_folder(tmp_path / "celeba" / "img_align_celeba")
+    assert repr(str(tmp_path / "celeba")) in str(caught.value)
+
+
 @pytest.mark.parametrize("names", [None, ("ann", "bob")])
 def test_folder_of_partitions(tmp_path, names):
     make(tmp_path, "Train/ann/1.jpg", "Train/bob/1.jpg", "dev/ann/2.jpg", "test/3.jpg")
