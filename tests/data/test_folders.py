@@ -85,7 +85,9 @@ def test_flat_folder(tmp_path):
 
 def test_image_folder_of_celeba(tmp_path):
     make(tmp_path, "celeba/img_align_celeba/000001.jpg", "celeba/list_attr_celeba.csv")
-    with pytest.raises(ValueError, match="For CelebA, give the folder with the label files: ") as caught:
+    with pytest.raises(
+        ValueError, match="For CelebA, give the folder with the label files: "
+    ) as caught:
         identity_folder(tmp_path / "celeba" / "img_align_celeba")
     assert repr(str(tmp_path / "celeba")) in str(caught.value)
 
