@@ -262,8 +262,9 @@ def _shape_remedy(input_shape: object) -> str:
 
 def _check_names(architecture: Mapping[str, object]) -> None:
     """Refuses names that other libraries use for an argument of `build`, with a remedy."""
-    for option in OTHER_NAMES.keys() & architecture.keys():
-        raise ValueError(
-            f"`kerasface.build` has no argument `{option}`. "
-            f"Received: {option}={architecture[option]!r}. Use {OTHER_NAMES[option]}."
-        )
+    for option, value in architecture.items():
+        if option in OTHER_NAMES:
+            raise ValueError(
+                f"`kerasface.build` has no argument `{option}`. "
+                f"Received: {option}={value!r}. Use {OTHER_NAMES[option]}."
+            )

@@ -15,7 +15,7 @@ import pandas as pd
 from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
-from kerasface.models.model_file import describe
+from kerasface.models.model_file import describe, load_model_file
 from kerasface.pipeline.predict import predict_table
 from kerasface.runs.provenance import PROVENANCE, read_provenance
 from kerasface.runs.recipe import Recipe
@@ -187,7 +187,7 @@ class Run:
 
     def load_model(self) -> keras.Model:
         """Loads the model with the weights that the recipe keeps (by default the best epoch's)."""
-        return keras.saving.load_model(self._finished(MODEL), compile=False)
+        return load_model_file(self._finished(MODEL))
 
     def opened_model(self) -> keras.Model:
         """Returns the model for predictions, which is loaded and traced once per `Run`.
