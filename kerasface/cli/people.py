@@ -20,7 +20,7 @@ from kerasface.cli.results import earlier_results, print_replaced
 
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     from kerasface.inference.identification import Identified
-    from kerasface.inference.verification import Verified
+    from kerasface.inference.pair_verification import Verified
 
 BATCH_SIZE = 64
 SHOWN_ANSWERS = 10

@@ -1,6 +1,7 @@
 from .comparison import compare as compare
 from .competition import Matches as Matches
 from .competition import submit_matches as submit_matches
+from .decision import Decision as Decision
 from .embedding import embed as embed
 from .embedding import embedder as embedder
 from .evaluation import Evaluation as Evaluation
@@ -13,11 +14,10 @@ from .identification import identify as identify
 from .nearest import nearest_people as nearest_people
 from .operating_point import OperatingPoint as OperatingPoint
 from .operating_point import read_operating_point as read_operating_point
+from .pair_verification import Verified as Verified
+from .pair_verification import verify_pairs as verify_pairs
 from .prediction import attribute_summary as attribute_summary
 from .prediction import predict as predict
 from .prediction import submit as submit
 from .settings import EmbeddingSettings as EmbeddingSettings
-from .verification import Decision as Decision
-from .verification import Verified as Verified
 from .verification import verify as verify
-from .verification import verify_pairs as verify_pairs

@@ -81,10 +81,11 @@ def build(
         activation: ``"softmax"``, ``"sigmoid"``, None for logits, or ``"auto"``: sigmoid for one
             class or ``multi_label``, otherwise softmax.
         dropout: Rate of the head's dropouts, in [0, 1). None uses the head's default.
-        weights: ``"imagenet"`` for a backbone of `keras.applications`; a ``.keras`` model or a
-            ``.weights.h5`` file of the same architecture; or a file of such a backbone without
-            its top. Head layers of a ``.keras`` model that do not fit are initialized at random,
-            so that head and number of classes may differ. None initializes at random.
+        weights: ``"imagenet"`` for a backbone of `keras.applications`; ``"dlib"`` for
+            ``"dlib_resnet29"``; a ``.keras`` model or a ``.weights.h5`` file of the same
+            architecture; a file of a `keras.applications` backbone without its top; or dlib's
+            ``.dat`` file. Head layers of a ``.keras`` model that do not fit are initialized at
+            random, so that head and number of classes may differ. None initializes at random.
         freeze: If True, only the head is trainable. Frozen BatchNorms are in inference mode. See
             `unfreeze_backbone`.
         **architecture: Options of the network, for instance ``drop_path=0.1``.
@@ -95,7 +96,7 @@ def build(
     Raises:
         ValueError: If a name or an option is unknown or out of range, or the weights do not fit.
         FileNotFoundError: If ``weights`` does not exist.
-        RuntimeError: If ImageNet weights cannot be downloaded.
+        RuntimeError: If pretrained weights cannot be downloaded.
 
     Example:
         >>> build("convnext_small", num_classes=7001).count_params()

@@ -13,6 +13,7 @@ import pandas as pd
 from kerasface.models.applications import APPLICATIONS, application_features
 from kerasface.models.compact import resnet15_features, smile_cnn_features
 from kerasface.models.convnext import convnext_features
+from kerasface.models.dlib import IMAGE_SIZE, dlib_features
 from kerasface.models.resnet import resnet_features
 from kerasface.names import suggest
 
@@ -66,6 +67,14 @@ MODELS: dict[str, ModelSpec] = {
         convnext_features,
         image_size=224,
         parameters=15_729_160,
+    ),
+    "dlib_resnet29": ModelSpec(
+        "dlib's face network; weights='dlib' has learned the faces of about 7,485 people",
+        dlib_features,
+        image_size=IMAGE_SIZE,
+        parameters=5_831_720,
+        head="pool",
+        smallest=103,
     ),
     "resnet15": ModelSpec(
         "Detect Facial Features: 15 attributes of CelebA",

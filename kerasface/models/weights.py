@@ -13,10 +13,15 @@ import keras
 
 from kerasface.models import heads
 from kerasface.models.applications import APPLICATIONS, construct
+from kerasface.models.dlib_weights import load_dlib_weights
 from kerasface.models.model_file import describe, load_model_file
 from kerasface.names import suggest
 
 IMAGENET = "imagenet"
+DLIB = "dlib"
+PRETRAINED = (DLIB, IMAGENET)  # names of weights; other values are paths
+DLIB_MODEL = "dlib_resnet29"
+DLIB_SUFFIX = ".dat"
 # Names of downloaded files in Keras's cache, where they differ from those in the addresses.
 KEPT_AS = {
     "NASNet-large-no-top.h5": "nasnet_large_no_top.h5",
@@ -31,14 +36,15 @@ def load_weights(
 
     Args:
         model: Made by `build`.
-        weights: ``"imagenet"``; a ``.keras`` model, whose layers are taken in their order; a
-            ``.weights.h5`` file of the whole model; or, for a backbone of `keras.applications`,
-            a ``.weights.h5`` or older ``.h5`` file of it without its top.
+        weights: ``"imagenet"``; ``"dlib"`` or dlib's ``.dat`` file; a ``.keras`` model, whose
+            layers are taken in their order; a ``.weights.h5`` file of the whole model; or, for a
+            backbone of `keras.applications`, a ``.weights.h5`` or older ``.h5`` file of it
+            without its top.
         application: Which backbone of ``APPLICATIONS`` the model has; None is none of them.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        RuntimeError: If the ImageNet weights cannot be downloaded; says where to put the file.
+        RuntimeError: If pretrained weights cannot be downloaded; says where to put the file.
         TypeError: If ``weights`` is neither a name nor a path.
         ValueError: If the weights are another network's; a layer and both shapes are named. Of a
             ``.keras`` model the last layer may differ, which then keeps its own weights.
@@ -46,8 +52,13 @@ def load_weights(
     if weights == IMAGENET:
         _load_imagenet(model, application)
         return
+    if weights == DLIB:
+        _load_dlib(model, None)
+        return
     path = _checked_path(weights)
-    if path.suffix == ".keras":
+    if path.suffix == DLIB_SUFFIX:
+        _load_dlib(model, path)
+    elif path.suffix == ".keras":
         _load_model_file(model, path)
     elif path.name.endswith(".weights.h5"):
         _load_weights_file(model, path, application)
@@ -65,7 +76,7 @@ def _checked_path(weights: object) -> pathlib.Path:
     if not isinstance(weights, (str, os.PathLike)):
         remedy = " Use weights='imagenet'." if weights is True else ""
         raise TypeError(
-            f"`weights` must be {IMAGENET!r}, a path or None. "
+            f"`weights` must be one of {list(PRETRAINED)}, a path or None. "
             f"Received: weights={weights!r}.{remedy}"
         )
     path = pathlib.Path(weights)
@@ -73,13 +84,14 @@ def _checked_path(weights: object) -> pathlib.Path:
         model = path / "model.keras"
         remedy = f" Pass {os.fspath(model)!r}." if model.is_file() else ""
         raise ValueError(
-            f"`weights` must be {IMAGENET!r} or a file. "
+            f"`weights` must be one of {list(PRETRAINED)} or a file. "
             f"Received: {os.fspath(path)!r}, which is a folder.{remedy}"
         )
     if not path.is_file():
+        near = suggest(os.fspath(path).lower(), PRETRAINED)
         raise FileNotFoundError(
-            f"`weights` must be {IMAGENET!r} or a file. Received: {os.fspath(path)!r}, which does "
-            f"not exist.{suggest(os.fspath(path).lower(), [IMAGENET])}"
+            f"`weights` must be one of {list(PRETRAINED)} or a file. Received: "
+            f"{os.fspath(path)!r}, which does not exist.{near}"
         )
     return path
 
@@ -106,6 +118,15 @@ def _load_imagenet(model: keras.Model, application: str | None) -> None:
             "`weights`."
         ) from error
     _copy_backbone(source, model)
+
+
+def _load_dlib(model: keras.Model, path: pathlib.Path | None) -> None:
+    if model.name != DLIB_MODEL:
+        raise ValueError(
+            f"dlib's weights are those of the model {DLIB_MODEL!r}. "
+            f"Received: {model.name!r}. Build {DLIB_MODEL!r}, or leave the weights out."
+        )
+    load_dlib_weights(model, path)
 
 
 def _load_model_file(model: keras.Model, path: pathlib.Path) -> None:

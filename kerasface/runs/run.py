@@ -16,6 +16,7 @@ from kerasface.data import notebook
 from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.models.model_file import describe, load_model_file
+from kerasface.models.weights import PRETRAINED
 from kerasface.pipeline.predict import predict_table
 from kerasface.runs.provenance import PROVENANCE, read_provenance
 from kerasface.runs.recipe import Recipe
@@ -108,10 +109,10 @@ class Run:
         ``recipe.weights`` is the path as the user gave it, and ``weights.json`` holds the absolute
         path of that time. If this file is missing, the path as given is looked up from the working
         folder and from the folders above the run, since a project may have been moved as a whole.
-        None for random initialization and ImageNet weights.
+        None for random initialization and pretrained weights.
         """
         weights = self.recipe.weights
-        if weights is None or weights == "imagenet":
+        if weights is None or weights in PRETRAINED:
             return None
         if not self.path(WEIGHTS).is_file():  # an older run, whose recipe has the absolute path
             return pathlib.Path(weights)
@@ -251,8 +252,8 @@ def write_weights_path(folder: pathlib.Path, weights: str | None) -> None:
 
     Args:
         folder: The run's folder.
-        weights: As in the recipe. Nothing is written for ImageNet weights and None.
+        weights: As in the recipe. Nothing is written for pretrained weights and None.
     """
-    if weights is not None and weights != "imagenet":
+    if weights is not None and weights not in PRETRAINED:
         text = json.dumps({"path": os.path.abspath(weights)}, ensure_ascii=False, indent=2) + "\n"
         (folder / WEIGHTS).write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ import warnings
 from collections import defaultdict
 
 from kerasface.data.table import UNKNOWN_FORMAT, FaceTable
+from kerasface.models.weights import PRETRAINED
 from kerasface.runs import run as run_files
 from kerasface.runs.record import read_images, read_roots
 from kerasface.runs.run import Run
@@ -70,12 +71,12 @@ def run_behind(weights: str | os.PathLike[str] | None) -> Run | None:
     """Returns the run that weights come from, or None.
 
     Args:
-        weights: Path of a file, ``"imagenet"`` or None.
+        weights: Path of a file, the name of pretrained weights, or None.
 
     Warns:
         UserWarning: If the file is missing.
     """
-    if weights is None or weights == "imagenet":
+    if weights is None or weights in PRETRAINED:
         return None
     path = pathlib.Path(weights).resolve()
     if not path.is_file():

@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasface.data.table import FaceTable
 from kerasface.files import replacing
+from kerasface.models.weights import PRETRAINED
 from kerasface.runs import run as run_files
 from kerasface.runs.provenance import note_resumption
 from kerasface.runs.recipe import Recipe
@@ -154,7 +155,7 @@ def are_same_weights(run: Run, weights: str | None) -> bool:
         weights: As in a recipe.
     """
     started = run.recipe.weights
-    if started is None or weights is None or "imagenet" in (started, weights):
+    if started is None or weights is None or {started, weights} & set(PRETRAINED):
         return started == weights
     if run.weights_path is not None and run.weights_path.is_file() and os.path.isfile(weights):
         return os.path.samefile(run.weights_path, weights) or filecmp.cmp(

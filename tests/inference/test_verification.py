@@ -67,7 +67,7 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
         embedded.extend(table.paths)
         return embed(table, **options)
 
-    monkeypatch.setattr("kerasface.inference.verification.embed", counting)
+    monkeypatch.setattr("kerasface.inference.pair_verification.embed", counting)
     result = verify_pairs(listed, strangers, model=own_run, flip=True, bootstrap=20)
     assert len(embedded) == len(set(embedded)) == 25  # each image once
     table = read_pairs(listed, strangers)
