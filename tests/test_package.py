@@ -22,7 +22,18 @@ SOURCES = {
 }
 # A module imports from earlier groups and its own.
 ORDER = (
-    ("images", "files", "dlib_files", "cache", "names", "packages", "progress", "checks", "options", "backend"),
+    (
+        "images",
+        "files",
+        "dlib_files",
+        "cache",
+        "names",
+        "packages",
+        "progress",
+        "checks",
+        "options",
+        "backend",
+    ),
     ("data",),
     ("faces",),
     ("pipeline",),
