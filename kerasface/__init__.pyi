@@ -9,6 +9,7 @@ from . import pipeline as pipeline
 from . import reports as reports
 from . import runs as runs
 from . import training as training
+from .cache import clear_cache as clear_cache
 from .inference.comparison import compare as compare
 from .inference.embedding import embed as embed
 from .inference.embedding import embedder as embedder

@@ -1,4 +1,4 @@
-"""Decodes image files safely, and computes perceptual hashes of images."""
+"""Images as arguments, safe decoding of image files, and perceptual hashes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import pathlib
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -28,6 +29,15 @@ UNSUPPORTED = frozenset(
     }
 )
 MAX_PIXELS = 100_000_000  # larger images, such as decompression bombs, could fill the memory
+
+AnyImage: TypeAlias = str | os.PathLike | np.ndarray | Image.Image | bytes | BinaryIO
+# What `as_image` accepts, in the words of all error messages.
+FORMS = (
+    "a path, a PIL image, the bytes of an image file, a binary file, or an array [height, width] "
+    "or [height, width, 1, 3 or 4], uint8 or float in [0, 255]"
+)
+CHANNELS = (1, 3, 4)  # gray, RGB, RGB with alpha
+BYTES = (bytes, bytearray, memoryview)
 
 # Turns an image with an EXIF orientation upright.
 _UPRIGHT = {
@@ -59,6 +69,125 @@ class ImageInfo:
     plain: bool
 
 
+def as_image(value: AnyImage, argument: str = "image") -> np.ndarray:
+    """Returns the pixels of an image that a caller gave in one of several forms.
+
+    Gray images get three equal channels, transparent pixels are blended with black, and the EXIF
+    orientation of files and PIL images is applied, as in `decode`.
+
+    Args:
+        value: A path; a uint8 array ``[H, W]``, ``[H, W, 1]`` (gray), ``[H, W, 3]`` (RGB) or
+            ``[H, W, 4]`` (RGB with alpha); a float array of these shapes in [0, 255], which is
+            rounded; a PIL image; the bytes of an image file; or a binary file, which is read from
+            its beginning if it can be rewound.
+        argument: Name of the argument, for error messages.
+
+    Returns:
+        uint8 RGB array ``[H, W, 3]``, upright. It may be ``value`` itself, and it may be
+        read-only.
+
+    Raises:
+        TypeError: If ``value`` is of another type.
+        FileNotFoundError: If there is no such file.
+        ValueError: If an array has another shape, type or range, or the file is not an image.
+
+    Example:
+        >>> as_image(np.zeros((2, 3), np.uint8)).shape
+        (2, 3, 3)
+        >>> as_image(np.ones((2, 3), np.float32), "image_a")
+        Traceback (most recent call last):
+        ValueError: `image_a` must have values in [0, 255]. Received: values in [1, 1]. \
+Multiply by 255.
+    """
+    check_image(value, argument)
+    if isinstance(value, np.ndarray):
+        return _from_array(value, argument)
+    if isinstance(value, (str, os.PathLike)):
+        return _read(value, f"`{argument}`")
+    if not isinstance(value, (*BYTES, Image.Image)):
+        value = read_binary(value, argument)
+    try:
+        return _upright(value) if isinstance(value, Image.Image) else decode(bytes(value))
+    except Exception as error:  # Pillow opens files late, and raises many kinds of errors
+        raise ValueError(
+            f"`{argument}` must be readable. Received: {_kind(value)}: {error}."
+        ) from error
+
+
+def check_image(value: object, argument: str = "image") -> None:
+    """Refuses what `as_image` does not accept, without reading files or values of arrays.
+
+    Args:
+        value: Anything.
+        argument: Name of the argument, for error messages.
+
+    Raises:
+        TypeError: If ``value`` is of another type.
+        FileNotFoundError: If there is no such file.
+        ValueError: If an array has another shape or type.
+
+    Example:
+        >>> check_image(b"...")
+    """
+    remedy = ""
+    if isinstance(value, (str, os.PathLike)):
+        return _check_file(pathlib.Path(value), f"`{argument}`")
+    if isinstance(value, np.ndarray):
+        fits = value.ndim == 2 or (value.ndim == 3 and value.shape[2] in CHANNELS)
+        if fits and value.size and (value.dtype == np.uint8 or value.dtype.kind == "f"):
+            return None
+        if not fits and value.ndim == 4:
+            remedy = " Give one image: array[0]."
+        elif not fits and value.ndim == 3 and value.shape[0] in CHANNELS:
+            remedy = " Move the channels to the end: numpy.moveaxis(array, 0, -1)."
+        elif fits and value.dtype.kind in "iu":
+            remedy = " If its values are in [0, 255], give array.astype('uint8')."
+    elif isinstance(value, io.TextIOBase):
+        remedy = " Open the file with open(path, 'rb')."
+    elif is_image(value):
+        return None
+    elif isinstance(value, (list, tuple)):
+        remedy = " Give one image."
+    elif hasattr(value, "__array__"):
+        remedy = " Convert it with numpy.asarray."
+    error = ValueError if isinstance(value, np.ndarray) else TypeError
+    raise error(f"`{argument}` must be {FORMS}. Received: {_kind(value)}.{remedy}")
+
+
+def is_image(value: object) -> bool:
+    """Returns whether a value is of a type that `as_image` accepts.
+
+    Args:
+        value: Anything. Paths need not exist, and arrays may have a wrong shape.
+    """
+    kinds = (str, os.PathLike, np.ndarray, Image.Image, *BYTES)
+    return isinstance(value, kinds) or callable(getattr(value, "read", None))
+
+
+def read_binary(file: BinaryIO, argument: str = "image") -> bytes:
+    """Reads a binary file, from its beginning if it can be rewound.
+
+    Args:
+        file: An open file, or another object with ``read``.
+        argument: Name of the argument, for error messages.
+
+    Returns:
+        Its content.
+
+    Raises:
+        TypeError: If ``read`` does not return bytes.
+    """
+    if hasattr(file, "seek") and getattr(file, "seekable", lambda: True)():
+        file.seek(0)
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise TypeError(
+            f"`{argument}` must be {FORMS}. "
+            f"Received: {_kind(file)} whose `read` returns {type(data).__name__}."
+        )
+    return data
+
+
 def decode(data: bytes) -> np.ndarray:
     """Decodes an image file to upright RGB.
 
@@ -81,12 +210,7 @@ def decode(data: bytes) -> np.ndarray:
         >>> decode(buffer.getvalue()).shape
         (3, 2, 3)
     """
-    image, _ = _load(data)
-    orientation = exif_orientation(image)
-    image = _to_rgb(image)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    return np.asarray(image)
+    return _upright(_load(data)[0])
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
@@ -102,33 +226,23 @@ def read(path: str | os.PathLike) -> np.ndarray:
         FileNotFoundError: If there is no such file.
         ValueError: As `decode`; the message names the file.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "nothing at that path"
-        raise FileNotFoundError(f"An image must be a file. Received: {os.fspath(path)!r}, {what}.")
-    try:
-        return decode(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(
-            f"An image file must be readable. Received: {os.fspath(path)!r}: {error}."
-        ) from error
+    return _read(path, "An image")
 
 
-def thumbnail(path: str | os.PathLike, side: int) -> np.ndarray:
-    """Reads an image file and shrinks it to a small picture in the same aspect ratio.
+def thumbnail(image: AnyImage, side: int) -> np.ndarray:
+    """Shrinks an image to a small picture in the same aspect ratio.
 
     Args:
-        path: An image file.
+        image: An image in a form of `as_image`.
         side: Longest side of the result in pixels. Smaller images keep their size.
 
     Returns:
         uint8 RGB array ``[height, width, 3]``.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: As `decode`; the message names the file.
+        TypeError, FileNotFoundError, ValueError: As `as_image`.
     """
-    picture = Image.fromarray(read(path))
+    picture = Image.fromarray(as_image(image))
     picture.thumbnail((side, side))
     return np.asarray(picture)
 
@@ -176,6 +290,56 @@ def perceptual_hash(image: np.ndarray) -> np.ndarray:
     # Rounding makes those of a blank image zero; otherwise they are rounding errors of the sums.
     frequencies = frequencies.round(6)
     return np.packbits(frequencies > np.median(frequencies))
+
+
+def _read(path: str | os.PathLike, subject: str) -> np.ndarray:
+    path = pathlib.Path(path)
+    _check_file(path, subject)
+    try:
+        return decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"{subject} must be readable. Received: {os.fspath(path)!r}: {error}."
+        ) from error
+
+
+def _check_file(path: pathlib.Path, subject: str) -> None:
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "nothing at that path"
+        raise FileNotFoundError(f"{subject} must be a file. Received: {os.fspath(path)!r}, {what}.")
+
+
+def _from_array(array: np.ndarray, argument: str) -> np.ndarray:
+    if array.dtype != np.uint8:
+        low, high = float(array.min()), float(array.max())
+        if not (low >= 0 and high <= 255) or 0 < high <= 1:  # NaN is not in the range
+            found = "NaN" if np.isnan(low) else f"values in [{low:g}, {high:g}]"
+            remedy = " Multiply by 255." if low >= 0 and high <= 1 else ""
+            raise ValueError(
+                f"`{argument}` must have values in [0, 255]. Received: {found}.{remedy}"
+            )
+        array = np.rint(array).astype(np.uint8)
+    if array.ndim == 2 or array.shape[2] == 1:
+        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    if array.shape[2] == 4:
+        return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(array))))
+    return np.ascontiguousarray(array)
+
+
+def _kind(value: object) -> str:
+    """A value in words, for error messages."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} array of shape {value.shape}"
+    return type(value).__name__
+
+
+def _upright(image: Image.Image) -> np.ndarray:
+    image.load()
+    orientation = exif_orientation(image)
+    image = _to_rgb(image)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    return np.asarray(image)
 
 
 def _load(data: bytes) -> tuple[Image.Image, bool]:

@@ -336,3 +336,119 @@ def test_thumbnail_keeps_the_aspect_ratio(tmp_path):
     small = images.thumbnail(tmp_path / "wide.png", 30)
     assert small.shape == (10, 30, 3) and small.dtype == np.uint8
     assert images.thumbnail(tmp_path / "wide.png", 500).shape == (30, 90, 3)
+
+
+RGBA = noise(channels=4)
+RGB = noise()
+GRAY = noise(channels=0)
+
+
+def opened(picture):
+    return io.BytesIO(encode(picture, "PNG"))
+
+
+class OnlyRead:
+    """A file that cannot be rewound, such as the answer of a web server."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def read(self):
+        return self.content
+
+
+FORMS = {
+    "uint8": (RGB, RGB),
+    "uint8, other strides": (RGB[::-1, :, ::-1], RGB[::-1, :, ::-1]),
+    "gray": (GRAY, np.dstack([GRAY] * 3)),
+    "gray with an axis": (GRAY[..., None], np.dstack([GRAY] * 3)),
+    "alpha": (RGBA, images.decode(encode(RGBA, "PNG"))),
+    "float32": (RGB + np.float32(0.4), RGB),
+    "float64 gray": (GRAY - 0.4 * (GRAY > 0), np.dstack([GRAY] * 3)),
+    "float16 with alpha": (RGBA.astype(np.float16), images.decode(encode(RGBA, "PNG"))),
+    "float black": (np.zeros((5, 8, 3)), np.zeros((5, 8, 3), np.uint8)),
+    "PIL": (Image.fromarray(RGB), RGB),
+    "PIL gray": (Image.fromarray(GRAY), np.dstack([GRAY] * 3)),
+    "PIL alpha": (Image.fromarray(RGBA), images.decode(encode(RGBA, "PNG"))),
+    "bytes": (encode(RGB, "PNG"), RGB),
+    "bytearray": (bytearray(encode(RGB, "PNG")), RGB),
+    "memoryview": (memoryview(encode(RGB, "PNG")), RGB),
+    "binary file": (opened(RGB), RGB),
+    "web answer": (OnlyRead(encode(RGB, "PNG")), RGB),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_pixels(form):
+    value, expected = FORMS[form]
+    for _ in range(1 if form == "web answer" else 2):  # a file is rewound
+        image = images.as_image(value)
+        assert image.dtype == np.uint8
+        assert image.flags.c_contiguous
+        np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("orientation", sorted(UPRIGHT))
+def test_every_form_of_a_rotated_file_is_upright(tmp_path, orientation):
+    data = encode(RGB, "PNG", exif=exif(orientation))
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    for form in (path, str(path), data, io.BytesIO(data), Image.open(path)):
+        np.testing.assert_array_equal(images.as_image(form), UPRIGHT[orientation](RGB))
+
+
+def test_float_is_rounded():
+    pixels = np.array([[0.4, 0.6, 254.5, 255.0]])
+    assert images.as_image(pixels)[0, :, 0].tolist() == [0, 1, 254, 255]
+
+
+REFUSED = {
+    "shares": (RGB / 255, ValueError, r"values in \[0, 255\]. .* Multiply by 255\."),
+    "ones": (np.ones((2, 2)), ValueError, r"Multiply by 255"),
+    "negative": (RGB / 127.5 - 1, ValueError, r"values in \[0, 255\]. Received: values in \[-1"),
+    "too large": (RGB * 2.0, ValueError, r"values in \[0, 255\]"),
+    "NaN": (np.full((2, 2), np.nan), ValueError, r"Received: NaN\.$"),
+    "infinite": (np.full((2, 2), np.inf), ValueError, r"values in \[inf, inf\]"),
+    "integers": (RGB.astype(int), ValueError, r"int64 array of shape .* array.astype\('uint8'\)"),
+    "bool": (GRAY > 9, ValueError, r"Received: bool array of shape \(5, 8\)"),
+    "complex": (GRAY * 1j, ValueError, r"Received: complex128 array"),
+    "two channels": (RGBA[..., :2], ValueError, r"array of shape \(5, 8, 2\)\.$"),
+    "channels first": (RGB.transpose(2, 0, 1), ValueError, r"numpy.moveaxis\(array, 0, -1\)"),
+    "batch": (RGB[None], ValueError, r"shape \(1, 5, 8, 3\)\. Give one image: array\[0\]\."),
+    "row": (RGB[0, :, 0], ValueError, r"shape \(8,\)\.$"),
+    "empty": (RGB[:0], ValueError, r"shape \(0, 8, 3\)"),
+    "list": ([RGB], TypeError, r"Received: list\. Give one image\."),
+    "None": (None, TypeError, r"Received: NoneType\.$"),
+    "number": (3, TypeError, r"Received: int\.$"),
+    "array-like": (memoryview, TypeError, r"Received: type\.$"),
+    "text file": (io.StringIO("x"), TypeError, r"open\(path, 'rb'\)"),
+    "file of text": (OnlyRead("x"), TypeError, r"OnlyRead whose `read` returns str"),
+    "no image": (b"GIF", ValueError, r"Received: bytes: no image format"),
+    "empty bytes": (b"", ValueError, r"Received: bytes: empty file"),
+    "truncated": (encode(noise(50, 50), "PNG")[:900], ValueError, r"readable. Received: bytes: "),
+    "no path": ("nowhere.jpg", FileNotFoundError, r"Received: 'nowhere.jpg', nothing at that path"),
+    "folder": (".", FileNotFoundError, r"Received: '.', a folder"),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_refused_forms_name_the_argument(form):
+    value, error, text = REFUSED[form]
+    with pytest.raises(error, match=r"(?s)^`image_b` must (be|have).*" + text):
+        images.as_image(value, "image_b")
+
+
+def test_closed_and_damaged_pil_images_are_refused(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(noise(50, 50), "PNG")[:900])
+    with pytest.raises(ValueError, match=r"`image` must be readable\. Received: PngImageFile: "):
+        images.as_image(Image.open(path))
+
+
+def test_paths_name_the_argument_and_the_file(tmp_path):
+    path = tmp_path / "text.jpg"
+    path.write_text("no image")
+    with pytest.raises(
+        ValueError, match=r"^`photo` must be readable\. Received: '.*text\.jpg': no"
+    ):
+        images.as_image(path, "photo")

@@ -76,6 +76,7 @@ PUBLIC = {
     "Recipe",
     "Run",
     "build",
+    "clear_cache",
     "compare",
     "embed",
     "embedder",
