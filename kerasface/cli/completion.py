@@ -62,7 +62,7 @@ def literal_names(module: str, variable: str) -> list[str]:
 
     Example:
         >>> literal_names("kerasface.faces.detectors.registry", "_LOADERS")
-        ['mtcnn', 'retinaface']
+        ['blazeface', 'mtcnn', 'retinaface']
     """
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:

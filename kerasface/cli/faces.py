@@ -19,7 +19,6 @@ from kerasface.names import counted
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     import pandas as pd
 
-DETECTOR = "mtcnn"
 SHEET_IMAGES = 240
 OUTCOMES = {
     "face": "with a face",
@@ -58,9 +57,7 @@ def faces(
         int | None,
         typer.Option(help="Maximum number of images on the sheet, sampled evenly. Default: 240."),
     ] = None,
-    detector: Annotated[
-        str | None, typer.Option(help="Face detector: mtcnn (default) or retinaface.")
-    ] = None,
+    detector: DetectorName = None,
     set_: DetectorOptions = None,
     overwrite: Replace = False,
 ) -> None:
@@ -73,7 +70,7 @@ def faces(
         check_number("--limit", SHEET_IMAGES if limit is None else limit, 1, whole=True)
     else:
         check_unused("without --contact-sheet", {"--limit": limit})
-    chosen, options = detector or DETECTOR, _detector_options(set_)
+    chosen, options = _detector_name(detector), _detector_options(set_)
     with one_line_warnings():
         if contact_sheet:
             drawing.draw_contact_sheet(path, out, limit or SHEET_IMAGES, overwrite)
@@ -88,7 +85,7 @@ def crop(
         pathlib.Path, typer.Argument(metavar="SOURCE", help="Folder of photographs.")
     ],
     target: Annotated[pathlib.Path, typer.Argument(metavar="TARGET", help="Folder of crops.")],
-    detector: DetectorName = DETECTOR,
+    detector: DetectorName = None,
     set_: DetectorOptions = None,
     size: Annotated[int, typer.Option(help="Width and height of the crops in pixels.")] = 224,
     margin: Margin = None,
@@ -119,7 +116,7 @@ def crop(
             table = crop_faces(
                 source,
                 target,
-                detector=detector,
+                detector=_detector_name(detector),
                 options=_detector_options(set_),
                 size=size,
                 margin=margin,
@@ -189,6 +186,12 @@ def split(
     print(f"Near-duplicates kept together: {duplicates:,}")
     print(f"Wrote {target}\n")
     print(f"Next: kerasface train auto --data {shlex.quote(str(target))} --out runs/first")
+
+
+def _detector_name(name: str | None) -> str:
+    from kerasface.faces.detectors.registry import DEFAULT
+
+    return DEFAULT if name is None else name
 
 
 def _detector_options(changes: list[str] | None) -> dict[str, Any]:

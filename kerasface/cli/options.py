@@ -25,11 +25,11 @@ Changes = Annotated[
     ),
 ]
 DetectorName = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
         autocompletion=complete_detector,
-        help="Face detector: mtcnn or retinaface.",
+        help="Face detector: blazeface (default), mtcnn or retinaface.",
     ),
 ]
 DetectorOptions = Annotated[

@@ -30,7 +30,9 @@ Detect = Annotated[
 ]
 PredictDetector = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Face detector of --detect: mtcnn (default) or retinaface."),
+    typer.Option(
+        metavar="NAME", help="Face detector of --detect: blazeface (default), mtcnn or retinaface."
+    ),
 ]
 PredictMargin = Annotated[
     float | None,

@@ -30,7 +30,13 @@ from kerasface.faces.crop_image import (
 )
 from kerasface.faces.crop_store import CropStore, file_stamp, read_rows, typed_rows
 from kerasface.faces.detectors.description import describe_detector, full_name, is_portable
-from kerasface.faces.detectors.registry import Detector, detect, list_detectors, load_detector
+from kerasface.faces.detectors.registry import (
+    DEFAULT,
+    Detector,
+    detect,
+    list_detectors,
+    load_detector,
+)
 from kerasface.faces.face import Face
 from kerasface.faces.workers import can_start_processes, leave_unguarded_import, spawned
 from kerasface.files import locked
@@ -48,7 +54,7 @@ def crop(
     source: str | os.PathLike,
     target: str | os.PathLike,
     *,
-    detector: str | Detector = "mtcnn",
+    detector: str | Detector = DEFAULT,
     options: Mapping[str, Any] | None = None,
     size: int = 224,
     margin: float | None = None,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasface import images
 from kerasface.data.folders import unlabeled_folder
-from kerasface.faces.detectors.registry import Detector, detect, load_detector
+from kerasface.faces.detectors.registry import DEFAULT, Detector, detect, load_detector
 from kerasface.faces.pictures import draw_faces
 from kerasface.files import replacing
 from kerasface.progress import track
@@ -25,7 +25,7 @@ def draw_folder(
     source: str | os.PathLike,
     target: str | os.PathLike,
     *,
-    detector: str | Detector = "mtcnn",
+    detector: str | Detector = DEFAULT,
     options: Mapping[str, Any] | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:

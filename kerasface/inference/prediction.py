@@ -16,7 +16,7 @@ import pandas as pd
 from kerasface.checks import check_choice, check_flag, check_number, check_unused
 from kerasface.data.submission import read_sample, submission_frame, write_submission
 from kerasface.data.table import FaceTable
-from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.detectors.registry import DEFAULT, Detector
 from kerasface.files import check_file_to_write, check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.photographs import (
@@ -30,7 +30,6 @@ from kerasface.inference.predictor import Models, Predictor, open_predictors, tr
 from kerasface.inference.reading import Images, readable_table, run_of
 from kerasface.reports.attribute_words import decide
 
-DETECTOR = "mtcnn"
 MARGIN = 0.2  # about that of CelebA's aligned images
 
 
@@ -60,7 +59,7 @@ def predict(
         detect: If True, find the faces first. Every face is cropped upright and predicted; a
             photograph without a face is predicted as a whole, with a warning.
         detector: A detector as in `kerasface.faces.detect`, with ``detect=True`` only. None is
-            ``"mtcnn"``.
+            ``"blazeface"``.
         margin: Margin around each detected face, as a share of its size, as in
             `kerasface.faces.align`, with ``detect=True`` only. None is 0.2, about that of CelebA;
             a run that was trained on other crops needs their margin. The crop has the aspect
@@ -115,7 +114,7 @@ def predict(
             shown, faces = cut_faces(
                 table,
                 pathlib.Path(place),
-                DETECTOR if detector is None else detector,
+                DEFAULT if detector is None else detector,
                 MARGIN if margin is None else margin,
                 opened[0].height_to_width,
                 verbose=verbose,

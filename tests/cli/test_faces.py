@@ -58,7 +58,7 @@ def test_crop_by_default(shell, tmp_path, monkeypatch):
     )
     assert shell("crop", tmp_path, tmp_path / "crops")[0] == 0
     assert calls[0] == {
-        "detector": "mtcnn",
+        "detector": "blazeface",
         "options": {},
         "size": 224,
         "margin": None,
@@ -168,7 +168,7 @@ def test_faces_of_photograph(shell, faces, tmp_path, detections):
     code, text, err = shell(*words)
     assert (code, err) == (0, "")
     assert text == f"1 face in 0002.jpg: {out}\n"
-    assert detections == [("mtcnn", {"min_face": 12})]
+    assert detections == [("blazeface", {"min_face": 12})]
     drawn = np.asarray(Image.open(out))
     assert drawn.shape == (32, 32, 3)
     assert (drawn != np.asarray(Image.open(photo))).any()

@@ -64,7 +64,7 @@ def test_predict_detects_faces(shell, run, faces, tmp_path, monkeypatch):
     out = tmp_path / "predictions.csv"
     words = ["predict", run.folder, faces / "test", "--out", out, "--detect"]
     code, _, err = shell(*words)
-    assert (code, calls) == (0, ["mtcnn"])
+    assert (code, calls) == (0, ["blazeface"])
     assert "Warning: no face was found in 8 of 8 photographs" in err
     assert pd.read_csv(out)["face"].tolist() == [0] * 8
 

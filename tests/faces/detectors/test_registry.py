@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from kerasface.faces import Face, detect, list_detectors, load_detector, overlap
+from kerasface.faces import (
+    Face,
+    detect,
+    list_detectors,
+    load_detector,
+    overlap,
+    register_detector,
+)
 from kerasface.faces.detectors import registry as module
 
 IMAGE = np.zeros((60, 80, 3), np.uint8)
@@ -40,7 +47,7 @@ def named(monkeypatch):
 
 
 def test_names():
-    assert list_detectors() == ["mtcnn", "retinaface"]
+    assert list_detectors() == ["blazeface", "mtcnn", "retinaface"]
 
 
 def test_function_is_called_once_for_all_images():
@@ -113,8 +120,40 @@ def test_invalid_faces_are_refused(fields, message):
 
 
 def test_error_suggests_near_detectors():
-    with pytest.raises(ValueError, match=r"Did you mean 'retinaface'\?"):
+    with pytest.raises(ValueError, match="Did you mean 'retinaface'"):
         load_detector("retina_face")
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """Registered detectors of a test are forgotten after it."""
+    monkeypatch.setattr(module, "_registered", {})
+
+
+def load_marks(*, label="red"):
+    return marks
+
+
+def test_registered_detector_takes_the_place_of_a_name(own):
+    register_detector("mtcnn", load_marks)
+    register_detector("marks", load_marks)
+    assert list_detectors() == ["blazeface", "marks", "mtcnn", "retinaface"]
+    expected = detect([marked()], marks)[0][0].box
+    for name in ("mtcnn", "marks"):
+        [[face]] = detect([marked()], name, max_side=None, label="blue")
+        assert face.box == expected
+    with pytest.raises(ValueError, match=r"Received: 'lable'\. Did you mean 'label'"):
+        detect([marked()], "marks", lable="blue")
+    with pytest.raises(ValueError, match="Did you mean 'marks'"):
+        load_detector("mark")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"), [(("", load_marks), ValueError), (("own", "mtcnn"), TypeError)]
+)
+def test_what_cannot_be_registered(own, arguments, error):
+    with pytest.raises(error, match="Received: "):
+        register_detector(*arguments)
 
 
 def test_error_suggests_near_options():
@@ -130,6 +169,8 @@ def test_options_of_a_function():
 @pytest.mark.parametrize(
     ("name", "options"),
     [
+        ("blazeface", {"min_face": 11}),
+        ("blazeface", {"threshold": -1}),
         ("mtcnn", {"min_face": 11}),
         ("mtcnn", {"min_face": "small"}),
         ("mtcnn", {"threshold": 1.1}),
