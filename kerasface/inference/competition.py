@@ -110,7 +110,7 @@ def submit_matches(
                 "Give threshold=, or dev= and dev_labels= to choose one."
             )
         threshold = stored.value
-        stored.false_accept_rate(network, flip, crop, stacklevel=3)
+        stored.measured(network, flip, crop, stacklevel=3)
     tables, labels = [unlabeled_folder(unknown)], None
     if dev is not None and dev_labels is not None:
         tables.append(unlabeled_folder(dev))

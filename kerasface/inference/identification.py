@@ -133,10 +133,10 @@ def identify(
     if isinstance(gallery, Gallery):
         gallery.check(network, flip=flip, crop=crop)
         known = gallery
-        limit.false_accept_rate(network, known.settings.flip, known.settings.crop, stacklevel=3)
+        limit.measured(network, known.settings.flip, known.settings.crop, stacklevel=3)
     else:
         flip, crop = limit.flip_and_crop(model, flip, crop)
-        limit.false_accept_rate(network, flip, crop, stacklevel=3)
+        limit.measured(network, flip, crop, stacklevel=3)
         people = gallery if isinstance(gallery, FaceTable) else people_folder(gallery)
         _warn_about_probes_in_gallery(people, table)
         known = enroll(

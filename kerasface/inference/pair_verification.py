@@ -26,7 +26,6 @@ from kerasface.inference.operating_point import (
 )
 from kerasface.inference.reading import AnyModel, crop_of, run_of
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
-from kerasface.metrics import VerificationMetrics
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES, threshold_at_far
 from kerasface.pipeline.crop import Crop
 from kerasface.reports.page import report_html
@@ -41,7 +40,11 @@ class Verified:
     """Result of `verify_pairs`.
 
     Attributes:
-        metrics: Name to number; see `kerasface.metrics.verification.evaluate`.
+        metrics: Name to number; see `kerasface.metrics.verification.evaluate`. With at least 20
+            pairs of each kind also the probability of a similarity, ``probability_slope`` and
+            ``probability_intercept``, with its ``probability_log_loss`` and
+            ``probability_calibration_error`` on left-out folds; see
+            `kerasface.metrics.probability.fit_probability`.
         per_fold: One row per fold.
         operating_points: One row per false accept rate.
         resampled: What the intervals resample, ``"people"`` or ``"pairs"``.
@@ -154,7 +157,7 @@ def verify_pairs(
     why_not = "some of the people or images are in the training set"
     if not seen:
         settings = EmbeddingSettings(crop, flip, fingerprint(network))
-        point, why_not = _operating_point(evaluation.result, far, name, settings)
+        point, why_not = _operating_point(evaluation, far, name, settings)
     if point is not None:
         write_operating_point(model, point)
     run = run_of(model)
@@ -166,7 +169,7 @@ def verify_pairs(
         _write(folder, name, evaluation, point, note, _about(model))
     result = evaluation.result
     return Verified(
-        metrics=result.metrics,
+        metrics=evaluation.metrics,
         per_fold=result.per_fold,
         operating_points=result.operating_points,
         resampled=result.resampled,
@@ -219,10 +222,10 @@ def _check_unseen(model: AnyModel, table: PairTable, allow_seen: bool) -> bool:
 
 
 def _operating_point(
-    result: VerificationMetrics, far: float | None, name: str, settings: EmbeddingSettings
+    evaluation: PairEvaluation, far: float | None, name: str, settings: EmbeddingSettings
 ) -> tuple[OperatingPoint | None, str]:
     """The threshold to store, or why there is none."""
-    frame = result.operating_points
+    frame = evaluation.result.operating_points
     frame = frame[frame["refused"] == ""]
     if far is not None:
         frame = frame[frame["wanted_far"] == far]
@@ -232,13 +235,18 @@ def _operating_point(
     if not len(frame):
         return None, "too many impostor pairs have the highest score"
     row = frame.iloc[-1]  # rates fall
+    people, probability = evaluation.pairs.people, evaluation.probability
     point = OperatingPoint(
-        threshold=float(row["threshold"]),
+        threshold=min(float(row["threshold"]), 1.0),  # a product may be 1.0000001
         far=float(row["far"]),
         tar=float(row["tar"]),
-        impostor_pairs=int(result.metrics["impostor"]),
+        impostor_pairs=int(evaluation.result.metrics["impostor"]),
         pairs=name,
         settings=settings,
+        far_low=float(row["far_low"]),
+        far_high=float(row["far_high"]),
+        calibration=None if probability is None else probability.calibration,
+        people=0 if people is None else len(np.unique(people.astype(str))),
     )
     return point, ""
 
@@ -282,7 +290,8 @@ def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:
     where = f", stored in {stored.name}" if stored else ""
     return (
         f"Threshold {point.threshold:.4f}{where}: it accepts {point.far:.2%} of "
-        f"{point.impostor_pairs:,} impostor pairs and {point.tar:.2%} of the genuine ones."
+        f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
+        f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
     )
 
 

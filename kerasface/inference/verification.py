@@ -8,12 +8,9 @@ import keras
 import numpy as np
 
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.decision import Decision
+from kerasface.inference.decision import Decision, decide
 from kerasface.inference.embedding import embedder
-from kerasface.inference.operating_point import (
-    OperatingPoint,
-    resolve_threshold,
-)
+from kerasface.inference.operating_point import AnyThreshold, resolve_threshold
 from kerasface.inference.reading import AnyModel
 from kerasface.inference.vectors import embed_pictures
 from kerasface.pipeline.crop import Crop
@@ -25,7 +22,7 @@ def verify(
     image_b: str | os.PathLike | np.ndarray,
     *,
     model: AnyModel,
-    threshold: float | OperatingPoint | None = None,
+    threshold: AnyThreshold | None = None,
     flip: bool | None = None,
     crop: Crop | None = None,
 ) -> Decision:
@@ -36,9 +33,10 @@ def verify(
             images that the model was trained on.
         image_b: The other image, in the same form.
         model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
-        threshold: A cosine similarity in [-1, 1], or the result of
-            `kerasface.inference.read_operating_point`. None takes the threshold that
-            `verify_pairs` (``kerasface verify --model RUN --pairs PAIRS``) stored with the model.
+        threshold: A cosine similarity in [-1, 1], the result of
+            `kerasface.inference.read_operating_point`, or a file ``verifier.json`` that
+            `verify_pairs` wrote. None takes the threshold that `verify_pairs`
+            (``kerasface verify --model RUN --pairs PAIRS``) stored with the model.
         flip: If True, add the embedding of the mirror image. None does so if the threshold was
             measured so.
         crop: As in `kerasface.embed`. None takes that of the threshold, else that of the run.
@@ -63,10 +61,9 @@ def verify(
         )
     flip, crop = limit.flip_and_crop(model, flip, crop)
     network = embedder(model)
-    far = limit.false_accept_rate(network, flip, crop, stacklevel=3)
+    point = limit.measured(network, flip, crop, stacklevel=3)
     first, second = embed_pictures(network, [image_a, image_b], crop=crop, flip=flip)
-    similarity = float(np.clip(first @ second, -1.0, 1.0))
-    return Decision(similarity, similarity >= limit.value, limit.value, far)
+    return decide(float(first @ second), limit.value, point)
 
 
 def _name(model: AnyModel) -> str:

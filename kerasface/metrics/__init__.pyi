@@ -6,6 +6,7 @@ from . import confusion as confusion
 from . import identification as identification
 from . import operating_points as operating_points
 from . import paired as paired
+from . import probability as probability
 from . import roc as roc
 from . import verification as verification
 from .attributes import AttributeMetrics as AttributeMetrics

@@ -96,6 +96,28 @@ def proportion_interval(
     return percentile_interval(draws)
 
 
+def wilson_interval(correct: int, count: int) -> tuple[float, float]:
+    """Returns the 95% interval of a proportion of independent trials.
+
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference",
+    doi:10.1080/01621459.1927.10502953.
+
+    Args:
+        correct: Number of successes, at most ``count``.
+        count: Number of trials, at least 1.
+
+    Returns:
+        Lower and upper bound.
+
+    Example:
+        >>> low, high = wilson_interval(10, 1000)
+        >>> round(low, 4), round(high, 4)
+        (0.0054, 0.0183)
+    """
+    bounds = binomtest(correct, count).proportion_ci(method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
 def resample_counts(generator: np.random.Generator, resamples: int, size: int) -> np.ndarray:
     """Draws items with replacement, as many as there are.
 

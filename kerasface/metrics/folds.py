@@ -102,8 +102,28 @@ def fold_accuracies(
         Accuracies ``[B, F]``, NaN if no pair of a fold counts, and ``[B, F]``, the first threshold
         of the interval that contains the best one.
     """
-    accuracies = np.empty((len(weights), len(folds)))
-    intervals = np.empty(accuracies.shape, int)
+    correct, counted, intervals = fold_correct(ordered, folds, weights, gained)
+    with np.errstate(invalid="ignore"):
+        return correct / counted, intervals
+
+
+def fold_correct(
+    ordered: OrderedPairs, folds: list[Fold], weights: np.ndarray, gained: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts the correct pairs of each fold at the threshold that is best for all other folds.
+
+    Args:
+        ordered: As in `fold_accuracies`, like the other arguments.
+        folds: The folds of these pairs.
+        weights: int64 ``[B, N]``.
+        gained: int64 ``[B, M + 1]``.
+
+    Returns:
+        Correct pairs and all pairs, int64 ``[B, F]`` each, and ``[B, F]``, the first threshold of
+        the interval that contains the best one.
+    """
+    correct = np.empty((len(weights), len(folds)), np.int64)
+    counted, intervals = np.empty_like(correct), np.empty(correct.shape, int)
     lines = np.arange(len(weights))
     for index, fold in enumerate(folds):
         drawn = weights[:, fold.rows]
@@ -111,11 +131,10 @@ def fold_accuracies(
         own = np.zeros((len(weights), len(fold.cuts)), np.int64)
         own[:, 1:] = np.where(genuine, drawn, -drawn).cumsum(axis=1)[:, fold.last]
         best = (np.maximum.reduceat(gained, fold.cuts, axis=1) - own).argmax(axis=1)
-        correct = own[lines, best] + drawn[:, ~genuine].sum(axis=1)
-        with np.errstate(invalid="ignore"):
-            accuracies[:, index] = correct / drawn.sum(axis=1)
+        correct[:, index] = own[lines, best] + drawn[:, ~genuine].sum(axis=1)
+        counted[:, index] = drawn.sum(axis=1)
         intervals[:, index] = fold.cuts[best]
-    return accuracies, intervals
+    return correct, counted, intervals
 
 
 def fold_thresholds(ordered: OrderedPairs, folds: list[Fold]) -> tuple[np.ndarray, np.ndarray]:

@@ -104,7 +104,10 @@ def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 def operating_points(
-    ordered: OrderedPairs, rates: Sequence[float], metrics: Mapping[str, float]
+    ordered: OrderedPairs,
+    rates: Sequence[float],
+    metrics: Mapping[str, float],
+    bounds: Mapping[float, tuple[float, float]],
 ) -> pd.DataFrame:
     """Lists the thresholds for target false accept rates.
 
@@ -112,27 +115,44 @@ def operating_points(
         ordered: Pairs by descending score.
         rates: Target false accept rates, in (0, 1).
         metrics: True accept rates with their bounds, under the names that `tar_key` returns.
+        bounds: The 95% interval of the false accept rate at the threshold of each rate.
 
     Returns:
-        One row per rate: ``wanted_far``, ``threshold``, ``far``, ``tar``, ``tar_low``,
-        ``tar_high`` and ``refused``, the reason why the numbers are NaN, or an empty text.
+        One row per rate: ``wanted_far``, ``threshold``, ``far``, ``far_low``, ``far_high``,
+        ``tar``, ``tar_low``, ``tar_high`` and ``refused``, the reason why the numbers are NaN, or
+        an empty text.
     """
     impostors = int((~ordered.same).sum())
-    false = np.append(0, (~ordered.same).cumsum()[ordered.ends])
-    columns = ["threshold", "far", "tar", "tar_low", "tar_high"]
+    false = ordered.accepted()[1][0]
+    columns = ["threshold", "far", "far_low", "far_high", "tar", "tar_low", "tar_high"]
     rows = []
     for rate in rates:
         refused = too_few_impostors(rate, impostors)
         numbers = [float("nan")] * len(columns)
         if not refused:
-            cut = int((false <= rate * impostors + ROUNDING).sum()) - 1
+            cut = threshold_row(ordered, rate)
             numbers = [
                 ordered.thresholds[cut],
                 false[cut] / impostors,
+                *bounds[rate],
                 *(metrics[f"{tar_key(rate)}{end}"] for end in ("", "_low", "_high")),
             ]
         rows.append([rate, *numbers, refused])
     return pd.DataFrame(rows, columns=["wanted_far", *columns, "refused"])
+
+
+def threshold_row(ordered: OrderedPairs, rate: float) -> int:
+    """Returns which threshold is the lowest whose false accept rate is at most the target.
+
+    Args:
+        ordered: Pairs by descending score.
+        rate: Target false accept rate.
+
+    Returns:
+        Its position in ``ordered.thresholds``.
+    """
+    false = ordered.accepted()[1][0]
+    return int((false <= rate * false[-1] + ROUNDING).sum()) - 1
 
 
 def tar_key(rate: float) -> str:

@@ -6,17 +6,23 @@ Huang et al. 2007, "Labeled Faces in the Wild". For the terms see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from kerasface.metrics.bootstrap import check_bootstrap, percentile_interval, resample_counts
+from kerasface.metrics.bootstrap import (
+    check_bootstrap,
+    percentile_interval,
+    resample_counts,
+    wilson_interval,
+)
 from kerasface.metrics.folds import (
     Fold,
     fold_accuracies,
     fold_codes,
+    fold_correct,
     fold_thresholds,
     order_folds,
 )
@@ -27,11 +33,13 @@ from kerasface.metrics.operating_points import (
     check_rates,
     operating_points,
     tar_key,
+    threshold_row,
     too_few_impostors,
 )
 from kerasface.metrics.ordered_pairs import OrderedPairs, order_pairs
 from kerasface.metrics.tables import metrics_html, metrics_text
 
+SHOWN = ("accuracy", "majority_accuracy", "balanced_accuracy", "auc", "eer")
 CHUNK = 2**17  # resampled pairs at a time, which fit into the CPU caches
 
 
@@ -53,7 +61,7 @@ class VerificationMetrics:
 
     def __repr__(self) -> str:
         rates = [tar_key(rate) for rate in self.operating_points["wanted_far"]]
-        return metrics_text(self._title(), self.metrics, ["accuracy", "auc", "eer", *rates])
+        return metrics_text(self._title(), self.metrics, [*SHOWN, *rates])
 
     def _repr_html_(self) -> str:
         tables = {"operating_points": self.operating_points, "per_fold": self.per_fold}
@@ -74,12 +82,12 @@ class _Protocol:
     Attributes:
         ordered: Pairs by descending score.
         folds: Folds of the pairs.
-        rates: False accept rates.
+        cuts: Each false accept rate with the position of its threshold.
     """
 
     ordered: OrderedPairs
     folds: list[Fold]
-    rates: Sequence[float]
+    cuts: Mapping[float, int]
 
 
 def evaluate(
@@ -119,6 +127,10 @@ def evaluate(
         - ``accuracy``: mean over the folds, each at the threshold that is best for all other
           folds; ``accuracy_standard_error`` (standard deviation of the folds divided by the
           square root of their number), as LFW reports them; ``accuracy_low``, ``accuracy_high``;
+        - ``majority_accuracy``: that of always giving the more frequent answer;
+        - ``balanced_accuracy``: mean of the shares of correct genuine and of correct impostor
+          pairs, each fold at the threshold for which this mean is best in all other folds. It
+          does not depend on how many pairs of each kind there are; with ``_low`` and ``_high``;
         - ``auc``, the area under the ROC curve, with ``auc_low`` and ``auc_high``;
         - ``eer``, the equal error rate, where the false accept rate equals the false reject rate,
           on straight lines between the points of the ROC curve, with ``eer_low`` and
@@ -128,9 +140,10 @@ def evaluate(
         ``per_fold`` has ``fold``, ``pairs``, ``threshold`` and ``accuracy``.
 
         ``operating_points`` has ``wanted_far``, ``threshold`` (the lowest whose rate is at most the
-        target), ``far`` and ``tar`` at this threshold, ``tar_low``, ``tar_high``, and
-        ``refused``: empty, or the reason why the other columns are NaN. A rate needs at least ten
-        expected false accepts.
+        target), ``far`` and ``tar`` at this threshold, their bounds, and ``refused``: empty, or
+        the reason why the other columns are NaN. A rate needs at least ten expected false accepts.
+        ``far_low`` and ``far_high`` are those of this threshold on new people: with ``people`` a
+        bootstrap over them, else (or where a bootstrap has no spread) Wilson's interval.
 
     Raises:
         ValueError: If shapes or values are invalid, one kind of pairs is missing, there is a
@@ -149,16 +162,10 @@ def evaluate(
     ordered = order_pairs(scores, same)
     impostors = int((~same).sum())
     measured = [rate for rate in rates if not too_few_impostors(rate, impostors)]
-    protocol = _Protocol(ordered, order_folds(ordered, codes), measured)
+    cuts = {rate: threshold_row(ordered, rate) for rate in measured}
+    protocol = _Protocol(ordered, order_folds(ordered, codes), cuts)
     point = _statistics(protocol, ordered.once())
-    parts = []
-    generator = np.random.default_rng(seed)
-    for count in _chunk_sizes(bootstrap, len(scores)):
-        if person_codes is None:
-            weights = _resample_pairs(generator, count, 2 * codes + same)
-        else:
-            weights = _resample_people(generator, count, person_codes, same)
-        parts.append(_statistics(protocol, weights[:, ordered.order]))
+    resampled = _resampled(protocol, codes, person_codes, bootstrap, seed)
     accuracies, thresholds = fold_thresholds(ordered, protocol.folds)
     standard_error = accuracies.std(ddof=1) / np.sqrt(len(fold_numbers))
     metrics: dict[str, float | int] = {
@@ -168,11 +175,16 @@ def evaluate(
         "folds": len(fold_numbers),
         "accuracy": float(point["accuracy"][0]),
         "accuracy_standard_error": float(standard_error),
+        "majority_accuracy": max(int(same.sum()), impostors) / len(scores),
+    }
+    bounds = {
+        rate: _far_bounds(point[_far_key(rate)][0], resampled[_far_key(rate)], impostors, people)
+        for rate in measured
     }
     for key, value in point.items():
-        resampled = np.concatenate([part[key] for part in parts])
-        metrics[key] = float(value[0])
-        metrics[f"{key}_low"], metrics[f"{key}_high"] = percentile_interval(resampled)
+        if key not in map(_far_key, measured):
+            metrics[key] = float(value[0])
+            metrics[f"{key}_low"], metrics[f"{key}_high"] = percentile_interval(resampled[key])
     per_fold = pd.DataFrame(
         {
             "fold": fold_numbers,
@@ -184,7 +196,7 @@ def evaluate(
     return VerificationMetrics(
         metrics,
         per_fold,
-        operating_points(ordered, rates, metrics),
+        operating_points(ordered, rates, metrics, bounds),
         "pairs" if people is None else "people",
     )
 
@@ -211,6 +223,27 @@ def worst_pairs(scores: np.ndarray, same: np.ndarray, limit: int = 12) -> np.nda
     return np.concatenate([least_similar, most_similar])
 
 
+def _resampled(
+    protocol: _Protocol,
+    codes: np.ndarray,
+    person_codes: np.ndarray | None,
+    bootstrap: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Computes the metrics of all resamples, ``[bootstrap]`` each."""
+    generator = np.random.default_rng(seed)
+    order, same = protocol.ordered.order, np.empty(len(codes), bool)
+    same[order] = protocol.ordered.same
+    parts = []
+    for count in _chunk_sizes(bootstrap, len(codes)):
+        if person_codes is None:
+            weights = _resample_pairs(generator, count, 2 * codes + same)
+        else:
+            weights = _resample_people(generator, count, person_codes, same)
+        parts.append(_statistics(protocol, weights[:, order]))
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
 def _statistics(protocol: _Protocol, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Computes all metrics for each row of weights ``[B, N]``, pairs by descending score.
 
@@ -224,13 +257,41 @@ def _statistics(protocol: _Protocol, weights: np.ndarray) -> dict[str, np.ndarra
     rows = np.arange(len(weights))
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"accuracy": np.where(counted, accuracies, 0).sum(axis=1) / counted.sum(axis=1)}
+        found["balanced_accuracy"] = _balanced_accuracy(protocol, weights, true, false)
         area = np.einsum("ij,ij->i", np.diff(false), true[:, 1:] + true[:, :-1])
         found["auc"] = area / (2 * positives * negatives)
         found["eer"] = _equal_error_rate(true, false)
-        for rate in protocol.rates:
+        for rate, fixed in protocol.cuts.items():
             cut = (false <= (rate * negatives + ROUNDING)[:, None]).sum(axis=1) - 1
             found[tar_key(rate)] = true[rows, cut] / positives
+            found[_far_key(rate)] = false[:, fixed] / negatives
     return found
+
+
+def _balanced_accuracy(
+    protocol: _Protocol, weights: np.ndarray, true: np.ndarray, false: np.ndarray
+) -> np.ndarray:
+    """Computes the balanced accuracy for each row of weights; NaN if a row lacks a kind."""
+    positives, negatives = true[:, -1:], false[:, -1:]
+    # Each kind of pairs weighs the same in all.
+    balanced = weights * np.where(protocol.ordered.same, negatives, positives)
+    gained = true * negatives - false * positives
+    correct, counted, _ = fold_correct(protocol.ordered, protocol.folds, balanced, gained)
+    return correct.sum(axis=1) / counted.sum(axis=1)
+
+
+def _far_key(rate: float) -> str:
+    return f"far of {rate:g}"
+
+
+def _far_bounds(
+    far: float, resampled: np.ndarray, impostors: int, people: np.ndarray | None
+) -> tuple[float, float]:
+    """Returns the 95% interval of the false accept rate of a threshold."""
+    low, high = percentile_interval(resampled)
+    if people is None or not low < high:  # not: NaN where too few resamples have both kinds
+        return wilson_interval(round(far * impostors), impostors)
+    return low, high
 
 
 def _equal_error_rate(true: np.ndarray, false: np.ndarray) -> np.ndarray:

@@ -69,6 +69,12 @@ METRICS: dict[str, tuple[str, bool]] = {
     "wanted_far": ("Wanted false accept rate", True),
     "far": ("False accept rate", True),
     "tar": ("True accept rate", True),
+    "probability_slope": ("Probability: slope", False),
+    "probability_intercept": ("Probability: intercept", False),
+    "probability_log_loss": ("Probability: log loss", False),
+    "probability_calibration_error": ("Probability: expected calibration error", True),
+    "probability": ("Probability", True),
+    "genuine_share": ("Share of pairs of the same person", True),
     # identification
     "rank": ("Rank", False),
     "rank1": ("Rank-1 accuracy", True),

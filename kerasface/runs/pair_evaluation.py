@@ -16,6 +16,7 @@ from kerasface.data.pairs import PairTable
 from kerasface.files import replacing, write_json
 from kerasface.metrics import VerificationMetrics, verification
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES
+from kerasface.metrics.probability import ProbabilityFit, fit_probability, too_few_pairs
 from kerasface.reports import verification as plots
 from kerasface.reports.sections import Picture
 from kerasface.reports.style import save_figures
@@ -33,11 +34,18 @@ class PairEvaluation:
         pairs: The pairs.
         scores: float32 ``[N]``, cosine similarity of each pair.
         result: Metrics; see `kerasface.metrics.verification.evaluate`.
+        probability: The probability of a similarity; None with fewer than 20 pairs of a kind.
     """
 
     pairs: PairTable
     scores: np.ndarray
     result: VerificationMetrics
+    probability: ProbabilityFit | None = None
+
+    @property
+    def metrics(self) -> dict[str, float | int]:
+        """All numbers: those of ``result``, and those of ``probability``."""
+        return self.result.metrics | (self.probability.to_dict() if self.probability else {})
 
     @functools.cached_property
     def worst_pictures(self) -> list[Picture]:
@@ -82,15 +90,18 @@ class PairEvaluation:
 
         Args:
             folder: Folder for ``metrics.json``, ``pairs.csv``, ``per_fold.csv``,
-                ``operating_points.csv`` and a PNG file per figure.
+                ``operating_points.csv``, ``probability.csv`` (with enough pairs) and a PNG file
+                per figure.
             figures: Title to figure, from `draw`.
         """
-        write_json(folder / METRICS, self.result.metrics)
+        write_json(folder / METRICS, self.metrics)
         frames = {
             "pairs": self.to_frame(),
             "per_fold": self.result.per_fold,
             "operating_points": self.result.operating_points,
         }
+        if self.probability is not None:
+            frames["probability"] = self.probability.reliability
         for key, frame in frames.items():
             with replacing(folder / f"{key}.csv") as part:
                 frame.to_csv(part, index=False)
@@ -126,16 +137,22 @@ def evaluate_pairs(
         Similarities and metrics.
     """
     scores = similarities(vectors, pairs.rows)
+    people = None if pairs.people is None else pairs.people.astype(str)
     result = verification.evaluate(
         scores,
         pairs.same,
         folds=pairs.folds,
-        people=None if pairs.people is None else pairs.people.astype(str),
+        people=people,
         rates=rates,
         bootstrap=bootstrap,
         seed=seed,
     )
-    return PairEvaluation(pairs, scores, result)
+    probability = None
+    if not too_few_pairs(pairs.same):
+        probability = fit_probability(
+            scores, pairs.same, folds=pairs.folds, people=people, seed=seed
+        )
+    return PairEvaluation(pairs, scores, result, probability)
 
 
 def similarities(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:

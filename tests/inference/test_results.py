@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kerasface.faces import Face
 from kerasface.inference import Decision, EmbeddingSettings, Evaluation, Gallery, Matches, Verified
 from kerasface.inference.identification import Identified
 
@@ -15,7 +16,10 @@ FRAME = pd.DataFrame({"name": [NAME], "score": [0.5]})
 SETTINGS = EmbeddingSettings(None, True, "b3a1")
 VERIFIED = {"pairs": 6000, "accuracy": 0.83217, "eer": 0.171}
 RESULTS = {
-    "Decision(similarity=0.5, same=True, threshold=0.4, far=None)": Decision(0.5, True, 0.4, None),
+    "Decision(similarity=0.5, same=True, threshold=0.4)": Decision(0.5, True, 0.4),
+    "Decision(similarity=0.5, same=True, threshold=0.4, far=0.01, probability=0.75)": Decision(
+        0.5, True, 0.4, 0.01, 0.008, 0.013, NAME, 0.75, Face((1, 2, 3, 4), 0.9)
+    ),
     "Evaluation(images=12, accuracy=0.8333, folder='run/evaluation/dev')": Evaluation(
         {"images": 12, "accuracy": 10 / 12},
         FRAME,

@@ -4,13 +4,18 @@ import time
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from kerasface.metrics.inputs import check_pairs
 from kerasface.metrics.verification import VerificationMetrics, evaluate, worst_pairs
 
-METRICS = {"pairs", "genuine", "impostor", "folds", "accuracy_standard_error"}
-METRICS |= {f"{key}{end}" for key in ("accuracy", "auc", "eer") for end in ("", "_low", "_high")}
+METRICS = {"pairs", "genuine", "impostor", "folds", "accuracy_standard_error", "majority_accuracy"}
+METRICS |= {
+    f"{key}{end}"
+    for key in ("accuracy", "balanced_accuracy", "auc", "eer")
+    for end in ("", "_low", "_high")
+}
 
 
 def pairs(count=600, folds=10, *, tied=False, seed=0):
@@ -39,6 +44,20 @@ def plain_folds(scores, same, folds):
     return np.array(accuracies), thresholds
 
 
+def plain_balanced_accuracy(scores, same, folds):
+    """Share of correct pairs of each kind, each fold at the best threshold of the others."""
+    kind_weights = np.where(same, (~same).sum(), same.sum())
+    accepted = np.empty(len(scores), bool)
+    for fold in np.unique(folds):
+        others = folds != fold
+        tried = np.append(np.inf, np.unique(scores)[::-1])
+        right = [
+            (kind_weights * ((scores >= threshold) == same))[others].sum() for threshold in tried
+        ]
+        accepted[~others] = scores[~others] >= tried[int(np.argmax(right))]
+    return (accepted[same].mean() + (~accepted[~same]).mean()) / 2
+
+
 def plain_equal_error_rate(scores, same, weights=None):
     false, true, _ = sk.roc_curve(same, scores, sample_weight=weights, drop_intermediate=False)
     after = int(np.argmax(false >= 1 - true))
@@ -65,6 +84,8 @@ def test_metrics_equal_scikit_learn(count, folds, tied):
         "folds": folds,
         "accuracy": accuracies.mean(),
         "accuracy_standard_error": accuracies.std(ddof=1) / np.sqrt(folds),
+        "majority_accuracy": max(same.mean(), 1 - same.mean()),
+        "balanced_accuracy": plain_balanced_accuracy(scores, same, fold),
         "auc": sk.roc_auc_score(same, scores),
         "eer": plain_equal_error_rate(scores, same),
     }
@@ -175,6 +196,31 @@ def test_resampled_people_give_wider_intervals():
     areas = [sk.roc_auc_score(*everyone(seed=seed)[1::-1]) for seed in range(100)]
     width = of_people.metrics["auc_high"] - of_people.metrics["auc_low"]
     assert width == pytest.approx(np.ptp(np.percentile(areas, [2.5, 97.5])), rel=0.6)
+
+
+def test_balanced_accuracy_shows_what_many_impostors_hide():
+    rng = np.random.default_rng(0)
+    same = np.arange(2000) < 20
+    found = evaluate(rng.normal(size=2000) + 0.5 * same, same, bootstrap=20).metrics
+    assert found["accuracy"] == pytest.approx(found["majority_accuracy"], abs=0.005)
+    assert found["majority_accuracy"] == 0.99
+    assert 0.4 < found["balanced_accuracy"] < 0.75
+    assert found["balanced_accuracy_low"] < found["balanced_accuracy"]
+
+
+def test_interval_of_the_false_accept_rate():
+    scores, same, people = everyone(people=30, each=6)
+    scores = scores + 0.8 * (people == 7).any(axis=1)  # one person looks like many others
+    options = {"rates": (0.05,), "bootstrap": 300}
+    of_pairs = evaluate(scores, same, **options).operating_points.loc[0]
+    of_people = evaluate(scores, same, people=people, **options).operating_points.loc[0]
+    assert of_pairs["far"] == of_people["far"]
+    expected = binomtest(round(of_pairs["far"] * (~same).sum()), (~same).sum())
+    bounds = expected.proportion_ci(method="wilson")
+    assert (of_pairs["far_low"], of_pairs["far_high"]) == pytest.approx((bounds.low, bounds.high))
+    width = of_people["far_high"] - of_people["far_low"]
+    assert width > 1.5 * (of_pairs["far_high"] - of_pairs["far_low"])
+    assert of_people["far_low"] < of_people["far"] < of_people["far_high"]
 
 
 def test_two_people_have_no_interval():

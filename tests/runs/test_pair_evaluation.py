@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from kerasface.data import folder_pairs
-from kerasface.metrics import verification
+from kerasface.metrics import probability, verification
 from kerasface.runs.pair_evaluation import evaluate_pairs
+
+TABLES = ("operating_points", "pairs", "per_fold", "probability")
 
 
 def test_pairs_are_evaluated_and_written(tables, tmp_path):
@@ -21,9 +24,12 @@ def test_pairs_are_evaluated_and_written(tables, tmp_path):
         evaluation.scores, pairs.same, people=pairs.people, bootstrap=5, seed=3
     ).metrics
     assert evaluation.result.metrics == metrics
+    fit = probability.fit_probability(evaluation.scores, pairs.same, people=pairs.people, seed=3)
+    assert evaluation.metrics == metrics | fit.to_dict()
 
     evaluation.write(tmp_path, {})
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"metrics.json", "operating_points.csv", "pairs.csv", "per_fold.csv"}
-    assert json.loads((tmp_path / "metrics.json").read_text())["pairs"] == len(pairs)
+    assert written == {"metrics.json", *(f"{name}.csv" for name in TABLES)}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == pytest.approx(evaluation.metrics)
+    assert pd.read_csv(tmp_path / "probability.csv")["pairs"].sum() <= len(pairs)
     np.testing.assert_allclose(pd.read_csv(tmp_path / "pairs.csv")["score"], expected)
