@@ -58,6 +58,11 @@ class ProbabilityFit:
         """Slope and intercept, for `probability_of`."""
         return self.slope, self.intercept
 
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """The bounds of each bin of ``reliability``."""
+        return list(zip(self.reliability["low"], self.reliability["high"], strict=True))
+
     def to_dict(self) -> dict[str, float]:
         """Returns the numbers, with the names of ``metrics.json`` and of pages."""
         return {

@@ -71,7 +71,7 @@ def evaluate_embeddings(
     evaluation.write(folder, figures)
     count = f"{len(evaluation.scores):,}"
     return RunEvaluation(
-        metrics=evaluation.result.metrics,
+        metrics=evaluation.metrics,
         table=evaluation.result.operating_points,
         predictions=evaluation.to_frame(),
         figures=figures,

@@ -26,6 +26,7 @@ from kerasface.reports.sections import (
 )
 
 if TYPE_CHECKING:
+    from kerasface.metrics.probability import ProbabilityFit
     from kerasface.runs.pair_evaluation import PairEvaluation
 
 SHOWN_CLASSES = 200
@@ -39,7 +40,15 @@ ATTRIBUTE_TILES = (
     "images",
     "attributes",
 )
-PAIR_TILES = ("accuracy", "eer", "auc", "tar_at_far_0.001", "tar_at_far_0.01", "pairs")
+PAIR_TILES = (
+    "accuracy",
+    "balanced_accuracy",
+    "eer",
+    "auc",
+    "tar_at_far_0.001",
+    "tar_at_far_0.01",
+    "pairs",
+)
 # Columns of the page; `per_attribute.csv` has more.
 ATTRIBUTE_COLUMNS = (
     "name",
@@ -56,6 +65,7 @@ INTERVALS = "Ranges in parentheses are 95% intervals."
 CLASS_LEAD = "Wrong predictions with the highest probability, the most confident first."
 ATTRIBUTE_LEAD = "Wrong attributes at threshold 0.5. Those furthest from the threshold come first."
 CONFUSION, MISTAKES, ROC, SCORES = "Confusion", "Most confident mistakes", "ROC", "Scores"
+PROBABILITY = "Probability"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -186,12 +196,13 @@ def pair_page(
         on: The pairs, for instance ``"pairs of the validation images"``.
         note: What is shown below the result.
     """
-    metrics, scored = evaluation.result.metrics, (evaluation.scores, evaluation.pairs.same)
+    metrics, scored = evaluation.metrics, (evaluation.scores, evaluation.pairs.same)
     low, high = metrics["accuracy_low"], metrics["accuracy_high"]
-    guess = max(metrics["genuine"], metrics["impostor"]) / metrics["pairs"]
+    guess = metrics["majority_accuracy"]
     headline = Headline(
         f"{metrics['accuracy']:.2%} of {on} are decided correctly (95% interval {low:.2%} to "
-        f"{high:.2%}); always giving the more frequent answer would reach {guess:.2%}.",
+        f"{high:.2%}); always giving the more frequent answer would reach {guess:.2%}. The "
+        f"balanced accuracy is {metrics['balanced_accuracy']:.2%}.",
         Scale("accuracy", metrics["accuracy"], low, high, guess, "always the same answer"),
         note,
     )
@@ -211,6 +222,7 @@ def pair_page(
                 "The less the two histograms overlap, the better.",
             ),
             _thresholds(evaluation.result.operating_points),
+            *_probability(evaluation.probability, figures),
             gallery_section(
                 "Worst pairs",
                 evaluation.worst_pictures,
@@ -220,7 +232,9 @@ def pair_page(
             table_section(
                 "Folds",
                 labeled(evaluation.result.per_fold),
-                "Each fold is decided at the threshold that is best for the other folds.",
+                "Each fold is decided at the threshold that is best for the other folds. For the "
+                "balanced accuracy this is the best threshold if both kinds of pairs weigh the "
+                "same.",
             ),
             facts_section(
                 "All metrics",
@@ -257,6 +271,32 @@ def _thresholds(points: pd.DataFrame) -> Section:
         "pairs.",
         stacked=True,
     )
+
+
+def _probability(fit: ProbabilityFit | None, figures: Mapping[str, Figure]) -> list[Section]:
+    if fit is None:
+        return []
+    ranges = [f"{100 * low:.0f} to {100 * high:.0f}%" for low, high in fit.bounds]
+    table = labeled(fit.reliability[["pairs", "probability", "genuine_share"]])
+    table.insert(0, "Range", ranges)
+    words = (
+        f"The probability of the same person is 1 / (1 + exp(-({fit.slope:.2f} * similarity "
+        f"{'+' if fit.intercept >= 0 else '-'} {abs(fit.intercept):.2f}))). It holds where pairs "
+        "of the same person are as frequent as pairs of different people. The figure shows "
+        f"left-out folds, whose {fit.left_out} the formula was not fitted to: log loss "
+        f"{fit.log_loss:.3f} (0.693 without knowledge), expected calibration error "
+        f"{fit.calibration_error:.1%}."
+    )
+    return [
+        figure_section(PROBABILITY, figures[PROBABILITY], lead=words),
+        table_section(
+            "Calibration of the probability",
+            table,
+            "A calibrated probability equals the share of pairs of the same person, with both "
+            "kinds of pairs weighing the same.",
+            stacked=True,
+        ),
+    ]
 
 
 def _mistakes(pictures: Sequence[Picture], lead: str) -> Section:

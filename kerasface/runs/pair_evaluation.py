@@ -18,6 +18,7 @@ from kerasface.metrics import VerificationMetrics, verification
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES
 from kerasface.metrics.probability import ProbabilityFit, fit_probability, too_few_pairs
 from kerasface.reports import verification as plots
+from kerasface.reports.calibration import probability_diagram
 from kerasface.reports.sections import Picture
 from kerasface.reports.style import save_figures
 from kerasface.runs.run import METRICS
@@ -69,21 +70,24 @@ class PairEvaluation:
         return self.pairs.to_frame().assign(score=self.scores)
 
     def draw(self, name: str, threshold: float | None = None) -> dict[str, Figure]:
-        """Draws the ROC curve, the histograms of the scores and the worst pairs.
+        """Draws the ROC curve, the scores, the calibration and the worst pairs.
 
         Args:
             name: Name of the pairs, in the legend of the ROC curve.
             threshold: Threshold to show in the histograms, or None.
 
         Returns:
-            Title to figure.
+            Title to figure. "Probability" is missing if there are too few pairs for it.
         """
         same = self.pairs.same
-        return {
+        figures = {
             "ROC": plots.roc_log({name: (self.scores, same)}),
             "Scores": plots.score_histograms(self.scores, same, threshold=threshold),
             "Worst pairs": self._worst_pairs(),
         }
+        if self.probability is not None:
+            figures["Probability"] = probability_diagram(self.probability)
+        return figures
 
     def write(self, folder: pathlib.Path, figures: dict[str, Figure]) -> None:
         """Writes metrics, tables and figures.

@@ -32,6 +32,7 @@ WRITTEN = {
     "pairs.csv",
     "per_fold.csv",
     "probability.csv",
+    "probability.png",
     "report.html",
     "roc.png",
     "scores.png",
@@ -98,6 +99,8 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
         "over people",
         "accepts 10.00% of 100 impostor pairs",
         "at least ten false accepts are expected",
+        "The balanced accuracy is",
+        "Calibration of the probability",
     ):
         assert words in page
 

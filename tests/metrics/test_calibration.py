@@ -48,6 +48,9 @@ def test_calibration_table():
     assert table["images"].tolist() == [1, 2, 1, 1]
     np.testing.assert_allclose(table["confidence"], [0, 0.5, 0.50001, 1])
     np.testing.assert_allclose(table["accuracy"], [1, 0.5, 1, 1])
+    weighted = calibration_table([0.6, 0.8], [True, False], bins=1, weights=[3, 1]).loc[0]
+    assert weighted["images"] == 2 and weighted["weight"] == 4
+    assert weighted[["confidence", "accuracy"]].tolist() == pytest.approx([0.65, 0.75])
     empty = calibration_table([0.1], [False], bins=2)
     assert np.isnan(empty.loc[1, ["confidence", "accuracy"]].astype(float)).all()
     assert expected_calibration_error(empty) == pytest.approx(0.1)

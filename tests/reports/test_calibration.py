@@ -3,7 +3,9 @@
 import numpy as np
 from PIL import Image
 
+from kerasface.metrics.probability import fit_probability
 from kerasface.reports import reliability_diagram
+from kerasface.reports.calibration import probability_diagram
 
 
 def saved(figure, folder):
@@ -31,3 +33,16 @@ def test_reliability_diagram(tmp_path):
     assert (
         reliability_diagram([0], [[1.0, 0.0]], title="a").get_suptitle() == "a: expected error 0.0%"
     )
+
+
+def test_probability_diagram(tmp_path):
+    scores, same = np.tile([0.1, 0.5, 0.5, 0.9], 30), np.tile([0, 1, 0, 1], 30)
+    fit = fit_probability(scores, same)
+    figure = probability_diagram(fit)
+    upper, lower = figure.axes
+    assert figure.get_suptitle() == f"Probability: expected error {fit.calibration_error:.1%}"
+    heights = np.array([bar.get_height() for bar in upper.patches])
+    np.testing.assert_array_equal(heights, fit.reliability["genuine_share"])
+    assert words(lower.texts) == [str(count) for count in fit.reliability["pairs"]]
+    assert lower.get_xlabel() == "probability of the same person"
+    saved(figure, tmp_path)
