@@ -223,8 +223,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
         As `decode`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: As `decode`; the message names the file.
+        FileNotFoundError, ValueError: As `decode`; the message names the file.
     """
     return _read(path, "An image")
 
@@ -247,11 +246,12 @@ def thumbnail(image: AnyImage, side: int) -> np.ndarray:
     return np.asarray(picture)
 
 
-def inspect(data: bytes) -> ImageInfo:
-    """Reads an image file completely and returns its size and format.
+def inspect(data: bytes, *, pixels: bool = True) -> ImageInfo:
+    """Reads an image file and returns its size and format.
 
     Args:
         data: The bytes of the file.
+        pixels: If False, read only the header, so that a damaged file may pass.
 
     Returns:
         Size, orientation, and whether TensorFlow decodes the file as it is.
@@ -259,7 +259,7 @@ def inspect(data: bytes) -> ImageInfo:
     Raises:
         ValueError: As ``decode``.
     """
-    image, plain = _load(data)
+    image, plain = _load(data, pixels=pixels)
     return ImageInfo(image.width, image.height, exif_orientation(image), plain)
 
 
@@ -342,7 +342,7 @@ def _upright(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def _load(data: bytes) -> tuple[Image.Image, bool]:
+def _load(data: bytes, *, pixels: bool = True) -> tuple[Image.Image, bool]:
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
@@ -352,13 +352,13 @@ def _load(data: bytes) -> tuple[Image.Image, bool]:
         # A PNG with a transparent color or several frames has more than its plain pixels.
         plain = plain and "transparency" not in image.info
         plain = plain and getattr(image, "n_frames", 1) == 1
-        image.load()
+        if pixels:
+            image.load()
     except ValueError:
         raise
     except UnidentifiedImageError as error:
         # Pillow's message contains a memory address.
-        kind = content_kind(data[:HEAD])
-        content = f": the content is {kind}" if kind else ""
+        content = f": the content is {kind}" if (kind := content_kind(data[:HEAD])) else ""
         reason = f"no image format is recognized{content}" if data else "empty file"
         raise ValueError(reason) from error
     except Exception as error:  # Pillow's plugins raise many kinds of errors

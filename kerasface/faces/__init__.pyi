@@ -8,6 +8,7 @@ from .cropping import read_crops as read_crops
 from .detectors.registry import detect as detect
 from .detectors.registry import list_detectors as list_detectors
 from .detectors.registry import load_detector as load_detector
+from .detectors.registry import open_detector as open_detector
 from .detectors.registry import overlap as overlap
 from .detectors.registry import register_detector as register_detector
 from .detectors.retinaface import retinaface_detector as retinaface_detector

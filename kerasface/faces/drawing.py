@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasface import images
 from kerasface.data.folders import unlabeled_folder
-from kerasface.faces.detectors.registry import DEFAULT, Detector, detect, load_detector
+from kerasface.faces.detectors.registry import DEFAULT, Detector, detect, open_detector
 from kerasface.faces.pictures import draw_faces
 from kerasface.files import replacing
 from kerasface.progress import track
@@ -60,13 +60,7 @@ def draw_folder(
             "Pictures must be written outside the folder of photographs. "
             f"Received: source={str(source)!r}, target={str(target)!r}."
         )
-    if isinstance(detector, str):
-        detector = load_detector(detector, **(options or {}))
-    elif options:
-        raise ValueError(
-            "Options are only for a detector given by name. "
-            f"Received: {sorted(options)} with a function. Build them into the function."
-        )
+    detector = open_detector(detector, **(options or {}))
     rows = []
     names = unlabeled_folder(source).paths.tolist()
     for name in track(names, len(names), "Drawing faces", verbose=verbose):

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from kerasface.data.image_list import AnyImages, image_list
 from kerasface.faces.face import Face
+from kerasface.images import AnyImage, as_image
 
 BOX_COLOR = (255, 220, 0)
 EDGE_COLOR = (0, 0, 0)
@@ -19,12 +21,12 @@ GAP = 4
 
 
 def draw_faces(
-    image: np.ndarray, faces: Sequence[Face], *, labels: Sequence[str] | None = None
+    image: AnyImage, faces: Sequence[Face], *, labels: Sequence[str] | None = None
 ) -> np.ndarray:
     """Draws boxes, scores and landmarks into an image.
 
     Args:
-        image: uint8 RGB ``[H, W, 3]``.
+        image: An image in a form of `kerasface.images.as_image`.
         faces: Faces in the image; see `detect`.
         labels: Text of each box. None writes the scores.
 
@@ -37,7 +39,7 @@ def draw_faces(
         >>> draw_faces(np.zeros((64, 64, 3), np.uint8), [face])[10, 20].tolist()
         [255, 220, 0]
     """
-    picture = Image.fromarray(image)
+    picture = Image.fromarray(as_image(image))
     pen = ImageDraw.Draw(picture)
     unit = max(1, round(max(picture.size) / 500))  # lines are visible in large photographs too
     texts = [f"{face.score:.3f}" for face in faces] if labels is None else labels
@@ -60,7 +62,7 @@ def draw_faces(
 
 
 def contact_sheet(
-    images: Sequence[np.ndarray],
+    images: AnyImages,
     captions: Sequence[str] | None = None,
     *,
     columns: int = 12,
@@ -69,7 +71,7 @@ def contact_sheet(
     """Arranges many images in rows on one sheet.
 
     Args:
-        images: uint8 RGB arrays ``[H, W, 3]``, each of its own size, one or more.
+        images: One or more images, each of its own size, as for `detect`.
         captions: One line for each image, cut if it is too long; None for no captions.
         columns: Number of images in a row.
         size: Side in pixels of the square that each image is fitted into.
@@ -84,24 +86,23 @@ def contact_sheet(
         >>> contact_sheet([np.zeros((8, 8, 3), np.uint8)] * 3, columns=2, size=16).shape
         (44, 44, 3)
     """
-    if not len(images):
-        raise ValueError("A contact sheet needs at least one image. Received: none.")
-    if captions is not None and len(captions) != len(images):
+    listed = image_list(images)
+    if captions is not None and len(captions) != len(listed):
         raise ValueError(
             "Every image must have one caption. "
-            f"Received: {len(images)} images and {len(captions)} captions."
+            f"Received: {len(listed)} images and {len(captions)} captions."
         )
     if columns < 1 or size < 1:
         raise ValueError(
             f"`columns` and `size` must be 1 or more. Received: columns={columns}, size={size}."
         )
-    columns = min(columns, len(images))
+    columns = min(columns, len(listed))
     letters = max(8, size // 9)
     height = size + (letters + 4 if captions is not None else 0)
-    rows = -(-len(images) // columns)
+    rows = -(-len(listed) // columns)
     sheet = Image.new("RGB", (columns * (size + GAP) + GAP, rows * (height + GAP) + GAP), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for position, image in enumerate(images):
+    for position, image in enumerate(listed):
         row, column = divmod(position, columns)
         left, top = GAP + column * (size + GAP), GAP + row * (height + GAP)
         scale = size / max(image.shape[:2])

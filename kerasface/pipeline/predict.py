@@ -1,8 +1,9 @@
-"""Predictions of a model for a table or for a data set of batches."""
+"""Predictions of a model for a table, a list of images, or a data set of batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,15 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from kerasface.checks import check_choice, check_number
+from kerasface.data.image_list import ImageList, image_list
 from kerasface.data.table import FaceTable
 from kerasface.pipeline.crop import Crop
+from kerasface.pipeline.few import Loaded, load_batches
+from kerasface.pipeline.settings import check_crop
 from kerasface.pipeline.streams import BATCHES_AHEAD, stream
 from kerasface.progress import ProgressBar
+
+FEW = 256  # images that are predicted without a stream, which takes up to a second to build
 
 
 def predict_table(
     model: keras.Model,
-    table: FaceTable,
+    table: FaceTable | ImageList,
     *,
     batch_size: int = 64,
     crop: Crop | None = None,
@@ -26,10 +32,11 @@ def predict_table(
     image_size: int | None = None,
     preprocess: Callable[[tf.Tensor], Any] | None = None,
     output: str | int | None = None,
+    strict: bool = False,
     title: str = "Predicting",
     verbose: int = 0,
 ) -> np.ndarray:
-    """Predicts every image of a table.
+    """Predicts every image of a table or a list.
 
     Args:
         model: Maps square RGB images in [0, 255] to one row each.
@@ -44,6 +51,8 @@ def predict_table(
             the model's input. It becomes part of a ``tf.data`` graph. None changes nothing.
         output: Output to return, for a model with several: the key of a dictionary, the
             name of an output layer, or a position.
+        strict: If True, unreadable files are an error; if there are at most ``FEW`` images, they
+            need not be checked before. If False, they are black, with a warning.
         title: Title of the progress bar.
         verbose: 1 shows a progress bar.
 
@@ -55,7 +64,16 @@ def predict_table(
             not one of its outputs, or ``crop`` is random.
     """
     size = square_size(model, image_size, preprocessed=preprocess is not None)
-    unlabeled = FaceTable(table.root, table.paths, formats=table.formats)
+    files = table.table if isinstance(table, ImageList) else table
+    if files is None or (preprocess is None and 0 < len(files) <= FEW):
+        check_number("batch_size", batch_size, 1, whole=True)
+        check_crop(crop, training=False)
+        few = table if isinstance(table, ImageList) else image_list(table)
+        batches = load_batches(few, image_size=size, batch_size=batch_size, crop=crop)
+        loaded = _readable(batches, few, strict=strict)
+        with ProgressBar(len(few), title, verbose=verbose) as bar:
+            return _predict_loaded(model, loaded, output, flip=flip, bar=bar)
+    unlabeled = FaceTable(files.root, files.paths, formats=files.formats)
     images = stream(unlabeled, image_size=size, batch_size=batch_size, crop=crop)
     key = _input_key(model)
 
@@ -92,9 +110,24 @@ def predict_array(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndar
     Returns:
         ``[batch, outputs]``.
     """
-    specification = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
-    _trace(model, [(specification,)])
-    return model.predict_on_batch(images)
+    return _predict_batch(model, images)
+
+
+def unreadable_error(unreadable: Mapping[str, str]) -> ValueError:
+    """Returns an error that names unreadable images.
+
+    Args:
+        unreadable: Name and reason of each of them.
+
+    Example:
+        >>> raise unreadable_error({"a.jpg": "empty file"})
+        Traceback (most recent call last):
+        ValueError: All images must be readable. Received: 1 that is not: a.jpg (empty file).
+    """
+    first = "; ".join(f"{name} ({reason})" for name, reason in list(unreadable.items())[:3])
+    count = len(unreadable)
+    words = "1 that is not:" if count == 1 else f"{count} that are not, for instance"
+    return ValueError(f"All images must be readable. Received: {words} {first}.")
 
 
 def check_batches(dataset: Any) -> None:
@@ -246,6 +279,55 @@ def select_output(outputs: Any, output: str | int | None = None, names: Sequence
         return values[output]
     check_choice("output", output, known)
     return values[known.index(output)]
+
+
+def _readable(batches: Iterable[Loaded], images: ImageList, *, strict: bool) -> Iterator[tf.Tensor]:
+    """The images of loaded batches; the unreadable ones are an error or a warning."""
+    unreadable: dict[str, str] = {}
+    for batch in batches:
+        for position, reason in batch.unreadable.items():
+            unreadable[images.names[position]] = reason
+        if not (strict and unreadable):  # the error names all of them
+            yield batch.images
+    if strict and unreadable:
+        raise unreadable_error(unreadable)
+    for name, reason in unreadable.items():
+        warnings.warn(f"{name} cannot be read and is replaced by black: {reason}", stacklevel=5)
+
+
+def _predict_loaded(
+    model: keras.Model,
+    batches: Iterable[tf.Tensor],
+    output: str | int | None,
+    *,
+    flip: bool,
+    bar: ProgressBar,
+) -> np.ndarray:
+    """Predicts batches of images, and their mirror images."""
+    key, rows = _input_key(model), []
+
+    def predict(batch: tf.Tensor) -> np.ndarray:
+        outputs = _predict_batch(model, batch if key is None else {key: batch})
+        return _float32(select_output(outputs, output, _output_names(model)))
+
+    for batch in batches:
+        outputs = predict(batch)
+        rows.append((outputs + predict(batch[:, :, ::-1])) / 2 if flip else outputs)
+        bar.update(len(outputs))
+    return np.concatenate(rows)
+
+
+def _predict_batch(model: keras.Model, images: Any) -> Any:
+    """Predicts one batch of any size without tracing the model again."""
+    if _is_unbuilt(model):
+        _build(model, images)
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        return model.predict(images, verbose=0)  # of a single batch, each replica does all
+    specification = keras.tree.map_structure(
+        lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), images
+    )
+    _trace(model, [(specification,)])
+    return model.predict_on_batch(images)
 
 
 class _Progress(keras.callbacks.Callback):

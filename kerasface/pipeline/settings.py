@@ -71,11 +71,20 @@ class StreamSettings:
                 "Mixing needs labels that can be blended. "
                 f"Received: labels={self.labels!r}. Set labels='one_hot'."
             )
-        _check_crop(self.crop, self.training)
+        check_crop(self.crop, self.training)
         _check_epochs(table, self)
 
 
-def _check_crop(crop: Crop | None, training: bool) -> None:
+def check_crop(crop: object, training: bool) -> None:
+    """Refuses what is not a crop, and a random crop outside training.
+
+    Args:
+        crop: A `Crop` or None.
+        training: As in `kerasface.pipeline.stream`.
+
+    Raises:
+        ValueError: If it is something else, or random without training.
+    """
     if crop is not None and not isinstance(crop, Crop):
         raise ValueError(
             "`crop` must be a kerasface.pipeline.Crop or None. "

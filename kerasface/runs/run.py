@@ -12,7 +12,9 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kerasface.cache import cached, file_key
 from kerasface.data import notebook
+from kerasface.data.image_list import ImageList
 from kerasface.data.table import FaceTable
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.models.model_file import describe, load_model_file
@@ -56,7 +58,6 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
-        self._opened: tuple[tuple[int, int], keras.Model] | None = None
         if self.folder.is_file():
             raise NotADirectoryError(
                 f"A run is a folder. Received: {os.fspath(folder)!r}, {describe(self.folder)}."
@@ -191,22 +192,20 @@ class Run:
         return load_model_file(self._finished(MODEL))
 
     def opened_model(self) -> keras.Model:
-        """Returns the model for predictions, which is loaded and traced once per `Run`.
+        """Returns the model for predictions, which all runs of this folder share.
 
-        It is loaded again if the file has changed. Use `load_model` for a model that you change.
+        It stays open in kerasface's cache, and is loaded again if the file has changed. Use
+        `load_model` for a model that you change.
         """
-        status = self._finished(MODEL).stat()
-        version = (status.st_mtime_ns, status.st_size)
-        if self._opened is None or self._opened[0] != version:
-            self._opened = (version, self.load_model())
-        return self._opened[1]
+        return cached(("model", file_key(self._finished(MODEL))), self.load_model)
 
     def predict(
         self,
-        table: FaceTable,
+        table: FaceTable | ImageList,
         *,
         batch_size: int = 64,
         flip: bool | None = None,
+        strict: bool = False,
         verbose: int = 0,
     ) -> np.ndarray:
         """Predicts the probabilities of classes or attributes.
@@ -215,6 +214,8 @@ class Run:
             table: The images. Labels are ignored.
             batch_size: Batch size.
             flip: If True, average predictions over each image and its mirror image. None does not.
+            strict: If True, unreadable files are an error. If False, they are black, with a
+                warning.
             verbose: 1 shows a progress bar.
 
         Returns:
@@ -235,6 +236,7 @@ class Run:
             batch_size=batch_size,
             crop=self.recipe.crop(training=False),
             flip=bool(flip),
+            strict=strict,
             verbose=verbose,
         )
 

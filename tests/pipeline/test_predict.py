@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from kerasface.data.image_list import image_list
 from kerasface.data.table import FaceTable, check
 from kerasface.pipeline import Crop
 from kerasface.pipeline.predict import check_batches, predict_batches, predict_table
@@ -100,7 +101,10 @@ def test_verbose_counts_the_images(model, table, monkeypatch, capsys):
 
     monkeypatch.setattr("kerasface.pipeline.predict.ProgressBar", Bar)
     predict_table(model, table, batch_size=4, flip=True, verbose=1)
-    assert bars == [("Predicting", 7, 7), ("Predicting mirror images", 7, 7)]
+    assert bars == [("Predicting", 7, 7)]
+    monkeypatch.setattr("kerasface.pipeline.predict.FEW", 6)
+    predict_table(model, table, batch_size=4, flip=True, verbose=1)
+    assert bars[1:] == [("Predicting", 7, 7), ("Predicting mirror images", 7, 7)]
     assert capsys.readouterr().out == ""  # no step bar of Keras
 
 
@@ -175,3 +179,63 @@ def test_data_sets_that_cannot_be_predicted(dataset, message):
     labeled = tf.data.Dataset.from_tensor_slices((PIXELS, np.arange(COUNT)))
     with pytest.raises(ValueError, match=message):
         check_batches(dataset(labeled))
+
+
+@pytest.mark.parametrize("crop", [None, Crop(), Crop(share=0.8, shape="image")], ids=str)
+def test_few_images_are_predicted_as_in_a_stream(model, tmp_path, monkeypatch, crop):
+    """JPEG, a rotated JPEG, palette and alpha, larger than the input of the model."""
+    noise = np.random.default_rng(3).integers(0, 256, (40, 52, 4), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    rotated = Image.Exif()
+    rotated[274] = 6
+    image.convert("RGB").save(tmp_path / "0.jpg")
+    image.convert("RGB").save(tmp_path / "1.jpg", exif=rotated)
+    image.convert("L").save(tmp_path / "2.png")
+    image.save(tmp_path / "3.png")
+    table = check(
+        FaceTable(tmp_path, [f"{i}.{s}" for i, s in enumerate(("jpg",) * 2 + ("png",) * 2)])
+    )
+    options = {"crop": crop, "batch_size": 3, "flip": True}
+    outputs = predict_table(model, table.table, **options)
+    monkeypatch.setattr("kerasface.pipeline.predict.FEW", 0)
+    np.testing.assert_allclose(outputs, predict_table(model, table.table, **options), atol=1e-5)
+    assert np.ptp(outputs, axis=0).min() > 0.1
+
+
+def test_images_in_memory_are_predicted_like_files(model, table):
+    mixed = image_list([PIXELS[0], table.root / "1.png", *PIXELS[2:].astype(float)])
+    np.testing.assert_array_equal(predict_table(model, mixed), predict_table(model, table))
+
+
+def test_batches_of_other_sizes_do_not_trace_again(table):
+    traces = []
+
+    class Layer(keras.layers.Layer):
+        def call(self, inputs):
+            traces.append(inputs.shape)
+            return keras.ops.mean(inputs, axis=(1, 2))
+
+    model = keras.Sequential([keras.Input([SIZE, SIZE, 3]), Layer()])
+    traces.clear()
+    for count in (7, 1, 2, 5):
+        outputs = predict_table(model, table.take(np.arange(count)), batch_size=3)
+        np.testing.assert_allclose(outputs, PIXELS[:count].mean(axis=(1, 2)), rtol=1e-5)
+    assert traces == [(None, SIZE, SIZE, 3)]
+
+
+def test_unreadable_files_are_black_or_an_error(model, table):
+    for name in ("1.png", "5.png"):
+        (table.root / name).write_bytes((table.root / name).read_bytes()[:60])
+    (table.root / "6.png").unlink()
+    with pytest.warns(
+        UserWarning, match=r"1\.png cannot be read and is replaced by black: "
+    ) as caught:
+        outputs = predict_table(model, table)
+    assert len(caught) == 3
+    assert not outputs[[1, 5, 6]].any()
+    np.testing.assert_allclose(outputs[:1], expected(model, PIXELS[:1]), atol=1e-4)
+    message = (
+        r"Received: 3 that are not, for instance 1\.png \(.*\); 5\.png .*6\.png \(.*No such file"
+    )
+    with pytest.raises(ValueError, match=message):
+        predict_table(model, table, strict=True, batch_size=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,13 +12,16 @@ import numpy as np
 from PIL import Image
 
 from kerasface.backend import require_tensorflow
+from kerasface.cache import cached, file_key
 from kerasface.checks import check_flag, check_number
+from kerasface.data.image_list import AnyImages, image_list
 from kerasface.faces.face import Face
 from kerasface.names import suggest
 
 Detector = Callable[[Sequence[np.ndarray]], Sequence[Sequence[Face]]]
 
 MAX_SIDE = 2000  # about the largest size that RetinaFace itself uses
+AT_ONCE = 64  # images that are read and given to a detector at once
 SAME_FACE = (
     0.4  # overlap from which two boxes of rotated images are one face; the value of RetinaFace
 )
@@ -73,17 +77,18 @@ def register_detector(name: str, load: Callable[..., Detector]) -> None:
 
 
 def detect(
-    images: Sequence[np.ndarray], detector: str | Detector = DEFAULT, **options: Any
+    images: AnyImages, detector: str | Detector = DEFAULT, **options: Any
 ) -> list[list[Face]]:
     """Detects the faces in images.
 
     The result for an image does not depend on the other images.
 
     Args:
-        images: uint8 RGB arrays ``[H, W, 3]``, each of its own size.
-        detector: A name from `list_detectors`, a detector from `load_detector` (loaded once for
-            many calls), or your own function of a list of images that returns a list of `Face`
-            for each image.
+        images: A list of images, each of its own size, or one image, in the forms of
+            `kerasface.images.as_image`; a folder; a table; or an array ``[N, H, W, channels]``.
+        detector: A name from `list_detectors`, a detector from `load_detector`, or your own
+            function of a list of uint8 RGB images that returns a list of `Face` for each image. A
+            detector given by name stays open in kerasface's cache for further calls.
         **options: As for `load_detector`, only for a detector given by name.
 
     Returns:
@@ -91,8 +96,10 @@ def detect(
 
     Raises:
         ImportError: If the detector's package is not installed.
-        ValueError: If an image is not such an array, an option or a name is unknown, or a
-            function does not return faces.
+        TypeError: If an image is of another type.
+        FileNotFoundError: If a path does not exist.
+        ValueError: If an image has another shape or range or is unreadable, an option or a name is
+            unknown, or a function does not return faces.
 
     Example:
         >>> from kerasface.data import draw_scene
@@ -100,33 +107,53 @@ def detect(
         >>> faces[0].landmarks.shape
         (5, 2)
     """
-    for position, image in enumerate(images):
-        if (
-            not isinstance(image, np.ndarray)
-            or image.dtype != np.uint8
-            or image.ndim != 3
-            or image.shape[2] != 3
-            or not image.size
-        ):
-            raise ValueError(
-                "Images must be uint8 RGB arrays of shape [height, width, 3]. Received: "
-                f"{getattr(image, 'dtype', type(image).__name__)} of shape "
-                f"{getattr(image, 'shape', None)} at position {position}."
-            )
+    opened = open_detector(detector, **options)
+    if isinstance(images, (list, tuple)) and not images:
+        return []
+    listed = image_list(images)
+    answers: list[list[Face]] = []
+    for start in range(0, len(listed), AT_ONCE):  # a folder may not fit in the memory
+        rows = range(start, min(start + AT_ONCE, len(listed)))
+        pixels = [listed.read(row) for row in rows]
+        answers += _sorted_answers(opened(pixels), len(pixels))
+    return answers
+
+
+def open_detector(detector: str | Detector, **options: Any) -> Detector:
+    """Returns a detector that stays open in kerasface's cache.
+
+    Args:
+        detector: A name from `list_detectors`, or a function, which is returned as it is.
+        **options: As for `load_detector`, only for a detector given by name.
+
+    Raises:
+        ValueError: If there are options with a function, or as for `load_detector`.
+
+    Example:
+        >>> open_detector("mtcnn") is open_detector("mtcnn")
+        True
+    """
     if isinstance(detector, str):
-        detector = load_detector(detector, **options)
-    elif options:
+        files = [
+            file_key(value)
+            for value in options.values()
+            if isinstance(value, (str, os.PathLike)) and os.path.isfile(value)
+        ]
+        # Not the name, which `register_detector` may give to another function.
+        key = ("detector", _loader(detector), repr(sorted(options.items())), *files)
+        return cached(key, functools.partial(load_detector, detector, **options))
+    if options:
         raise ValueError(
             "Options are only for a detector given by name. "
             f"Received: {sorted(options)} with a function. Build them into the function."
         )
-    return _sorted_answers(detector(list(images)), len(images))
+    return detector
 
 
 def load_detector(
     name: str, *, max_side: int | None = MAX_SIDE, turned: bool = False, **options: Any
 ) -> Detector:
-    """Loads a detector once, for many calls of `detect`.
+    """Loads a detector of your own, which `kerasface.clear_cache` does not close.
 
     Args:
         name: ``"blazeface"``, a fast network for upright faces of 30 pixels and more;

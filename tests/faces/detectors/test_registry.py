@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import kerasface
 from kerasface.faces import (
     Face,
     detect,
     list_detectors,
     load_detector,
+    open_detector,
     overlap,
     register_detector,
 )
@@ -74,19 +77,76 @@ def test_no_images():
 
 
 @pytest.mark.parametrize(
-    "image",
+    ("image", "error"),
     [
-        IMAGE.astype(np.float32),
-        IMAGE[..., 0],
-        IMAGE[..., :2],
-        IMAGE[:0],
-        "photo.jpg",
-        None,
+        (IMAGE / 255 + 0.1, ValueError),
+        (IMAGE[..., :2], ValueError),
+        (IMAGE[:0], ValueError),
+        ("photo.jpg", FileNotFoundError),
+        (None, TypeError),
     ],
 )
-def test_images_must_be_rgb_bytes(image):
-    with pytest.raises(ValueError, match=r"uint8 RGB .* at position 1\."):
-        detect([IMAGE, image], lambda images: [[], []])
+def test_refused_images_are_named(image, error):
+    with pytest.raises(error, match=r"^`images\[1\]` must"):
+        detect([IMAGE, image], lambda images: [[] for _ in images])
+
+
+def test_images_in_every_form(tmp_path):
+    Image.fromarray(marked()).save(tmp_path / "a.png")
+    Image.fromarray(IMAGE).save(tmp_path / "b.png")
+    forms = [marked(), tmp_path / "a.png", (tmp_path / "a.png").read_bytes()]
+    expected = marks([marked()])[0][0].box
+    answers = detect(forms, marks)
+    assert [faces[0].box for faces in answers] == [expected] * 3
+    assert [len(faces) for faces in detect(tmp_path, marks)] == [1, 0]
+    [faces] = detect(marked(), marks)
+    assert faces[0].box == expected
+    assert [len(faces) for faces in detect(np.stack([IMAGE] * 2), marks)] == [0, 0]
+
+
+def test_many_images_are_given_in_parts(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    calls = []
+
+    def own(images):
+        calls.append(len(images))
+        return marks(images)
+
+    assert [len(faces) for faces in detect([IMAGE, marked(), IMAGE], own)] == [0, 1, 0]
+    assert calls == [2, 1]
+
+
+def test_named_detector_stays_open(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "_registered", {})
+    loaded = []
+
+    def load(weights=None, sides=()):
+        loaded.append(weights)
+        return lambda images: marks(images)
+
+    register_detector("own", load)
+    first = open_detector("own")
+    assert detect([IMAGE], "own") == [[]]
+    assert open_detector("own") is first
+    assert len(loaded) == 1
+    assert open_detector("own", sides=[1]) is open_detector("own", sides=[1]) is not first
+    weights = tmp_path / "weights"
+    weights.write_text("1")
+    second = open_detector("own", weights=weights)
+    weights.write_text("22")
+    assert open_detector("own", weights=weights) is not second
+    register_detector("own", lambda: marks)
+    assert open_detector("own") is not first
+    assert load_detector("own") is not load_detector("own", turned=True)
+    kerasface.clear_cache()
+    register_detector("own", load)
+    assert open_detector("own") is not first
+
+
+def test_options_are_only_for_names():
+    assert open_detector(marks) is marks
+    with pytest.raises(ValueError, match=r"only for a detector given by name.*\['turned'\]"):
+        detect([IMAGE], marks, turned=True)
 
 
 @pytest.mark.parametrize(
