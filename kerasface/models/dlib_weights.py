@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasface.dlib_files import FACE_NETWORK, INTEGER_BYTES, NEGATIVE, find_file
 from kerasface.models import heads
+from kerasface.models.dlib import DIMENSIONS, STAGES
 
 WEIGHTS = "dlib"
 HEADER = b"\x01\x01\x01\x0dloss_metric_2"
@@ -46,8 +47,8 @@ class DlibTensor:
 def load_dlib_weights(model: keras.Model, path: str | os.PathLike | None = None) -> None:
     """Fills a ``dlib_resnet29`` with dlib's weights.
 
-    The backbone gets all of its weights. An embedding of 128 numbers gets dlib's projection, too;
-    other heads keep their initial values.
+    The backbone gets all of its weights. An embedding of 128 numbers right behind the pooled
+    features gets dlib's projection, too; other heads keep their initial values.
 
     Args:
         model: Made by `build` as ``"dlib_resnet29"``.
@@ -64,13 +65,15 @@ def load_dlib_weights(model: keras.Model, path: str | os.PathLike | None = None)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     expected = [CONVOLUTION, AFFINE] * len(layers) + [DENSE]
     if [tensor.layer for tensor in tensors] != expected:
-        raise _wrong_file(path, f"{len(tensors)} layers with weights instead of {len(expected)}")
+        raise _wrong_file(path, f"with {len(tensors)} layers instead of {len(expected)}")
     for layer, convolution, affine in zip(layers, tensors[0::2], tensors[1::2], strict=False):
         layer.set_weights(_folded(layer, convolution, affine, path))
-    for layer in model.layers:
-        if layer.name == EMBEDDING and tensors[-1].values.size == math.prod(layer.kernel.shape):
-            kernel = tensors[-1].values.reshape(layer.kernel.shape)
-            layer.set_weights([kernel, np.zeros(layer.units)][: len(layer.weights)])
+    projection = tensors[-1].values.reshape(tensors[-1].shape[:2])
+    if projection.shape != (STAGES[-1][0], DIMENSIONS):
+        raise _wrong_file(path, f"with a projection of shape {projection.shape}")
+    head = [layer for layer in model.layers if heads.is_head(layer) and layer.weights]
+    if [layer.name for layer in head] == [EMBEDDING] and head[0].units == DIMENSIONS:
+        head[0].set_weights([projection, np.zeros(DIMENSIONS)])
 
 
 def read_tensors(path: str | os.PathLike) -> list[DlibTensor]:
@@ -87,7 +90,7 @@ def read_tensors(path: str | os.PathLike) -> list[DlibTensor]:
     """
     data = pathlib.Path(path).read_bytes()
     if not data.startswith(HEADER):
-        raise _wrong_file(path, f"a file that begins with {data[:16]!r}")
+        raise _wrong_file(path, f"which begins with {data[:16]!r}")
     tensors: list[DlibTensor] = []
     position = len(HEADER)
     while True:
@@ -108,7 +111,7 @@ def read_tensors(path: str | os.PathLike) -> list[DlibTensor]:
         count = math.prod(shape)
         if version != TENSOR_VERSION or min(shape) < 1 or position + 4 * count > len(data):
             raise _wrong_file(
-                path, f"a tensor of version {version} and shape {shape} at byte {position}"
+                path, f"with a tensor of version {version} and shape {shape} at byte {position}"
             )
         values = np.frombuffer(data, "<f4", count, position)
         tensors.append(DlibTensor(found[start], tuple(shape), values))
@@ -131,7 +134,7 @@ def _folded(
     sizes = (convolution.values.size, affine.values.size)
     if sizes != (filters * (height * width * channels + 1), 2 * filters):
         raise _wrong_file(
-            path, f"layers of {sizes} values for {layer.name!r} of shape {layer.kernel.shape}"
+            path, f"with {sizes} values for {layer.name!r} of shape {tuple(layer.kernel.shape)}"
         )
     kernel = convolution.values[:-filters].reshape(filters, channels, height, width)
     bias, gamma, beta = convolution.values[-filters:], *np.split(affine.values, 2)
