@@ -149,6 +149,15 @@ def test_integers():
     assert read_integers(b"").tolist() == []
 
 
+def test_integers_are_decoded_in_parts(monkeypatch):
+    """Every part begins in the middle of an integer that looks like others."""
+    numbers = [0x0303030303, 5, -0x04, 0x0101] * 50
+    data = b"".join(map(write, numbers))
+    for part in (1, 2, 3, 7, 64, len(data)):
+        monkeypatch.setattr(dlib_files, "PART", part)
+        assert read_integers(data).tolist() == numbers
+
+
 @pytest.mark.parametrize("data", [b"\x04\x01\x02", b"\x01\x05\x02", b"\x09" + bytes(9), b"\x08"])
 def test_damaged_integers_are_refused(data):
     with pytest.raises(ValueError, match=rf"Received: {len(data)} bytes, which are damaged"):
