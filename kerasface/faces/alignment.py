@@ -12,6 +12,7 @@ from kerasface.checks import check_choice, check_number
 from kerasface.faces import dlib_chips
 from kerasface.faces.face import Face
 from kerasface.faces.warping import similarities, warp
+from kerasface.images import AnyImage, as_image
 
 # The five landmarks of ArcFace's 112 x 112 crops: ``arcface_dst`` in insightface's
 # python-package/insightface/utils/face_align.py.
@@ -52,7 +53,7 @@ def template(size: int | None = None, margin: float = 0.0, *, name: str = "arcfa
 
 
 def align(
-    image: np.ndarray,
+    image: AnyImage,
     landmarks: np.ndarray | Face,
     size: int | None = None,
     *,
@@ -67,7 +68,8 @@ def align(
     the eyes and the base of the nose, and the crop is the one that dlib's networks expect.
 
     Args:
-        image: uint8 RGB ``[H, W, 3]``.
+        image: A path, an array, a PIL image, the bytes of an image file, or a binary file, as for
+            `kerasface.images.as_image`.
         landmarks: float ``[5, 2]`` in pixels, as in ``Face.landmarks``, or a face. With
             ``"dlib"``, a face without landmarks is found by its box.
         size: Side of the crop in pixels. None is 112 for ``"arcface"`` and 150 for ``"dlib"``.
@@ -91,7 +93,7 @@ def align(
 
 
 def align_all(
-    images: Sequence[np.ndarray],
+    images: Sequence[AnyImage],
     faces: Sequence[np.ndarray | Face],
     size: int | None = None,
     *,
@@ -101,7 +103,7 @@ def align_all(
     """Aligns one face of each image, faster than `align` one after the other.
 
     Args:
-        images: uint8 RGB arrays ``[H, W, 3]``, each of its own size.
+        images: Images, each of its own size, as for `align`.
         faces: Landmarks or a face for each image, as for `align`.
         size: As for `align`.
         margin: As for `align`.
@@ -130,6 +132,7 @@ def align_all(
     if not len(images):
         return np.zeros((0, size, size, 3), np.uint8)
     landmarks = [_landmarks(face, template) for face in faces]
+    images = [as_image(image) for image in images]
     if template == "dlib":
         matrices = dlib_chips.chip_matrices(images, landmarks, size, margin)
     else:
@@ -159,12 +162,12 @@ def square_box(box: Sequence[float], margin: float = 0.0) -> tuple[float, float,
 
 
 def cut(
-    image: np.ndarray, box: Sequence[float], size: int = 224, *, margin: float = 0.2
+    image: AnyImage, box: Sequence[float], size: int = 224, *, margin: float = 0.2
 ) -> np.ndarray:
     """Cuts out the square around a face's box, without turning it.
 
     Args:
-        image: uint8 RGB ``[H, W, 3]``.
+        image: As for `align`.
         box: ``(left, top, width, height)`` in pixels; may extend beyond the image.
         size: Side of the crop in pixels.
         margin: As for `square_box`.
@@ -190,7 +193,7 @@ def cut(
     # Pillow's resize takes parts of pixels, but none outside the image.
     low = math.floor(left), math.floor(top)
     high = math.ceil(left + side), math.ceil(top + side)
-    part = Image.fromarray(image).crop((*low, *high))
+    part = Image.fromarray(as_image(image)).crop((*low, *high))
     part = part.resize(
         (size, size),
         Image.Resampling.BICUBIC,

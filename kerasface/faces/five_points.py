@@ -8,13 +8,13 @@ domain). Trees in several rounds move the points of a mean face; each split comp
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from kerasface.cache import cached, file_key
 from kerasface.dlib_files import FIVE_LANDMARKS, find_file, read_integers
 
 VERSION = 1  # of the file's format
@@ -129,12 +129,8 @@ def load_five_points(path: str | os.PathLike | None = None) -> FivePointPredicto
         RuntimeError: If the file is neither installed nor can be downloaded.
         ValueError: If the file is not dlib's five-point predictor, or incomplete.
     """
-    return _opened(find_file(FIVE_LANDMARKS, path))
-
-
-@functools.cache
-def _opened(path: pathlib.Path) -> FivePointPredictor:
-    return read_five_points(path)
+    found = find_file(FIVE_LANDMARKS, path)
+    return cached(("five points", file_key(found)), lambda: read_five_points(found))
 
 
 def read_five_points(path: str | os.PathLike) -> FivePointPredictor:

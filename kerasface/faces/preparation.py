@@ -14,7 +14,7 @@ import numpy as np
 from kerasface.checks import check_choice, check_flag
 from kerasface.faces import alignment
 from kerasface.faces.detectors.description import describe_detector
-from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.detectors.registry import DEFAULT, Detector
 from kerasface.faces.face import Face
 
 SETTINGS = "crops.json"  # in a folder of crops, and in a run
@@ -46,7 +46,7 @@ class Preparation:
         'dlib'
     """
 
-    detector: str | Detector = "blazeface"
+    detector: str | Detector = DEFAULT
     options: tuple[tuple[str, Any], ...] = ()
     align: bool = True
     template: str = "dlib"

@@ -29,7 +29,7 @@ def test_crop(shell, tmp_path, monkeypatch):
     code, out, err = shell(
         "crop", tmp_path, tmp_path / "crops", "--detector", "retinaface", "--size", "112",
         "--margin", "0.1", "--align", "--faces", "all", "--without", "copy", "--suffix", ".png",
-        "--processes", "2", "--set", "threshold=0.5", "turned=true",
+        "--suffix", ".png", "--processes", "2", "--set", "threshold=0.5", "turned=true",
     )  # fmt: skip
     assert (code, err) == (0, "")
     ((folders, words),) = calls
