@@ -132,14 +132,14 @@ def align_all(
     if not len(images):
         return np.zeros((0, size, size, 3), np.uint8)
     landmarks = [_landmarks(face, template) for face in faces]
-    images = [as_image(image) for image in images]
+    pixels = [as_image(image) for image in images]
     if template == "dlib":
-        matrices = dlib_chips.chip_matrices(images, landmarks, size, margin)
+        matrices = dlib_chips.chip_matrices(pixels, landmarks, size, margin)
     else:
         points = np.stack(landmarks)
         target = _points(template, size, margin)
         matrices = similarities(points, np.broadcast_to(target, points.shape))
-    return np.stack([warp(*pair, size) for pair in zip(images, matrices, strict=True)])
+    return np.stack([warp(*pair, size) for pair in zip(pixels, matrices, strict=True)])
 
 
 def square_box(box: Sequence[float], margin: float = 0.0) -> tuple[float, float, float, float]:
