@@ -87,11 +87,23 @@ def crop(
     target: Annotated[pathlib.Path, typer.Argument(metavar="TARGET", help="Folder of crops.")],
     detector: DetectorName = None,
     set_: DetectorOptions = None,
-    size: Annotated[int, typer.Option(help="Width and height of the crops in pixels.")] = 224,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Width and height of the crops in pixels. Default: 224, or 150 with "
+            "--template dlib."
+        ),
+    ] = None,
     margin: Margin = None,
     align: Annotated[
         bool, typer.Option("--align", help="Align eyes and mouth to standard positions.")
     ] = False,
+    template: Annotated[
+        str,
+        typer.Option(
+            help="Positions for --align: arcface, or dlib for the pretrained face network."
+        ),
+    ] = "arcface",
     faces: Annotated[
         str,
         typer.Option(help="Which face to crop if there are several: largest, central, best, all."),
@@ -121,6 +133,7 @@ def crop(
                 size=size,
                 margin=margin,
                 align=align,
+                template=template,
                 faces=faces,
                 without=without,
                 suffix=suffix,

@@ -1,6 +1,7 @@
+from .alignment import TEMPLATES as TEMPLATES
 from .alignment import align as align
+from .alignment import align_all as align_all
 from .alignment import cut as cut
-from .alignment import similarity as similarity
 from .alignment import square_box as square_box
 from .alignment import template as template
 from .cropping import crop as crop
@@ -16,3 +17,6 @@ from .drawing import draw_folder as draw_folder
 from .face import Face as Face
 from .pictures import contact_sheet as contact_sheet
 from .pictures import draw_faces as draw_faces
+from .preparation import DLIB as DLIB
+from .preparation import Preparation as Preparation
+from .warping import similarity as similarity

@@ -6,101 +6,82 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 from PIL import Image
 
-from kerasface.checks import check_number
+from kerasface.checks import check_choice, check_number
+from kerasface.faces import dlib_chips
+from kerasface.faces.face import Face
+from kerasface.faces.warping import similarities, warp
+from kerasface.images import AnyImage, as_image
 
 # The five landmarks of ArcFace's 112 x 112 crops: ``arcface_dst`` in insightface's
 # python-package/insightface/utils/face_align.py.
-TEMPLATE = (
+ARCFACE = (
     (38.2946, 51.6963),
     (73.5318, 51.5014),
     (56.0252, 71.7366),
     (41.5493, 92.3655),
     (70.7299, 92.2041),
 )
-TEMPLATE_SIZE = 112
+# Names of the templates, with their landmarks and the size for which they are given.
+_TEMPLATES = {"arcface": (ARCFACE, 112), "dlib": (dlib_chips.LANDMARKS, dlib_chips.SIZE)}
+TEMPLATES = tuple(_TEMPLATES)
 LARGEST_MARGIN = 5.0  # shows a face eleven times as wide; more is a percentage by mistake
 
 
-def template(size: int = TEMPLATE_SIZE, margin: float = 0.0) -> np.ndarray:
+def template(size: int | None = None, margin: float = 0.0, *, name: str = "arcface") -> np.ndarray:
     """Coordinates of the landmarks of an aligned face.
 
     Args:
-        size: Side of the crop in pixels.
-        margin: Added at each side, as a share of the standard crop; 0 is the standard
-            template of ArcFace (Deng et al. 2019, arXiv:1801.07698), as insightface has it.
+        size: Side of the crop in pixels. None is 112 for ``"arcface"`` and 150 for ``"dlib"``.
+        margin: Added at each side, as a share of the standard crop; 0 is the standard.
+        name: ``"arcface"`` is the template of ArcFace (Deng et al. 2019, arXiv:1801.07698), as
+            insightface has it. ``"dlib"`` has the mean places of the landmarks in the crops that
+            `align` makes for dlib's networks, where each face has them a few pixels away.
 
     Returns:
         float64 ``[5, 2]``, x and y in pixels of the crop, in the order of ``Face.landmarks``.
+
+    Raises:
+        ValueError: If the name is unknown or a number is out of range.
 
     Example:
         >>> template(224)[2].round(2).tolist()
         [112.05, 143.47]
     """
-    _check_crop(size, margin)
-    points = np.array(TEMPLATE) + margin * TEMPLATE_SIZE
-    return points * (size / (TEMPLATE_SIZE * (1 + 2 * margin)))
-
-
-def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """The rotation, scaling and shift that moves points closest to others.
-
-    Least squares in closed form: Umeyama 1991, "Least-squares estimation of transformation
-    parameters between two point patterns" (IEEE TPAMI 13). Nothing is ever mirrored.
-
-    Args:
-        source: float ``[N, 2]``, N of 2 or more, not all the same.
-        target: float ``[N, 2]``.
-
-    Returns:
-        float64 ``[2, 3]``; ``matrix @ [x, y, 1]`` is the place of a point of ``source``.
-
-    Raises:
-        ValueError: If shapes do not fit, or all points of ``source`` are equal.
-
-    Example:
-        >>> similarity([[0, 0], [1, 0]], [[5, 5], [5, 7]]).round(6).tolist()
-        [[0.0, -2.0, 5.0], [2.0, 0.0, 5.0]]
-    """
-    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
-        raise ValueError(
-            "Points must be two arrays [N, 2] of the same N, 2 or more. "
-            f"Received: shapes {source.shape} and {target.shape}."
-        )
-    middle, goal = source.mean(axis=0), target.mean(axis=0)
-    spread = ((source - middle) ** 2).sum()
-    if not spread > 0:
-        raise ValueError(f"Points must not all be equal. Received: {source.tolist()}.")
-    # In the plane the best rotation needs no decomposition: as complex numbers, rotation and
-    # scale are one factor, and one factor never mirrors.
-    numbers = (source - middle) @ [1, 1j]
-    factor = (numbers.conj() * ((target - goal) @ [1, 1j])).sum() / spread
-    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
-    return np.column_stack([linear, goal - linear @ middle])
+    return _points(name, check_crop(size, margin, name), margin)
 
 
 def align(
-    image: np.ndarray, landmarks: np.ndarray, size: int = TEMPLATE_SIZE, *, margin: float = 0.0
+    image: AnyImage,
+    landmarks: np.ndarray | Face,
+    size: int | None = None,
+    *,
+    margin: float = 0.0,
+    template: str = "arcface",
 ) -> np.ndarray:
-    """Cuts out a face, turned, scaled and shifted so that its landmarks match the template.
+    """Cuts out a face, turned, scaled and shifted so that its landmarks match a template.
 
-    The face is upright afterwards. The geometry is that of
-    insightface's ``norm_crop``; a face larger than the crop is shrunk without aliasing.
+    The face is upright afterwards. A face larger than the crop is shrunk without aliasing. With
+    ``"arcface"``, the geometry is that of insightface's ``norm_crop``. With ``"dlib"``, the given
+    landmarks only tell roughly where the face is. dlib's own predictor then finds the corners of
+    the eyes and the base of the nose, and the crop is the one that dlib's networks expect.
 
     Args:
-        image: uint8 RGB ``[H, W, 3]``.
-        landmarks: float ``[5, 2]`` in pixels, as in ``Face.landmarks``.
-        size: Side of the crop in pixels.
-        margin: As for `template`.
+        image: A path, an array, a PIL image, the bytes of an image file, or a binary file, as for
+            `kerasface.images.as_image`.
+        landmarks: float ``[5, 2]`` in pixels, as in ``Face.landmarks``, or a face. With
+            ``"dlib"``, a face without landmarks is found by its box.
+        size: Side of the crop in pixels. None is 112 for ``"arcface"`` and 150 for ``"dlib"``.
+        margin: As for `kerasface.faces.template`.
+        template: ``"arcface"`` or ``"dlib"``.
 
     Returns:
         uint8 ``[size, size, 3]``; black where the crop extends beyond the image.
 
     Raises:
         ValueError: If shapes or numbers are out of range, or all landmarks are equal.
+        RuntimeError: If dlib's predictor is neither installed nor can be downloaded.
 
     Example:
         >>> from kerasface.data import draw_face
@@ -108,14 +89,57 @@ def align(
         >>> align(face.image, face.landmarks).shape
         (112, 112, 3)
     """
-    landmarks = np.asarray(landmarks, np.float64)
-    if landmarks.shape != (5, 2) or not np.isfinite(landmarks).all():
+    return align_all([image], [landmarks], size, margin=margin, template=template)[0]
+
+
+def align_all(
+    images: Sequence[AnyImage],
+    faces: Sequence[np.ndarray | Face],
+    size: int | None = None,
+    *,
+    margin: float = 0.0,
+    template: str = "arcface",
+) -> np.ndarray:
+    """Aligns one face of each image, faster than `align` one after the other.
+
+    Args:
+        images: Images, each of its own size, as for `align`.
+        faces: Landmarks or a face for each image, as for `align`.
+        size: As for `align`.
+        margin: As for `align`.
+        template: As for `align`.
+
+    Returns:
+        uint8 ``[N, size, size, 3]``.
+
+    Raises:
+        ValueError: As for `align`, or if there are not as many faces as images.
+        RuntimeError: As for `align`.
+
+    Example:
+        >>> from kerasface.data import draw_face
+        >>> faces = [draw_face(person, 0, size=200) for person in range(3)]
+        >>> points = [face.landmarks for face in faces]
+        >>> align_all([face.image for face in faces], points).shape
+        (3, 112, 112, 3)
+    """
+    size = check_crop(size, margin, template)
+    if len(images) != len(faces):
         raise ValueError(
-            "`landmarks` must be five points [5, 2] in pixels. "
-            f"Received: shape {landmarks.shape}: {landmarks.tolist()}."
+            "There must be one face for each image. "
+            f"Received: {len(images)} images and {len(faces)} faces."
         )
-    matrix = similarity(landmarks, template(size, margin))
-    return _warp(image, matrix, size)
+    if not len(images):
+        return np.zeros((0, size, size, 3), np.uint8)
+    landmarks = [_landmarks(face, template) for face in faces]
+    pixels = [as_image(image) for image in images]
+    if template == "dlib":
+        matrices = dlib_chips.chip_matrices(pixels, landmarks, size, margin)
+    else:
+        points = np.stack(landmarks)
+        target = _points(template, size, margin)
+        matrices = similarities(points, np.broadcast_to(target, points.shape))
+    return np.stack([warp(*pair, size) for pair in zip(pixels, matrices, strict=True)])
 
 
 def square_box(box: Sequence[float], margin: float = 0.0) -> tuple[float, float, float, float]:
@@ -138,12 +162,12 @@ def square_box(box: Sequence[float], margin: float = 0.0) -> tuple[float, float,
 
 
 def cut(
-    image: np.ndarray, box: Sequence[float], size: int = 224, *, margin: float = 0.2
+    image: AnyImage, box: Sequence[float], size: int = 224, *, margin: float = 0.2
 ) -> np.ndarray:
     """Cuts out the square around a face's box, without turning it.
 
     Args:
-        image: uint8 RGB ``[H, W, 3]``.
+        image: As for `align`.
         box: ``(left, top, width, height)`` in pixels; may extend beyond the image.
         size: Side of the crop in pixels.
         margin: As for `square_box`.
@@ -159,7 +183,7 @@ def cut(
         >>> cut(np.zeros((100, 80, 3), np.uint8), (60, 10, 30, 40), size=64).shape
         (64, 64, 3)
     """
-    _check_crop(size, margin)
+    _check_numbers(size, margin)
     left, top, side, _ = square_box(box, margin)
     if not (math.isfinite(left + top) and 0 < side < math.inf):
         raise ValueError(
@@ -169,7 +193,7 @@ def cut(
     # Pillow's resize takes parts of pixels, but none outside the image.
     low = math.floor(left), math.floor(top)
     high = math.ceil(left + side), math.ceil(top + side)
-    part = Image.fromarray(image).crop((*low, *high))
+    part = Image.fromarray(as_image(image)).crop((*low, *high))
     part = part.resize(
         (size, size),
         Image.Resampling.BICUBIC,
@@ -193,44 +217,51 @@ def center_square(image: np.ndarray, size: int) -> np.ndarray:
     return cut(image, ((width - side) / 2, (height - side) / 2, side, side), size, margin=0.0)
 
 
-def _check_crop(size: int, margin: float) -> None:
+def check_crop(size: int | None, margin: float, template: str) -> int:
+    """Checks the numbers of an aligned crop.
+
+    Args:
+        size: Side in pixels. None is the standard of the template.
+        margin: Added at each side, as a share of the standard crop.
+        template: One of `TEMPLATES`.
+
+    Returns:
+        The size.
+
+    Raises:
+        ValueError: If the template is unknown or a number is out of range.
+    """
+    check_choice("template", template, TEMPLATES)
+    size = _TEMPLATES[template][1] if size is None else size
+    _check_numbers(size, margin)
+    return int(size)
+
+
+def _check_numbers(size: int, margin: float) -> None:
     check_number("size", size, 1, whole=True, remedy="It is in pixels.")
     remedy = "It is a share of the face: 0.2 is 20%."
     check_number("margin", margin, 0, LARGEST_MARGIN, remedy=remedy)
 
 
-def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Maps an image by ``[2, 3]``; whole coordinates are centers of pixels, as in OpenCV."""
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    back = np.linalg.inv(linear)
-    picture = Image.fromarray(image)
-    # The part of the image that the crop shows, and a few pixels for the interpolation.
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) - shift
-    corners = corners @ back.T
-    scale = math.sqrt(abs(np.linalg.det(linear)))
-    room = 4 * max(1.0, 1 / scale)
-    low = np.clip(np.floor(corners.min(axis=0) - room), 0, picture.size).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0) + room), 0, picture.size).astype(int)
-    if (high <= low).any():
-        return np.zeros((size, size, 3), np.uint8)
-    sides = high - low
-    picture = picture.crop((*low.tolist(), *high.tolist()))
-    # Interpolation alone would skip pixels where the image shrinks.
-    smaller = np.maximum(np.ceil(sides * min(scale, 1.0)), 1).astype(int)
-    if (smaller < sides).any():
-        picture = picture.resize(tuple(smaller.tolist()), Image.Resampling.BICUBIC)
-    # From a pixel of the crop to a place in the part, where Pillow counts from pixels' corners.
-    offset = back @ (-shift - linear @ low) + 0.5 - back @ [0.5, 0.5]
-    places = np.column_stack([back, offset]) * (smaller / sides)[:, None]
-    # Band by band in floating point, because Pillow truncates bytes instead of rounding them.
-    bands = [
-        band.convert("F").transform(
-            (size, size),
-            Image.Transform.AFFINE,
-            places.ravel().tolist(),
-            resample=Image.Resampling.BICUBIC,
+def _points(name: str, size: int, margin: float) -> np.ndarray:
+    points, standard = _TEMPLATES[name]
+    return (np.array(points) + margin * standard) * (size / (standard * (1 + 2 * margin)))
+
+
+def _landmarks(face: np.ndarray | Face, template: str) -> np.ndarray:
+    if isinstance(face, Face):
+        if face.landmarks is not None:
+            return face.landmarks
+        if template == "dlib":
+            return dlib_chips.box_landmarks(face.box)
+        raise ValueError(
+            f"Aligning to the template {template!r} needs the landmarks of every face. "
+            "Received: a face without landmarks. Use another detector, or the template 'dlib'."
         )
-        for band in picture.split()
-    ]
-    crop = np.stack([np.asarray(band) for band in bands], axis=-1)
-    return np.clip(np.rint(crop), 0, 255).astype(np.uint8)
+    landmarks = np.asarray(face, np.float64)
+    if landmarks.shape != (5, 2) or not np.isfinite(landmarks).all():
+        raise ValueError(
+            "`landmarks` must be five points [5, 2] in pixels. "
+            f"Received: shape {landmarks.shape}: {landmarks.tolist()}."
+        )
+    return landmarks

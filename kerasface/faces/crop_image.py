@@ -15,9 +15,9 @@ from PIL import Image
 from kerasface.data.duplicates import PHOTOGRAPH
 from kerasface.faces import alignment
 from kerasface.faces.face import LANDMARKS, Face
+from kerasface.faces.preparation import Preparation, choose_faces
 from kerasface.files import replacing
 
-FACES = ("largest", "central", "best", "all")
 WITHOUT = ("skip", "center", "copy")
 SUFFIXES = (".jpg", ".png")
 JPEG_QUALITY = 95
@@ -42,9 +42,10 @@ class CropPlan:
         size: Width and height of the crops in pixels.
         margin: Added at each side, see `crop`.
         align: If True, faces are turned upright by their landmarks.
-        faces: One of `FACES`.
+        faces: One of `kerasface.faces.preparation.FACES`.
         without: One of `WITHOUT`, for photographs without a face.
         suffix: One of `SUFFIXES`.
+        template: One of `kerasface.faces.TEMPLATES`, for ``align``.
     """
 
     source: pathlib.Path
@@ -55,6 +56,18 @@ class CropPlan:
     faces: str
     without: str
     suffix: str
+    template: str = "arcface"
+
+    @property
+    def preparation(self) -> Preparation:
+        """What the options say about a face, without the detector."""
+        return Preparation(
+            align=self.align,
+            template=self.template,
+            size=self.size,
+            margin=self.margin,
+            faces=self.faces,
+        )
 
     @property
     def work_folder(self) -> pathlib.Path:
@@ -106,16 +119,12 @@ def crop_image(plan: CropPlan, name: str, image: np.ndarray, faces: Sequence[Fac
     rows: list[Row] = []
     # Cut at the rounded coordinates of the table.
     faces = [_rounded(face) for face in faces]
-    for number, face in _choose(faces, plan.faces, image.shape):
-        if not plan.align:
-            pixels = alignment.cut(image, face.box, plan.size, margin=plan.margin)
-        elif face.landmarks is not None:
-            pixels = alignment.align(image, face.landmarks, plan.size, margin=plan.margin)
-        else:
-            raise ValueError(
-                "Aligning needs the landmarks of every face. "
-                f"Received: a face without landmarks, in {name}. Crop without `align`."
-            )
+    chosen = choose_faces(faces, plan.faces, image.shape)
+    try:
+        crops = plan.preparation.cut(image, [face for _, face in chosen])
+    except ValueError as error:
+        raise ValueError(f"{error} Photograph: {name}.") from error
+    for (number, face), pixels in zip(chosen, crops, strict=True):
         output = plan.output_name(name, number if plan.faces == "all" else None)
         _save(pixels, plan, output)
         row = empty_row(name, "face", "", output) | {"face": str(number), "faces": str(len(faces))}
@@ -143,24 +152,6 @@ def _rounded(face: Face) -> Face:
     box[2:] = np.maximum(box[2:], 0.1)
     landmarks = None if face.landmarks is None else np.round(face.landmarks, 1) + 0.0  # no -0.0
     return Face(tuple((box + 0.0).tolist()), round(face.score, 4), landmarks)
-
-
-def _choose(faces: Sequence[Face], which: str, shape: tuple[int, ...]) -> list[tuple[int, Face]]:
-    """The chosen faces, with their numbers from 1."""
-    numbered = list(enumerate(faces, start=1))
-    if which == "all" or not faces:
-        return numbered
-    if which == "largest":
-        return [max(numbered, key=lambda pair: (pair[1].box[2] * pair[1].box[3], -pair[0]))]
-    if which == "central":
-
-        def distance(pair: tuple[int, Face]) -> tuple[float, int]:
-            left, top, width, height = pair[1].box
-            across, down = left + width / 2 - shape[1] / 2, top + height / 2 - shape[0] / 2
-            return across**2 + down**2, pair[0]
-
-        return [min(numbered, key=distance)]
-    return numbered[:1]
 
 
 def _save(pixels: np.ndarray, plan: CropPlan, output: str) -> None:

@@ -20,9 +20,9 @@ import pandas as pd
 from kerasface.data.duplicates import CROPS
 from kerasface.data.reading import read_text_table
 from kerasface.faces.crop_image import COLUMNS, NUMBERS, STAMP, CropPlan, Row
+from kerasface.faces.preparation import SETTINGS
 from kerasface.files import LOCK, replacing
 
-SETTINGS = "crops.json"
 JOURNAL = "journal.jsonl"
 FORMAT = 3  # raised when crops change, so that old and new ones are not mixed
 SHOWN_FILES = 3
@@ -57,15 +57,16 @@ class CropStore:
         plan = self._plan
         settings: dict[str, Any] = {"format": FORMAT, "detector": detector}
         settings |= {f"options.{key}": options[key] for key in sorted(options)}
-        settings |= {key: getattr(plan, key) for key in ("size", "margin", "align", "faces")}
-        settings |= {key: getattr(plan, key) for key in ("without", "suffix")}
+        names = ("size", "margin", "align", "template", "faces", "without", "suffix")
+        settings |= {key: getattr(plan, key) for key in names}
         settings["source"] = os.fspath(plan.source.resolve())
         text = json.dumps(settings, indent=1, default=str)
         path = plan.target / SETTINGS
         own = (SETTINGS, plan.work_folder.name, LOCK)
         begun = any(entry.name not in own for entry in os.scandir(plan.target))
         if path.is_file():
-            found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
+            wanted = json.loads(text)
+            found = {"template": "arcface"} | json.loads(path.read_text(encoding="utf-8"))
             changed = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
             if not changed:
                 return

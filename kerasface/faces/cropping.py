@@ -19,7 +19,6 @@ from kerasface.data.duplicates import CROPS, PHOTOGRAPH
 from kerasface.data.folders import unlabeled_folder
 from kerasface.faces import alignment
 from kerasface.faces.crop_image import (
-    FACES,
     STAMP,
     SUFFIXES,
     WITHOUT,
@@ -38,12 +37,15 @@ from kerasface.faces.detectors.registry import (
     load_detector,
 )
 from kerasface.faces.face import Face
+from kerasface.faces.preparation import FACES
 from kerasface.faces.workers import can_start_processes, leave_unguarded_import, spawned
 from kerasface.files import locked
 from kerasface.packages import import_package
 from kerasface.progress import ProgressBar
 
 BOX_MARGIN = 0.2
+BOX_SIZE = 224
+DEFAULT_TEMPLATE = "arcface"
 FILES_A_JOB = 8  # a kill loses at most one job of each process
 FILES_A_PROCESS = 250  # with fewer, starting another process takes longer than it saves
 
@@ -56,9 +58,10 @@ def crop(
     *,
     detector: str | Detector = DEFAULT,
     options: Mapping[str, Any] | None = None,
-    size: int = 224,
+    size: int | None = None,
     margin: float | None = None,
     align: bool = False,
+    template: str = "arcface",
     faces: str = "largest",
     without: str = "skip",
     suffix: str = ".jpg",
@@ -83,11 +86,14 @@ def crop(
             ones together. It may have an attribute ``settings``, as those of `load_detector` do;
             by it, and by the function's name, `crop` notices that the detector changed.
         options: Options of a detector given by name, as for `load_detector`.
-        size: Width and height of the crops in pixels.
+        size: Width and height of the crops in pixels. None is 224, or 150 with
+            ``template="dlib"``.
         margin: Added at each side, as a share of the box's longer side, or with ``align`` of the
             standard crop; None is 0.2, or with ``align`` 0, the standard.
         align: If True, turn faces upright by their landmarks (`kerasface.faces.align`);
             otherwise cut out the box without turning.
+        template: Where aligned faces have their eyes, nose and mouth: ``"arcface"``, or
+            ``"dlib"`` for the pretrained network, see `kerasface.faces.align`.
         faces: Which face to crop if there are several: ``"largest"``, ``"central"`` (nearest to
             the center of the photograph), ``"best"`` (highest score), or ``"all"``, numbered from
             1 in the order of their scores: ``name.1.jpg``.
@@ -140,9 +146,9 @@ def crop(
             f"Received: {sorted(options)} with a function. Build them into the function."
         )
     margin = (0.0 if align else BOX_MARGIN) if margin is None else float(margin)
-    alignment.template(size, margin)  # refuses numbers that are out of range
+    size = _checked_size(size, margin, align, template)
     source, target = pathlib.Path(source), pathlib.Path(target)
-    plan = CropPlan(source, target, int(size), margin, align, faces, without, suffix)
+    plan = CropPlan(source, target, size, margin, align, faces, without, suffix, template)
     names = unlabeled_folder(source).paths.tolist()
     _check_outputs(names, plan)
     if target.exists() and not target.is_dir():
@@ -178,6 +184,18 @@ def read_crops(target: str | os.PathLike) -> pd.DataFrame:
             f"Received: {os.fspath(target)!r}, which does not have it. Call `crop` again to resume."
         )
     return typed_rows(read_rows(path))
+
+
+def _checked_size(size: int | None, margin: float, align: bool, template: str) -> int:
+    standard = alignment.check_crop(None, margin, template)
+    if template != DEFAULT_TEMPLATE and not align:
+        raise ValueError(
+            "`template` is for aligned crops. "
+            f"Received: template={template!r} with align=False. Add align=True."
+        )
+    if size is None:
+        size = BOX_SIZE if template == DEFAULT_TEMPLATE else standard
+    return alignment.check_crop(size, margin, template)
 
 
 def _check_outputs(names: Sequence[str], plan: CropPlan) -> None:

@@ -28,8 +28,8 @@ def test_crop(shell, tmp_path, monkeypatch):
     )
     code, out, err = shell(
         "crop", tmp_path, tmp_path / "crops", "--detector", "retinaface", "--size", "112",
-        "--margin", "0.1", "--align", "--faces", "all", "--without", "copy", "--suffix", ".png",
-        "--processes", "2", "--set", "threshold=0.5", "turned=true",
+        "--margin", "0.1", "--align", "--template", "dlib", "--faces", "all", "--without", "copy",
+        "--suffix", ".png", "--processes", "2", "--set", "threshold=0.5", "turned=true",
     )  # fmt: skip
     assert (code, err) == (0, "")
     ((folders, words),) = calls
@@ -40,6 +40,7 @@ def test_crop(shell, tmp_path, monkeypatch):
         "size": 112,
         "margin": 0.1,
         "align": True,
+        "template": "dlib",
         "faces": "all",
         "without": "copy",
         "suffix": ".png",
@@ -60,9 +61,10 @@ def test_crop_by_default(shell, tmp_path, monkeypatch):
     assert calls[0] == {
         "detector": "blazeface",
         "options": {},
-        "size": 224,
+        "size": None,
         "margin": None,
         "align": False,
+        "template": "arcface",
         "faces": "largest",
         "without": "skip",
         "suffix": ".jpg",

@@ -42,6 +42,12 @@ def test_margin_shows_more_around_the_same_middle():
     np.testing.assert_allclose(wide - 56, (template() - 56) / 1.5)
 
 
+def test_template_of_dlib():
+    np.testing.assert_allclose(template(300, name="dlib"), 2 * template(name="dlib"))
+    wide = template(150, margin=0.5, name="dlib")
+    np.testing.assert_allclose(wide - 75, (template(name="dlib") - 75) / 2)
+
+
 @pytest.mark.parametrize("angle", ANGLES)
 def test_similarity_recovers_a_transform(angle):
     target = turned(template(), angle, 0.3, (5, -70))

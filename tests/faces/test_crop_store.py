@@ -1,5 +1,6 @@
 """Tests of the folder of crops: settings, journal and table."""
 
+import dataclasses
 import json
 import os
 
@@ -87,6 +88,19 @@ def test_settings_are_claimed(plan):
         claimed(plan, min_face=20)
     with pytest.raises(ValueError, match="detector='retinaface'"):
         claimed(plan, "retinaface", min_face=30)
+
+
+def test_older_folder_has_the_arcface_template(plan):
+    claimed(plan)
+    path = plan.target / "crops.json"
+    settings = json.loads(path.read_text())
+    assert settings.pop("template") == "arcface"
+    path.write_text(json.dumps(settings))
+    result(plan, "1.png")
+    claimed(plan)
+    other = dataclasses.replace(plan, align=True, template="dlib")
+    with pytest.raises(ValueError, match=r"template='dlib'.* have .*template='arcface'"):
+        claimed(other)
 
 
 def test_stamp_of_a_missing_file_is_empty(tmp_path):

@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 
 from kerasface.data import draw_scene, split_folder
-from kerasface.faces import Face, align, crop, cut, read_crops
+from kerasface.faces import Face, Preparation, align, crop, cut, read_crops
 from kerasface.faces import cropping as module
 from kerasface.faces.alignment import center_square
 from kerasface.faces.crop_image import NUMBERS, WORK_FOLDER
 from kerasface.faces.crop_store import JOURNAL
+from kerasface.faces.face import LANDMARKS
 from kerasface.files import locked
 
 SIZE = 24
@@ -553,6 +554,8 @@ def test_photographs_with_the_same_crop_are_refused(crops, photographs):
         ({"detector": "mtcn"}, r"Did you mean 'mtcnn'\?"),
         ({"size": 0}, "`size`"),
         ({"margin": -1}, "`margin`"),
+        ({"template": "dlibs"}, "Did you mean"),
+        ({"template": "dlib"}, "Add align=True"),
         ({"processes": -1}, "`processes`"),
         ({"options": {"threshold": 0.5}}, "with a function"),
     ],
@@ -561,6 +564,19 @@ def test_mistakes_are_refused_before_anything_is_written(crops, options, message
     with pytest.raises(ValueError, match=message):
         crops(**options)
     assert not crops.target.exists()
+
+
+def test_template_of_dlib(crops, photographs):
+    table = crops(align=True, template="dlib", size=None)
+    crop_of_one = pixels(crops.target / "ann/one.png")
+    assert crop_of_one.shape == (150, 150, 3)
+    row = table.iloc[0]
+    points = np.array([[row[f"{name}_{axis}"] for axis in "xy"] for name in LANDMARKS])
+    expected = align(photographs / "ann/one.png", points, template="dlib")
+    np.testing.assert_array_equal(crop_of_one, expected)
+    assert Preparation.from_crops(crops.target).template == "dlib"
+    with pytest.raises(ValueError, match="must have one setting"):
+        crops(align=True, size=150)
 
 
 def test_aligning_needs_landmarks(crops):
