@@ -107,6 +107,11 @@ def image_list(images: AnyImages, argument: str = "images", *, once: bool = Fals
             found += [(path, argument) for path in unlabeled_folder(image).full_paths()]
         else:
             name = f"{argument}[{position}]" if is_list else argument
+            if isinstance(image, (str, os.PathLike)) and not os.path.isfile(image):
+                raise FileNotFoundError(
+                    f"`{name}` must be an image file or a folder of images. "
+                    f"Received: {os.fspath(image)!r}, which does not exist."
+                )
             check_image(image, name)
             found.append((_held(image, name), name))
     if once:

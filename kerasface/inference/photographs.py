@@ -7,22 +7,20 @@ import math
 import os
 import pathlib
 import textwrap
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from kerasface import images
-from kerasface.data.folders import unlabeled_folder
+from kerasface.data.image_list import ImageList, image_list
 from kerasface.data.table import FaceTable
 from kerasface.faces.alignment import align, cut
-from kerasface.faces.detectors.registry import Detector, detect, load_detector
+from kerasface.faces.detectors.registry import Detector, detect
 from kerasface.faces.face import Face
 from kerasface.faces.pictures import draw_faces
 from kerasface.files import replacing
-from kerasface.progress import track
+from kerasface.images import thumbnail
 from kerasface.reports.attribute_words import describe
 from kerasface.reports.predictions import prediction_picture
 
@@ -85,109 +83,70 @@ def photographs(paths: Sequence[str | os.PathLike], *, once: bool = True) -> Fac
     Example:
         >>> photographs(["me.jpg", "holiday"])  # doctest: +SKIP
     """
-    files: list[str] = []
-    for path in paths:
-        if os.path.isdir(path):
-            files += unlabeled_folder(path).full_paths()
-        elif os.path.isfile(path):
-            files.append(os.fspath(path))
-        else:
-            raise FileNotFoundError(
-                "Images must be image files or folders of images. "
-                f"Received: {os.fspath(path)!r}, which does not exist."
-            )
-    if not files:
-        raise ValueError("At least one image is needed. Received: none.")
-    files = [os.path.abspath(file) for file in files]
-    if once:
-        files = list(dict.fromkeys(files))
-    try:
-        root = pathlib.Path(os.path.commonpath([os.path.dirname(file) for file in files]))
-        names = [pathlib.Path(file).relative_to(root).as_posix() for file in files]
-    except ValueError:  # on several drives of Windows
-        root = pathlib.Path(files[0]).parent
-        names = [pathlib.Path(file).as_posix() for file in files]
-    return FaceTable(root, np.array(names, dtype=object))
+    table = image_list(list(paths), once=once).table
+    assert table is not None  # paths are files
+    return table
 
 
-def cut_faces(
-    table: FaceTable,
-    folder: pathlib.Path,
-    detector: str | Detector,
-    margin: float,
-    height_to_width: float = 1.0,
-    *,
-    verbose: int = 0,
-) -> tuple[FaceTable, pd.DataFrame]:
-    """Finds the faces in photographs and writes each one, upright, to its own file.
+@dataclasses.dataclass(frozen=True, eq=False)
+class FaceCutter:
+    """Finds the faces in photographs and cuts them out, upright.
 
-    Args:
-        table: Readable photographs.
-        folder: An empty folder for the faces.
+    Attributes:
         detector: As in `kerasface.faces.detect`.
         margin: As in `kerasface.faces.align`, at the nearer sides.
-        height_to_width: Aspect ratio of the files, that of the training images: a model that was
+        height_to_width: Aspect ratio of the crops, that of the training images: a model that was
             trained on squashed images must see squashed images.
-        verbose: 1 shows a progress bar.
-
-    Returns:
-        The faces as a table, and one row per face: ``row`` (of its photograph in ``table``),
-        ``face`` (its number there, from 1, the best score first) and the box ``left``, ``top``,
-        ``width``, ``height`` in pixels of the photograph. A photograph without a face is included
-        as a whole, with number 0 and no box.
-
-    Warns:
-        UserWarning: If there are photographs without a face.
     """
-    detector = load_detector(detector) if isinstance(detector, str) else detector
-    # A square around the wanted shape; its sides are cut off afterwards.
-    longer = max(height_to_width, 1 / height_to_width)
-    margin = ((1 + 2 * margin) * longer - 1) / 2
-    names: list[str] = []
-    found: list[dict[str, float]] = []
-    paths = track(table.full_paths(), len(table), "Detecting faces", verbose=verbose)
-    for row, path in enumerate(paths):
-        pixels = images.read(path)
-        [faces] = detect([pixels], detector)
-        crops = [
-            cut(pixels, face.box, FACE_SIZE, margin=margin)
+
+    detector: str | Detector
+    margin: float
+    height_to_width: float = 1.0
+
+    def __call__(self, photograph: np.ndarray) -> tuple[list[np.ndarray], pd.DataFrame]:
+        """Cuts out the faces of a photograph.
+
+        Args:
+            photograph: uint8 RGB ``[H, W, 3]``.
+
+        Returns:
+            The faces, uint8 RGB, and one row per face: ``face`` (its number, from 1, the best
+            score first) and the box ``left``, ``top``, ``width``, ``height`` in pixels. A
+            photograph without a face is one image, as it is, with number 0 and no box.
+        """
+        [faces] = detect([photograph], self.detector)
+        if not faces:
+            return [photograph], pd.DataFrame([(0, *[math.nan] * len(BOX))], columns=["face", *BOX])
+        # A square around the wanted shape; its sides are cut off afterwards.
+        longer = max(self.height_to_width, 1 / self.height_to_width)
+        margin = ((1 + 2 * self.margin) * longer - 1) / 2
+        squares = [
+            cut(photograph, face.box, FACE_SIZE, margin=margin)
             if face.landmarks is None
-            else align(pixels, face.landmarks, FACE_SIZE, margin=margin)
+            else align(photograph, face.landmarks, FACE_SIZE, margin=margin)
             for face in faces
         ]
-        for number, crop in enumerate(crops or [pixels], start=1 if crops else 0):
-            name = f"{row}_{number}.png"
-            shaped = crop if not number else _middle(crop, height_to_width)
-            Image.fromarray(shaped).save(folder / name)
-            names.append(name)
-            box = np.round(faces[number - 1].box, 1) if number else [math.nan] * len(BOX)
-            found.append({"row": row, "face": number} | dict(zip(BOX, box, strict=True)))
-    frame = pd.DataFrame(found, columns=["row", "face", *BOX])
-    empty = table.paths[frame["row"][frame["face"] == 0]].tolist()
-    if empty:
-        warnings.warn(
-            f"no face was found in {len(empty)} of {len(table)} photographs, for instance "
-            f"{empty[:3]}: they are predicted as a whole",
-            stacklevel=4,
-        )
-    return FaceTable(folder, np.array(names, dtype=object)), frame
+        boxes = np.round([face.box for face in faces], 1)
+        rows = [(number, *box) for number, box in enumerate(boxes, start=1)]
+        frame = pd.DataFrame(rows, columns=["face", *BOX])
+        return [_middle(square, self.height_to_width) for square in squares], frame
 
 
 def draw_predictions(
-    folder: pathlib.Path, table: FaceTable, titles: Sequence[str], predictions: Predictions
+    folder: pathlib.Path, images: ImageList, titles: Sequence[str], predictions: Predictions
 ) -> None:
     """Writes a picture for each image, with its prediction beside it.
 
     Args:
         folder: Takes ``TITLE.png``.
-        table: The images.
+        images: The images.
         titles: Names of the pictures, one per image.
         predictions: One row per image.
     """
     predicted = predictions.predicted
-    decisions = [None] * len(table) if predicted is None else list(predicted)
-    for path, title, caption, row, decided in zip(
-        table.full_paths(),
+    decisions = [None] * len(images) if predicted is None else list(predicted)
+    for pixels, title, caption, row, decided in zip(
+        images,
         titles,
         predictions.captions,
         predictions.probabilities,
@@ -195,7 +154,7 @@ def draw_predictions(
         strict=True,
     ):
         figure = prediction_picture(
-            images.thumbnail(path, PICTURE_SIZE),
+            thumbnail(pixels, PICTURE_SIZE),
             predictions.names,
             row,
             thresholds=predictions.thresholds,
@@ -207,31 +166,32 @@ def draw_predictions(
             figure.savefig(part)
 
 
-def draw_photographs(
-    folder: pathlib.Path, table: FaceTable, faces: pd.DataFrame, captions: Sequence[str]
+def draw_photograph(
+    folder: pathlib.Path,
+    photograph: np.ndarray,
+    title: str,
+    faces: pd.DataFrame,
+    captions: Sequence[str],
 ) -> None:
-    """Writes each photograph with the boxes, numbers and predictions of all its faces.
+    """Writes a photograph with the boxes, numbers and predictions of all its faces.
 
     Args:
-        folder: Takes ``PATH.png``.
-        table: The photographs.
-        faces: The faces, as from `cut_faces`. Photographs without a face are left out.
+        folder: Takes ``TITLE.png``.
+        photograph: uint8 RGB ``[H, W, 3]``.
+        title: Name of the picture.
+        faces: The faces, as from `FaceCutter`. Nothing is drawn without a face.
         captions: The prediction of each face.
     """
-    paths = table.full_paths()
-    labeled = faces.assign(caption=list(captions))
-    labeled = labeled[labeled["face"] > 0]
-    for row in labeled["row"].drop_duplicates().tolist():
-        group = labeled[labeled["row"] == row]
-        pixels = images.read(paths[row])
-        boxes = [Face(tuple(box), score=1.0) for box in group[list(BOX)].to_numpy().tolist()]
-        labels = [
-            textwrap.shorten(f"{number} {caption}", LABEL_LENGTH, placeholder=" ...")
-            for number, caption in zip(group["face"], group["caption"], strict=True)
-        ]
-        picture = Image.fromarray(draw_faces(pixels, boxes, labels=labels))
-        with replacing(_picture_path(folder, table.paths[row])) as part:
-            picture.save(part)
+    if not faces["face"].any():
+        return
+    boxes = [Face(tuple(box), score=1.0) for box in faces[list(BOX)].to_numpy().tolist()]
+    labels = [
+        textwrap.shorten(f"{number} {caption}", LABEL_LENGTH, placeholder=" ...")
+        for number, caption in zip(faces["face"], captions, strict=True)
+    ]
+    picture = Image.fromarray(draw_faces(photograph, boxes, labels=labels))
+    with replacing(_picture_path(folder, title)) as part:
+        picture.save(part)
 
 
 def _picture_path(folder: pathlib.Path, title: str) -> pathlib.Path:

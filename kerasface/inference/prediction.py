@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import math
 import os
 import pathlib
-import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kerasface.checks import check_choice, check_flag, check_number, check_unused
+from kerasface.data.image_list import AnyImages, ImageList, image_list
 from kerasface.data.submission import read_sample, submission_frame, write_submission
-from kerasface.data.table import FaceTable
 from kerasface.faces.detectors.registry import DEFAULT, Detector
 from kerasface.files import check_file_to_write, check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.photographs import (
-    BOX,
+    FaceCutter,
     Predictions,
-    cut_faces,
-    draw_photographs,
+    draw_photograph,
     draw_predictions,
 )
 from kerasface.inference.predictor import Models, Predictor, open_predictors, train_shares
-from kerasface.inference.reading import Images, readable_table, run_of
+from kerasface.inference.readable import readable_images
+from kerasface.inference.reading import run_of
+from kerasface.progress import track
 from kerasface.reports.attribute_words import decide
 
+AT_ONCE = 16  # photographs in the memory
 MARGIN = 0.2  # about that of CelebA's aligned images
 
 
 @explain_old_calls
 def predict(
     model: Models,
-    images: Images,
+    images: AnyImages,
     *,
     detect: bool = False,
     detector: str | Detector | None = None,
@@ -55,7 +57,9 @@ def predict(
         model: Run, run folder, ``.keras`` file or Keras model, or several of them with the same
             classes or attributes. A model that is not a run must end with a softmax (classes) or
             a sigmoid (attributes), and sees whole images.
-        images: A folder, an image file, several of both, or a table; labels are ignored.
+        images: A folder; an image, which is a path, an array, a PIL image, bytes or a binary file
+            as for `kerasface.images.as_image`; a list of these; a table, whose labels are ignored;
+            or an array ``[N, H, W, channels]``.
         detect: If True, find the faces first. Every face is cropped upright and predicted; a
             photograph without a face is predicted as a whole, with a warning.
         detector: A detector as in `kerasface.faces.detect`, with ``detect=True`` only. None is
@@ -77,7 +81,8 @@ def predict(
         verbose: 1 shows a progress bar.
 
     Returns:
-        One row per image, or per face with ``detect=True``: ``path`` (relative); for faces
+        One row per image, or per face with ``detect=True``: ``path`` (relative; ``image 1``,
+        ``image 2``, ... by their position for images in memory); for faces
         ``face`` (from 1, the best score first; 0 is the whole photograph) and the box ``left``,
         ``top``, ``width``, ``height`` in pixels of the photograph; ``prediction``; and the
         probability of each class or attribute, in a column ``p:NAME``.
@@ -104,43 +109,28 @@ def predict(
         check_folder_to_write("pictures", pictures)
     opened = open_predictors(model, names)
     chosen = _shown_attributes(opened[0], only, threshold)
-    limits = _thresholds(opened, threshold)
-    table = readable_table(images, verbose=verbose)
-    with contextlib.ExitStack() as stack:
-        shown, frame = table, pd.DataFrame({"path": table.paths})
-        titles = table.paths.tolist()
-        if detect:
-            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasface-"))
-            shown, faces = cut_faces(
-                table,
-                pathlib.Path(place),
-                DEFAULT if detector is None else detector,
-                MARGIN if margin is None else margin,
-                opened[0].height_to_width,
-                verbose=verbose,
-            )
-            frame = frame.iloc[faces["row"]].reset_index(drop=True)
-            frame[["face", *BOX]] = faces[["face", *BOX]]
-            titles = [
-                f"{path} face {number}" if number else path
-                for path, number in zip(frame["path"], faces["face"], strict=True)
-            ]
-        probabilities = _mean_probabilities(opened, shown, bool(flip), batch_size, verbose)
-        predictions = _predictions(opened[0].names, probabilities, limits, chosen)
-        if pictures is not None:
-            try:
-                draw_predictions(pathlib.Path(pictures), shown, titles, predictions)
-                if detect:
-                    draw_photographs(pathlib.Path(pictures), table, faces, predictions.captions)
-            except OSError as error:  # the predictions must not be lost
-                warnings.warn(f"not all pictures could be written: {error}", stacklevel=3)
+    work = _Work(opened, chosen, _thresholds(opened, threshold), bool(flip), batch_size)
+    listed = readable_images(images, verbose=verbose)
+    drawer = _Drawer(None if pictures is None else pathlib.Path(pictures))
+    if detect:
+        cutter = FaceCutter(
+            DEFAULT if detector is None else detector,
+            MARGIN if margin is None else margin,
+            opened[0].height_to_width,
+        )
+        frame, predictions = _predict_faces(work, listed, cutter, drawer, verbose)
+    else:
+        frame, predictions = pd.DataFrame({"path": listed.names}), work.predict(listed, verbose)
+        drawer.draw(listed, listed.names, predictions)
+    if drawer.errors:  # the predictions must not be lost
+        warnings.warn(f"not all pictures could be written: {drawer.errors[0]}", stacklevel=3)
     return pd.concat([frame, predictions.to_frame()], axis=1)
 
 
 @explain_old_calls
 def submit(
     model: Models,
-    images: Images,
+    images: AnyImages,
     out: str | os.PathLike,
     *,
     sample: str | os.PathLike | None = None,
@@ -155,7 +145,7 @@ def submit(
     Args:
         model: Run, run folder, ``.keras`` file or Keras model, or several of them, whose
             probabilities are averaged.
-        images: The test folder or a table.
+        images: The test folder, or other images as for `predict`.
         out: CSV file to write.
         sample: Sample submission with the ids, columns and order. None writes ``id,label`` in the
             order of the paths.
@@ -184,13 +174,13 @@ def submit(
             f"Received: {opened[0].title}, a model of attributes. Use predict."
         )
     classes = opened[0].names
-    table = readable_table(images, verbose=verbose)
+    listed = readable_images(images, verbose=verbose)
     form = None if sample is None else read_sample(sample)
     # The ids are matched before the predictions, so that a wrong folder is reported at once.
-    submission_frame(table.paths, np.zeros(len(table), int), classes, sample=form, label=label)
-    probabilities = _mean_probabilities(opened, table, bool(flip), batch_size, verbose)
+    submission_frame(listed.names, np.zeros(len(listed), int), classes, sample=form, label=label)
+    probabilities = _Work(opened, None, None, bool(flip), batch_size).probabilities(listed, verbose)
     chosen = probabilities.argmax(axis=1)
-    frame = submission_frame(table.paths, chosen, classes, sample=form, label=label)
+    frame = submission_frame(listed.names, chosen, classes, sample=form, label=label)
     return write_submission(out, frame)
 
 
@@ -252,25 +242,90 @@ def _thresholds(predictors: Sequence[Predictor], threshold: float | None) -> np.
     return np.asarray(np.mean(limits, axis=0))
 
 
-def _predictions(
-    names: Sequence[str],
-    probabilities: np.ndarray,
-    thresholds: np.ndarray | None,
-    chosen: list[int] | None,
-) -> Predictions:
-    if thresholds is None or chosen is None:
-        return Predictions(names, probabilities)
-    # Attributes that exclude each other are decided before some of them are left out.
-    predicted = decide(probabilities, names, thresholds)[:, chosen]
-    shown = [names[position] for position in chosen]
-    return Predictions(shown, probabilities[:, chosen], thresholds[chosen], predicted)
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """Models, and how their predictions are made and shown."""
+
+    predictors: Sequence[Predictor]
+    chosen: list[int] | None  # positions of the attributes to show
+    thresholds: np.ndarray | None
+    flip: bool
+    batch_size: int
+
+    def probabilities(self, images: ImageList, verbose: int) -> np.ndarray:
+        options = {"batch_size": self.batch_size, "flip": self.flip, "verbose": verbose}
+        predicted = [predictor.predict(images, **options) for predictor in self.predictors]
+        return np.asarray(sum(predicted) / len(predicted))
+
+    def predict(self, images: ImageList, verbose: int) -> Predictions:
+        names, probabilities = self.predictors[0].names, self.probabilities(images, verbose)
+        if self.thresholds is None or self.chosen is None:
+            return Predictions(names, probabilities)
+        # Attributes that exclude each other are decided before some of them are left out.
+        predicted = decide(probabilities, names, self.thresholds)[:, self.chosen]
+        shown = [names[position] for position in self.chosen]
+        limits = self.thresholds[self.chosen]
+        return Predictions(shown, probabilities[:, self.chosen], limits, predicted)
 
 
-def _mean_probabilities(
-    predictors: Sequence[Predictor], table: FaceTable, flip: bool, batch_size: int, verbose: int
-) -> np.ndarray:
-    predicted = [
-        predictor.predict(table, batch_size=batch_size, flip=flip, verbose=verbose)
-        for predictor in predictors
-    ]
-    return np.asarray(sum(predicted) / len(predicted))
+@dataclasses.dataclass(frozen=True)
+class _Drawer:
+    """Writes pictures, and keeps the errors of those that cannot be written."""
+
+    folder: pathlib.Path | None
+    errors: list[OSError] = dataclasses.field(default_factory=list)
+
+    def draw(self, images: ImageList, titles: Sequence[str], predictions: Predictions) -> None:
+        self._try(draw_predictions, images, titles, predictions)
+
+    def draw_photograph(self, *arguments: Any) -> None:
+        self._try(draw_photograph, *arguments)
+
+    def _try(self, draw: Callable[..., None], *arguments: Any) -> None:
+        if self.folder is None or self.errors:
+            return
+        try:
+            draw(self.folder, *arguments)
+        except OSError as error:
+            self.errors.append(error)
+
+
+def _predict_faces(
+    work: _Work, images: ImageList, cutter: FaceCutter, drawer: _Drawer, verbose: int
+) -> tuple[pd.DataFrame, Predictions]:
+    """Predicts the faces in photographs, a few photographs at a time."""
+    frames: list[pd.DataFrame] = []
+    parts: list[Predictions] = []
+    starts = track(
+        range(0, len(images), AT_ONCE),
+        len(images),
+        "Predicting faces",
+        size=lambda start: min(AT_ONCE, len(images) - start),
+        verbose=verbose,
+    )
+    for start in starts:
+        names = images.names[start : start + AT_ONCE]
+        pixels = [images.read(start + row) for row in range(len(names))]
+        cuts = [cutter(photograph) for photograph in pixels]
+        crops = image_list([crop for crops, _ in cuts for crop in crops])
+        parts.append(work.predict(crops, 0))
+        titles, captions = [], iter(parts[-1].captions)
+        for name, photograph, (_, faces) in zip(names, pixels, cuts, strict=True):
+            titles += [f"{name} face {number}" if number else name for number in faces["face"]]
+            texts = [next(captions) for _ in range(len(faces))]
+            drawer.draw_photograph(photograph, name, faces, texts)
+            frames.append(faces.assign(path=name)[["path", *faces]])
+        drawer.draw(crops, titles, parts[-1])
+    frame = pd.concat(frames, ignore_index=True)
+    without = frame["path"][frame["face"] == 0].tolist()
+    if without:
+        warnings.warn(
+            f"no face was found in {len(without)} of {len(images)} photographs, for instance "
+            f"{without[:3]}: they are predicted as a whole",
+            stacklevel=4,
+        )
+    predicted = (
+        None if parts[0].predicted is None else np.concatenate([part.predicted for part in parts])
+    )
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    return frame, Predictions(parts[0].names, probabilities, parts[0].thresholds, predicted)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasface.checks import check_unused
-from kerasface.data.table import FaceTable
+from kerasface.data.image_list import ImageList
 from kerasface.inference.reading import AnyModel, open_model, run_of
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.pipeline.predict import predict_table
@@ -32,8 +32,8 @@ class Predictor:
         thresholds: Minimum probability at which each attribute is predicted, ``[names]``; None
             for classes.
         height_to_width: Aspect ratio of the training images; 1 where it is not known.
-        predict: Function of a table and the options ``batch_size``, ``flip`` and ``verbose``; it
-            returns float32 ``[len(table), len(names)]``.
+        predict: Function of a list of images and the options ``batch_size``, ``flip`` and
+            ``verbose``; it returns float32 ``[len(images), len(names)]``.
     """
 
     title: str
@@ -122,8 +122,8 @@ def _of_network(title: str, network: keras.Model, names: Sequence[str] | None) -
             f"Received: {len(names)} names for {title}, which has {count} outputs."
         )
 
-    def predict(table: FaceTable, *, batch_size: int, flip: bool, verbose: int) -> np.ndarray:
-        return predict_table(network, table, batch_size=batch_size, flip=flip, verbose=verbose)
+    def predict(images: ImageList, *, batch_size: int, flip: bool, verbose: int) -> np.ndarray:
+        return predict_table(network, images, batch_size=batch_size, flip=flip, verbose=verbose)
 
     return Predictor(
         title=title,

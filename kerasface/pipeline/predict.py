@@ -32,7 +32,6 @@ def predict_table(
     image_size: int | None = None,
     preprocess: Callable[[tf.Tensor], Any] | None = None,
     output: str | int | None = None,
-    strict: bool = False,
     title: str = "Predicting",
     verbose: int = 0,
 ) -> np.ndarray:
@@ -40,7 +39,8 @@ def predict_table(
 
     Args:
         model: Maps square RGB images in [0, 255] to one row each.
-        table: Images to predict. Labels are ignored.
+        table: Images to predict. Labels are ignored. Unreadable files of a table are black, with a
+            warning. Those of a list are an error, unless its table was checked.
         batch_size: Batch size.
         crop: Region of each image that the model is given, as in training. None is the whole
             image.
@@ -51,8 +51,6 @@ def predict_table(
             the model's input. It becomes part of a ``tf.data`` graph. None changes nothing.
         output: Output to return, for a model with several: the key of a dictionary, the
             name of an output layer, or a position.
-        strict: If True, unreadable files are an error; if there are at most ``FEW`` images, they
-            need not be checked before. If False, they are black, with a warning.
         title: Title of the progress bar.
         verbose: 1 shows a progress bar.
 
@@ -61,13 +59,14 @@ def predict_table(
 
     Raises:
         ValueError: If the model does not take one square RGB image of a known size, ``output`` is
-            not one of its outputs, or ``crop`` is random.
+            not one of its outputs, ``crop`` is random, or an image of a list is unreadable.
     """
     size = square_size(model, image_size, preprocessed=preprocess is not None)
     files = table.table if isinstance(table, ImageList) else table
     if files is None or (preprocess is None and 0 < len(files) <= FEW):
         check_number("batch_size", batch_size, 1, whole=True)
         check_crop(crop, training=False)
+        strict = isinstance(table, ImageList)
         few = table if isinstance(table, ImageList) else image_list(table)
         batches = load_batches(few, image_size=size, batch_size=batch_size, crop=crop)
         loaded = _readable(batches, few, strict=strict)

@@ -215,17 +215,14 @@ class Run:
         *,
         batch_size: int = 64,
         flip: bool | None = None,
-        strict: bool = False,
         verbose: int = 0,
     ) -> np.ndarray:
         """Predicts the probabilities of classes or attributes.
 
         Args:
-            table: The images. Labels are ignored.
+            table: The images, as a table or a list. Labels are ignored.
             batch_size: Batch size.
             flip: If True, average predictions over each image and its mirror image. None does not.
-            strict: If True, unreadable files are an error. If False, they are black, with a
-                warning.
             verbose: 1 shows a progress bar.
 
         Returns:
@@ -246,7 +243,6 @@ class Run:
             batch_size=batch_size,
             crop=self.recipe.crop(training=False),
             flip=bool(flip),
-            strict=strict,
             verbose=verbose,
         )
 

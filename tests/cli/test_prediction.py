@@ -56,15 +56,15 @@ def test_summary_of_attributes_fits_the_terminal(
 def test_predict_detects_faces(shell, run, faces, tmp_path, monkeypatch):
     calls = []
 
-    def load(name):
-        calls.append(name)
-        return lambda images: [[] for _ in images]
+    def detect(images, detector):
+        calls.append(detector)
+        return [[] for _ in images]
 
-    monkeypatch.setattr("kerasface.inference.photographs.load_detector", load)
+    monkeypatch.setattr("kerasface.inference.photographs.detect", detect)
     out = tmp_path / "predictions.csv"
     words = ["predict", run.folder, faces / "test", "--out", out, "--detect"]
     code, _, err = shell(*words)
-    assert (code, calls) == (0, ["blazeface"])
+    assert (code, calls) == (0, ["blazeface"] * 8)
     assert "Warning: no face was found in 8 of 8 photographs" in err
     assert pd.read_csv(out)["face"].tolist() == [0] * 8
 

@@ -112,10 +112,18 @@ REFUSED = {
     "None": (None, TypeError, r"`probes` must be an image, a list of images, .* NoneType\.$"),
     "dictionary": ({"a": 1}, TypeError, r"Received: dict\. Use list\(images\)\.$"),
     "generator": (iter([pixels(1)]), TypeError, r"Received: list_iterator\. Use list\(images\)"),
-    "no path": ("nowhere", FileNotFoundError, r"`probes` must be a file\. .* 'nowhere'"),
+    "no path": (
+        "nowhere",
+        FileNotFoundError,
+        r"`probes` must be .* 'nowhere', which does not exist",
+    ),
     "number in a list": ([png(1), 3], TypeError, r"^`probes\[1\]` must be .* Received: int"),
     "list in a list": ([[pixels(1)]], TypeError, r"^`probes\[0\]` must be .* list\. Give one"),
-    "missing file": ([png(1), "b.jpg"], FileNotFoundError, r"^`probes\[1\]` must be a file"),
+    "missing file": (
+        [png(1), "b.jpg"],
+        FileNotFoundError,
+        r"^`probes\[1\]` must be an image file or",
+    ),
     "batch of shape": (np.zeros((2, 8, 8, 5)), ValueError, r"^`probes\[0\]` must be .*\(8, 8, 5\)"),
     "video": (np.zeros((2, 2, 8, 8, 3)), ValueError, r"^`probes` must be .*\(2, 2, 8, 8, 3\)"),
 }

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -12,7 +13,7 @@ import kerasface
 from kerasface.data import draw_scene
 from kerasface.faces import Face
 from kerasface.faces.alignment import align, template
-from kerasface.inference.photographs import FACE_SIZE, cut_faces, photographs
+from kerasface.inference.photographs import FACE_SIZE, FaceCutter, photographs
 from kerasface.pipeline import Crop
 from kerasface.pipeline.predict import predict_table
 
@@ -73,7 +74,7 @@ def test_refused_paths(photos):
     folder, _ = photos
     with pytest.raises(FileNotFoundError, match=r"you\.jpg', which does not exist"):
         photographs([folder / "me.jpg", folder / "you.jpg"])
-    with pytest.raises(ValueError, match="At least one image"):
+    with pytest.raises(ValueError, match="at least one image"):
         photographs([])
 
 
@@ -138,6 +139,28 @@ def test_every_face_is_predicted(attribute_run, photos, tmp_path):
     assert abs(whole["p:Smiling"][0] - frame["p:Smiling"][0]) > 1e-6
 
 
+def test_faces_of_photographs_in_memory(attribute_run, photos, tmp_path):
+    folder, scenes = photos
+    options = {"detect": True, "detector": detector_of(scenes)}
+    files = kerasface.predict(attribute_run, folder / "holiday" / "a, b.png", **options)
+    pixels = np.asarray(Image.open(folder / "holiday" / "a, b.png"))
+    frame = kerasface.predict(attribute_run, pixels, pictures=tmp_path / "pictures", **options)
+    assert frame["path"].tolist() == ["image 1"] * 2
+    pd.testing.assert_frame_equal(frame.drop(columns="path"), files.drop(columns="path"))
+    written = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert written == ["image 1 face 1.png", "image 1 face 2.png", "image 1.png"]
+
+
+def test_many_photographs_are_predicted_in_parts(attribute_run, photos, monkeypatch):
+    folder, scenes = photos
+    options = {"detect": True, "detector": detector_of(scenes)}
+    given = [folder / "me.jpg", folder / "holiday" / "a, b.png"]
+    expected = kerasface.predict(attribute_run, given, **options)
+    monkeypatch.setattr("kerasface.inference.prediction.AT_ONCE", 1)
+    parts = kerasface.predict(attribute_run, given, **options)
+    pd.testing.assert_frame_equal(parts, expected)
+
+
 def test_margin_changes_the_prediction(attribute_run, photos):
     folder, scenes = photos
     tight, wide = (
@@ -154,15 +177,10 @@ def test_margin_changes_the_prediction(attribute_run, photos):
 
 
 @pytest.mark.parametrize("height_to_width", [1.0, 218 / 178, 0.8])
-def test_faces_have_the_aspect_ratio_of_the_training(photos, tmp_path, height_to_width):
+def test_faces_have_the_aspect_ratio_of_the_training(photos, height_to_width):
     folder, scenes = photos
-    (tmp_path / "faces").mkdir()
-    shape = {"margin": 0.2, "height_to_width": height_to_width}
-    table, _ = cut_faces(
-        photographs([folder / "me.jpg"]), tmp_path / "faces", detector_of(scenes), **shape
-    )
-    [path] = table.full_paths()
-    pixels = np.asarray(Image.open(path))
+    cutter = FaceCutter(detector_of(scenes), 0.2, height_to_width)
+    [pixels], _ = cutter(np.asarray(Image.open(folder / "me.jpg")))
     height, width = pixels.shape[:2]
     assert height / width == pytest.approx(height_to_width, abs=0.01)
     assert max(height, width) == FACE_SIZE

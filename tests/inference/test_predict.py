@@ -45,8 +45,8 @@ def two_runs(run, tmp_path, monkeypatch):
     """Folders of two runs that predict `FIRST` and `SECOND` (tenths), and the calls of theirs."""
     calls = []
 
-    def predict_known(self, table, **options):
-        calls.append((self.folder.name, table.paths.tolist(), options))
+    def predict_known(self, images, **options):
+        calls.append((self.folder.name, list(images.names), options))
         return {"first": FIRST, "second": SECOND}[self.folder.name] / 10
 
     monkeypatch.setattr(Run, "predict", predict_known)

@@ -93,9 +93,14 @@ PHOTO, PAIR = "photo.jpg", ("a.jpg", "b.jpg")
         (lambda run, _: submit_matches(run, "k", "u", "o", threshold=50), ValueError, r"\[-1, 1\]"),
         (lambda run, _: kerasface.embedder(run, flip=True), ValueError, "without a discriminant"),
         (lambda run, _: kerasface.embedder(run, shrinkage=0.5), ValueError, "`shrinkage` has no"),
-        (lambda run, _: predict(run, np.zeros((2, 8, 8, 3))), TypeError, r"shape \(2, 8, 8, 3\)"),
-        (lambda run, _: predict(run, [np.zeros(3)]), TypeError, "ndarray of shape .* in a list"),
-        (lambda run, _: predict(run, Image.new("RGB", (8, 8))), TypeError, "Received: Image"),
+        (
+            lambda run, _: predict(run, np.ones((2, 8, 8, 3))),
+            ValueError,
+            r"`images\[0\]` must have",
+        ),
+        (lambda run, _: predict(run, [np.zeros(3)]), ValueError, r"`images\[0\]` must be a path"),
+        (lambda run, _: predict(run, {"a": 1}), TypeError, "`images` must be an image, a list"),
+        (lambda run, _: submit(run, 3, "out.csv"), TypeError, "`images` must be an image, a list"),
         (lambda run, _: predict(run, run.folder), ValueError, "Models are the first argument"),
         (lambda run, _: predict(3, PHOTO), TypeError, "Received: int. In Python it may"),
         (lambda run, _: predict("nothere", PHOTO), FileNotFoundError, "'nothere', which does not"),
@@ -148,6 +153,48 @@ def test_predictions_survive_pictures_that_cannot_be_written(run, faces, tmp_pat
     monkeypatch.setattr("kerasface.inference.prediction.draw_predictions", full)
     with pytest.warns(UserWarning, match="No space left"):
         assert len(predict(run, faces / "test", pictures=tmp_path / "pictures")) == 8
+
+
+def test_images_in_memory_are_predicted_like_files(run, attribute_run, faces, tmp_path):
+    files = sorted((faces / "test").iterdir())
+    pixels = [np.asarray(Image.open(file)) for file in files]
+    expected = predict(run, faces / "test", flip=True)
+    forms = [pixels[0], Image.open(files[1]), files[2].read_bytes(), *files[3:]]
+    frame = predict(run, forms, flip=True, batch_size=3, pictures=tmp_path / "pictures")
+    assert frame["path"].tolist() == [*(f"image {i}" for i in (1, 2, 3)), *expected["path"][3:]]
+    pd.testing.assert_frame_equal(frame.drop(columns="path"), expected.drop(columns="path"))
+    assert (tmp_path / "pictures" / "image 1.png").is_file()
+    batch = np.stack(pixels).astype(np.float32)
+    pd.testing.assert_frame_equal(
+        predict(run, batch, flip=True).drop(columns="path"), expected.drop(columns="path")
+    )
+    single = predict(attribute_run, pixels[0])
+    assert len(single) == 1
+    out = submit(run, pixels, tmp_path / "submission.csv")
+    written = pd.read_csv(out)
+    assert written["id"].tolist() == [f"image {i}" for i in range(1, 9)]
+    without_flip = predict(run, faces / "test")["prediction"]
+    assert [run.names[label] for label in written["label"]] == without_flip.tolist()
+
+
+def test_second_call_does_not_open_the_run_again(run, faces, monkeypatch):
+    opened = []
+    load = kerasface.models.model_file.load_model_file
+
+    def counting(path):
+        opened.append(path)
+        return load(path)
+
+    monkeypatch.setattr("kerasface.runs.run.load_model_file", counting)
+    kerasface.clear_cache()
+    first = predict(run.folder, faces / "test")
+    second = predict(run.folder, faces / "test")
+    assert len(opened) == 1
+    pd.testing.assert_frame_equal(first, second)
+    mine = run.load_model()  # a model that a user changes is another one
+    for weights in mine.weights:
+        weights.assign(keras.ops.zeros_like(weights))
+    pd.testing.assert_frame_equal(first, predict(run.folder, faces / "test"))
 
 
 def test_model_file_in_a_run_folder_is_the_run(run, faces):

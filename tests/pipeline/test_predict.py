@@ -238,4 +238,4 @@ def test_unreadable_files_are_black_or_an_error(model, table):
         r"Received: 3 that are not, for instance 1\.png \(.*\); 5\.png .*6\.png \(.*No such file"
     )
     with pytest.raises(ValueError, match=message):
-        predict_table(model, table, strict=True, batch_size=2)
+        predict_table(model, image_list(table), batch_size=2)
