@@ -40,7 +40,7 @@ def complete_change(incomplete: str) -> list[tuple[str, str]]:
 
 def complete_detector(incomplete: str) -> list[str]:
     """Completes the name of a face detector."""
-    names = literal_names("kerasface.faces.detectors.registry", "_LOADERS")
+    names = literal_names("kerasface.faces.detectors.registry", "BUILT_IN")
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -61,8 +61,8 @@ def literal_names(module: str, variable: str) -> list[str]:
         The strings among the keys or entries.
 
     Example:
-        >>> literal_names("kerasface.faces.detectors.registry", "_LOADERS")
-        ['blazeface', 'mtcnn', 'retinaface']
+        >>> literal_names("kerasface.faces.detectors.registry", "BUILT_IN")
+        ['blazeface', 'mmod', 'mtcnn', 'retinaface', 'yunet']
     """
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:

@@ -29,7 +29,7 @@ DetectorName = Annotated[
     typer.Option(
         metavar="NAME",
         autocompletion=complete_detector,
-        help="Face detector: blazeface (default), mtcnn or retinaface.",
+        help="Face detector: blazeface (default), mmod, mtcnn, retinaface or yunet.",
     ),
 ]
 DetectorOptions = Annotated[

@@ -31,7 +31,8 @@ Detect = Annotated[
 PredictDetector = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Face detector of --detect: blazeface (default), mtcnn or retinaface."
+        metavar="NAME",
+        help="Face detector of --detect: blazeface (default), mmod, mtcnn, retinaface or yunet.",
     ),
 ]
 PredictMargin = Annotated[

@@ -76,8 +76,8 @@ class CropStore:
                 )
                 raise ValueError(
                     "A folder of crops must have one setting. "
-                    f"Received: {now}, but the crops in {plan.target} have {then}. Choose a new "
-                    "folder or delete this one."
+                    f"Received: {now}, but the crops in {plan.target} have {then}. Use the same "
+                    "settings, choose a new folder, or delete this one."
                 )
         elif begun:
             raise ValueError(

@@ -35,6 +35,8 @@ from kerasface.faces.detectors.registry import (
     detect,
     list_detectors,
     load_detector,
+    register_detector,
+    registered_load,
 )
 from kerasface.faces.face import Face
 from kerasface.faces.preparation import FACES
@@ -156,9 +158,10 @@ def crop(
     target.mkdir(parents=True, exist_ok=True)
     chosen = dict(options or {})
     with locked(target):
+        job = _Job(plan, detector, chosen, registered_load(detector))
         store = CropStore(plan)
         store.claim(describe_detector(detector), chosen)
-        return _crop_names(names, _Job(plan, detector, chosen), store, processes, verbose)
+        return _crop_names(names, job, store, processes, verbose)
 
 
 def read_crops(target: str | os.PathLike) -> pd.DataFrame:
@@ -237,6 +240,12 @@ class _Job:
     plan: CropPlan
     detector: str | Detector
     options: dict[str, Any]
+    load: Callable[..., Detector] | None = None  # of a registered name
+
+    @property
+    def own(self) -> Callable | None:
+        """The user's function that each process needs."""
+        return self.load if isinstance(self.detector, str) else self.detector
 
 
 def _crop_names(
@@ -263,12 +272,12 @@ def _results(
     files = sum(len(names) for names in jobs)
     if not files:
         return
-    detector, options = job.detector, job.options
+    detector, options, own = job.detector, job.options, job.own
     if processes is None:
         processes = max(1, min(_processors(), files // FILES_A_PROCESS))
-        if not isinstance(detector, str) and (processes == 1 or not is_portable(detector)):
+        if own is not None and (processes == 1 or not is_portable(own)):
             processes = 0
-        if detector == "retinaface" and _has_gpu():  # which one process fills
+        if own is None and detector == "retinaface" and _has_gpu():  # which one process fills
             processes = 0
         if not can_start_processes():
             processes = 0
@@ -280,15 +289,18 @@ def _results(
             "A worker of a multiprocessing.Pool cannot start processes. "
             f"Received: processes={processes} in such a worker. Use processes=0."
         )
-    if not is_portable(detector):
+    if own is not None and not is_portable(own):
         raise ValueError(
             "A detector for several processes must be a function of a module that they can import. "
-            f"Received: {full_name(detector)} with processes={processes}. Use processes=0, or "
+            f"Received: {full_name(own)} with processes={processes}. Use processes=0, or "
             "move it to a module of its own."
         )
-    if detector == "retinaface":
-        options = {"threads": 1, **options, "weights": _weights(options)}
-    yield from spawned(_make_worker, (_Job(job.plan, detector, options),), jobs, processes)
+    if own is None and detector == "retinaface":
+        options = {"threads": 1, **options}
+    if own is None and detector in ("retinaface", "yunet"):
+        options = {**options, "weights": _weights(detector, options)}
+    job = dataclasses.replace(job, options=options)
+    yield from spawned(_make_worker, (job,), jobs, processes)
 
 
 def _processors() -> int:
@@ -302,19 +314,22 @@ def _has_gpu() -> bool:
     return "CUDAExecutionProvider" in runtime.get_available_providers()
 
 
-def _weights(options: Mapping[str, Any]) -> str | os.PathLike:
-    """The path of RetinaFace's weights, found or downloaded once for all processes."""
-    from kerasface.faces.detectors.retinaface import cached_weights
+def _weights(detector: str, options: Mapping[str, Any]) -> str | os.PathLike:
+    """The path of a detector's weights, found or downloaded once for all processes."""
+    from kerasface.faces.detectors import retinaface, yunet
 
-    weights: str | os.PathLike = options.get("weights") or cached_weights()
+    module = retinaface if detector == "retinaface" else yunet
+    weights: str | os.PathLike = options.get("weights") or module.cached_weights()
     return weights
 
 
 def _make_worker(job: _Job) -> CropFiles:
     """A cropper in a process of its own, with one thread and without a GPU."""
-    if isinstance(job.detector, str):  # every process would take all memory of the GPU
+    if isinstance(job.detector, str) and job.load is not None:
+        register_detector(job.detector, job.load)
+    elif isinstance(job.detector, str):  # every process would take all memory of the GPU
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if job.detector == "mtcnn":  # the last bits of its sums depend on the number of threads
+    if job.detector in ("mtcnn", "mmod"):  # sums depend on the number of threads, by a last bit
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(1)

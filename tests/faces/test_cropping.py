@@ -21,6 +21,9 @@ from kerasface.faces import cropping as module
 from kerasface.faces.alignment import center_square
 from kerasface.faces.crop_image import NUMBERS, WORK_FOLDER
 from kerasface.faces.crop_store import JOURNAL
+from kerasface.faces.detectors import registry
+from kerasface.faces.detectors.description import full_name
+from kerasface.faces.detectors.registry import register_detector
 from kerasface.faces.face import LANDMARKS
 from kerasface.files import locked
 
@@ -656,6 +659,37 @@ def test_real_detector_gives_the_same_in_any_number_of_processes(tmp_path):
     here = crop(source, tmp_path / "0", processes=0, **options)
     assert here["crop"].tolist() == tables[0]["crop"].tolist()
     np.testing.assert_allclose(here[list(NUMBERS)], tables[0][list(NUMBERS)], atol=0.11)
+
+
+def load_blocks():
+    return blocks
+
+
+def test_registered_detector_works_in_every_process(crops, tmp_path, monkeypatch):
+    name = "mtcnn"  # whose place it takes
+    monkeypatch.setattr(registry, "_registered", {})
+    register_detector(name, load_blocks)
+    table = crops(detector=name, processes=1)
+    assert table["outcome"].tolist() == ["face", "face", "unreadable", "face", "skipped"]
+    crops(target=tmp_path / "function")
+    images = {path: data for path, data in files(crops.target).items() if path.endswith(".png")}
+    assert len(images) == 3
+    assert images.items() <= files(tmp_path / "function").items()
+    register_detector(name, lambda: blocks)
+    with pytest.raises(ValueError, match=r"lambda.* with processes=1"):
+        crops(target=tmp_path / "lambda", detector=name, processes=1)
+
+
+def test_crops_of_an_earlier_default_are_resumed_by_name(crops, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    crops()
+    settings = crops.target / "crops.json"
+    settings.write_text(settings.read_text().replace(full_name(blocks), "mtcnn"))
+    with pytest.raises(ValueError, match=r"detector='mtcnn'\. Use the same settings"):
+        crops(detector="blazeface")
+    before = files(crops.target)
+    assert len(crops(detector="mtcnn")) == 5  # nothing is left to do
+    assert files(crops.target) == before
 
 
 def test_worker_of_a_pool_starts_no_processes(crops, monkeypatch):

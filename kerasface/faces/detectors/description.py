@@ -9,7 +9,7 @@ import pickle
 import sys
 from collections.abc import Callable
 
-from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.detectors.registry import BUILT_IN, Detector, registered_load
 
 
 def describe_detector(detector: str | Detector) -> str:
@@ -26,7 +26,9 @@ def describe_detector(detector: str | Detector) -> str:
         'mtcnn'
     """
     if isinstance(detector, str):
-        return detector
+        # A name of the user's own stays readable for `Preparation`.
+        load = registered_load(detector) if detector in BUILT_IN else None
+        return detector if load is None else f"{detector}: {full_name(load)}"
     settings = getattr(detector, "settings", None)
     if settings is not None:
         return f"{full_name(detector)}: {settings}"

@@ -27,7 +27,7 @@ SAME_FACE = (
 )
 DEFAULT = "blazeface"
 # Read by the shell's completion without an import.
-_LOADERS = ("blazeface", "mmod", "mtcnn", "retinaface", "yunet")
+BUILT_IN = ("blazeface", "mmod", "mtcnn", "retinaface", "yunet")
 _registered: dict[str, Callable[..., Detector]] = {}
 
 
@@ -38,7 +38,7 @@ def list_detectors() -> list[str]:
         >>> list_detectors()
         ['blazeface', 'mmod', 'mtcnn', 'retinaface', 'yunet']
     """
-    return sorted({*_LOADERS, *_registered})
+    return sorted({*BUILT_IN, *_registered})
 
 
 def register_detector(name: str, load: Callable[..., Detector]) -> None:
@@ -74,6 +74,11 @@ def register_detector(name: str, load: Callable[..., Detector]) -> None:
             f"Received: {type(load).__name__}. Wrap a detector: `lambda: detector`."
         )
     _registered[name] = load
+
+
+def registered_load(name: object) -> Callable[..., Detector] | None:
+    """The function that `register_detector` got for a name, None for any other detector."""
+    return _registered.get(name) if isinstance(name, str) else None
 
 
 def detect(

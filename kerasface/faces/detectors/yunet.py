@@ -46,7 +46,7 @@ def load_yunet(*, weights: str | os.PathLike | None = None, threshold: float = 0
     """
     check_number("threshold", threshold, 0, 1, remedy="It is the smallest score of a face.")
     cv2 = import_package("cv2", feature="The detector 'yunet'", install="opencv-python-headless")
-    path = pathlib.Path(weights) if weights is not None else _downloaded()
+    path = pathlib.Path(weights) if weights is not None else cached_weights()
     if not path.is_file():
         raise FileNotFoundError(
             f"The weights of YuNet must be an ONNX file. Received: {os.fspath(path)!r}, which does "
@@ -82,7 +82,12 @@ def _face(row: np.ndarray) -> Face:
     return Face((left, top, width, height), min(float(row[14]), 1.0), row[4:14].reshape(5, 2))
 
 
-def _downloaded() -> pathlib.Path:
+def cached_weights() -> pathlib.Path:
+    """Returns the path of YuNet's file, and downloads it if necessary.
+
+    Raises:
+        ConnectionError: If the download fails; the message says where a copy can be put.
+    """
     import keras  # not needed for a file of the user's
 
     home = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")

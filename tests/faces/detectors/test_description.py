@@ -3,6 +3,8 @@
 import functools
 import pathlib
 
+from kerasface.faces import register_detector
+from kerasface.faces.detectors import registry
 from kerasface.faces.detectors.description import describe_detector, full_name, is_portable
 
 
@@ -33,6 +35,14 @@ def test_settings_are_described():
 
     loaded.settings = {"threshold": 0.5}
     assert describe_detector(loaded) == f"{full_name(loaded)}: {{'threshold': 0.5}}"
+
+
+def test_registered_function_in_place_of_a_detector_is_described(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    register_detector("mtcnn", full_name)
+    register_detector("own", full_name)
+    assert describe_detector("mtcnn") == f"mtcnn: {full_name(full_name)}"
+    assert describe_detector("own") == "own"
 
 
 def test_portability():
