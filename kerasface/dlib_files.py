@@ -56,6 +56,11 @@ FIVE_LANDMARKS = DlibFile(
     9_150_489,
     "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
 )
+FACE_DETECTOR = DlibFile(
+    "mmod_human_face_detector.dat",
+    729_940,
+    "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
+)
 
 
 def find_file(file: DlibFile, path: str | os.PathLike[str] | None = None) -> pathlib.Path:
@@ -170,6 +175,26 @@ def _check_download(file: DlibFile, address: str, content: bytes) -> None:
             f"Received: {received} ({len(content):,} bytes{f', {kind}' if kind else ''}) from "
             f"{address}. Try again later, or `pip install '{EXTRA}'`."
         )
+
+
+def read_integer(data: bytes, position: int) -> tuple[int, int]:
+    """Decodes one of dlib's integers, see `read_integers`.
+
+    Args:
+        data: Content of the file.
+        position: Where the integer begins.
+
+    Returns:
+        The integer, and the position behind it. Behind the end of the file, it is 0.
+
+    Example:
+        >>> read_integer(bytes([1, 5, 0x82, 0, 1]), 2)
+        (-256, 5)
+    """
+    control = data[position : position + 1] or b"\0"
+    end = position + 1 + (control[0] & INTEGER_BYTES)
+    number = int.from_bytes(data[position + 1 : end], "little")
+    return (-number if control[0] & NEGATIVE else number), end
 
 
 def read_integers(data: bytes) -> np.ndarray:

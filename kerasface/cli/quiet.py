@@ -24,6 +24,7 @@ LOG_LINE = re.compile(
     rb"|To enable the following instructions: "
     rb"|WARNING:tensorflow:"
     rb"|WARNING:absl:"
+    rb"|INFO: Created TensorFlow Lite "
 )
 STANDARD_ERROR = 2
 # Modules whose warnings users of the command line cannot act on.

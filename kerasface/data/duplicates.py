@@ -13,6 +13,7 @@ from kerasface.data.table import FaceTable
 
 # Table that `kerasface.faces.crop` writes, and its column with the hashes of the photographs.
 CROPS, PHOTOGRAPH = "crops.csv", "photograph_hash"
+CROP_SETTINGS = "crops.json"
 
 # Of the 256 bits of `images.perceptual_hash`. Measured on LFW, CelebA and celebrities' faces, 430
 # to 500 images each: saving an image again (JPEG of quality 40, half the size, gray, less

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kerasface.checks import check_choice
-from kerasface.data.duplicates import NEAR_DUPLICATE, duplicate_groups
+from kerasface.data.duplicates import CROP_SETTINGS, NEAR_DUPLICATE, duplicate_groups
 from kerasface.data.folders import identity_folder
 from kerasface.data.partition import SKIP, Partitions, check_shares, choose_partitions
 from kerasface.data.table import FaceTable
@@ -42,6 +43,8 @@ def split_folder(
     Near-duplicates (an image that was saved again, made smaller or a little brighter) go to the
     same partition; otherwise the test would contain training images. Crops are also compared by
     their photographs, see `duplicate_groups`. The partitions are chosen by `choose_partitions`.
+
+    The settings of `kerasface.faces.crop`, ``crops.json``, are copied with the images.
 
     A new ``target`` appears complete or not at all. An existing one is filled at the end, with
     ``split.csv`` last, which lists the partition of every file.
@@ -171,6 +174,7 @@ def _write(
             place = part / name / file
             place.parent.mkdir(parents=True, exist_ok=True)
             _WAYS[how](source.resolve() / file, place)
+        _copy_settings(source / CROP_SETTINGS, part / CROP_SETTINGS)
         frame.to_csv(part / TABLE, index=False, lineterminator="\n", errors="surrogateescape")
         if inside:
             for name in sorted(os.listdir(part), key=lambda name: (name == TABLE, name)):
@@ -185,6 +189,17 @@ def _write(
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy_settings(source: pathlib.Path, place: pathlib.Path) -> None:
+    """Copies how the crops were made, so that a run knows it."""
+    if source.is_file():
+        try:
+            settings = dict(json.loads(source.read_text(encoding="utf-8")))
+        except ValueError:  # a file of another program
+            return
+        settings.pop("source", None)  # without it, no photographs are cropped to there
+        place.write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 
 def _copy(source: pathlib.Path, place: pathlib.Path) -> None:

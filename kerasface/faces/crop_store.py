@@ -17,10 +17,9 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from kerasface.data.duplicates import CROPS
+from kerasface.data.duplicates import CROP_SETTINGS, CROPS
 from kerasface.data.reading import read_text_table
 from kerasface.faces.crop_image import COLUMNS, NUMBERS, STAMP, CropPlan, Row
-from kerasface.faces.preparation import SETTINGS
 from kerasface.files import LOCK, replacing
 
 JOURNAL = "journal.jsonl"
@@ -61,8 +60,8 @@ class CropStore:
         settings |= {key: getattr(plan, key) for key in names}
         settings["source"] = os.fspath(plan.source.resolve())
         text = json.dumps(settings, indent=1, default=str)
-        path = plan.target / SETTINGS
-        own = (SETTINGS, plan.work_folder.name, LOCK)
+        path = plan.target / CROP_SETTINGS
+        own = (CROP_SETTINGS, plan.work_folder.name, LOCK)
         begun = any(entry.name not in own for entry in os.scandir(plan.target))
         if path.is_file():
             wanted = json.loads(text)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from kerasface.checks import check_choice, check_flag
+from kerasface.data.duplicates import CROP_SETTINGS
 from kerasface.faces import alignment
 from kerasface.faces.detectors.description import describe_detector
 from kerasface.faces.detectors.registry import DEFAULT, Detector
 from kerasface.faces.face import Face
 
-SETTINGS = "crops.json"  # in a folder of crops, and in a run
 FACES = ("largest", "central", "best", "all")
-OPTION = "options."  # before the name of a detector's option in `SETTINGS`
+OPTION = "options."  # before the name of a detector's option in ``crops.json``
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,14 +172,14 @@ class Preparation:
         Raises:
             ValueError: If the file is damaged; the message names it.
         """
-        path = pathlib.Path(folder, SETTINGS)
+        path = pathlib.Path(folder, CROP_SETTINGS)
         if not path.is_file():
             return None
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"{SETTINGS} must hold the settings of crops. Received: {os.fspath(path)!r}: "
+                f"{CROP_SETTINGS} must hold the settings of crops. Received: {os.fspath(path)!r}: "
                 f"{' '.join(str(error).split())} Delete this file if you do not need it."
             ) from error
 

@@ -14,7 +14,7 @@ import pathlib
 import keras
 import numpy as np
 
-from kerasface.dlib_files import FACE_NETWORK, INTEGER_BYTES, NEGATIVE, find_file
+from kerasface.dlib_files import FACE_NETWORK, find_file, read_integer
 from kerasface.models import heads
 from kerasface.models.dlib import DIMENSIONS, STAGES
 
@@ -105,7 +105,7 @@ def read_tensors(path: str | os.PathLike) -> list[DlibTensor]:
         settings = 2 if found[start] == DENSE else 0  # its numbers of outputs and inputs
         numbers = []
         for _ in range(settings + 5):
-            number, position = _integer(data, position)
+            number, position = read_integer(data, position)
             numbers.append(number)
         version, *shape = numbers[settings:]
         count = math.prod(shape)
@@ -116,14 +116,6 @@ def read_tensors(path: str | os.PathLike) -> list[DlibTensor]:
         values = np.frombuffer(data, "<f4", count, position)
         tensors.append(DlibTensor(found[start], tuple(shape), values))
         position += 4 * count
-
-
-def _integer(data: bytes, position: int) -> tuple[int, int]:
-    """One of dlib's integers, and the position behind it."""
-    control = data[position : position + 1] or b"\0"
-    end = position + 1 + (control[0] & INTEGER_BYTES)
-    number = int.from_bytes(data[position + 1 : end], "little")
-    return (-number if control[0] & NEGATIVE else number), end
 
 
 def _folded(

@@ -1,4 +1,4 @@
-"""Where a run comes from: version, recipe, command line, git commit, start and end."""
+"""Where a run comes from: version, recipe, command line, git commit, start, end, and crops."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from kerasface import __version__
+from kerasface.data.duplicates import CROP_SETTINGS
+from kerasface.faces.preparation import Preparation
 from kerasface.files import write_json
 
 PROVENANCE = "provenance.json"
@@ -36,6 +39,30 @@ def write_provenance(folder: pathlib.Path, recipe: str | None) -> None:
         "resumed": [],
     }
     write_json(folder / PROVENANCE, values)
+
+
+def write_preparation(folder: pathlib.Path, images: pathlib.Path) -> None:
+    """Writes how the images of a run were cut out of photographs, if that is known.
+
+    Args:
+        folder: Run folder.
+        images: Folder of the images. It or a folder above it may have the ``crops.json`` of
+            `kerasface.faces.crop`; the nearest one counts.
+    """
+    root = images.absolute()
+    for place in (root, *root.parents):
+        if not (place / CROP_SETTINGS).is_file():
+            continue
+        try:
+            preparation = Preparation.from_crops(place)
+        except ValueError as error:  # perhaps a file of another program
+            warnings.warn(
+                f"The run does not record how its faces were cut out. {error}", stacklevel=2
+            )
+        else:
+            assert preparation is not None
+            write_json(folder / CROP_SETTINGS, preparation.to_dict())
+        return
 
 
 def note_resumption(folder: pathlib.Path) -> None:

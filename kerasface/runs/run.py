@@ -16,6 +16,7 @@ from kerasface.cache import cached, file_key
 from kerasface.data import notebook
 from kerasface.data.image_list import ImageList
 from kerasface.data.table import FaceTable
+from kerasface.faces.preparation import Preparation
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.models.model_file import describe, load_model_file
 from kerasface.models.weights import PRETRAINED
@@ -146,6 +147,15 @@ class Run:
         the run is unfinished), and ``resumed``: ``command`` and ``started`` of every resumption.
         """
         return read_provenance(self.path(PROVENANCE))
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """How the training images were cut out of photographs.
+
+        It is known if the folder of training images, or a folder above it, has the ``crops.json``
+        of `kerasface.faces.crop`; otherwise None.
+        """
+        return Preparation.from_crops(self.folder)
 
     @property
     def multi_label(self) -> bool:

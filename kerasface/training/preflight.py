@@ -21,7 +21,7 @@ from kerasface.data.table import FaceTable
 from kerasface.files import new_folder
 from kerasface.models.registry import CUSTOM_MODEL
 from kerasface.runs import run as run_files
-from kerasface.runs.provenance import write_provenance
+from kerasface.runs.provenance import write_preparation, write_provenance
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import RECIPES, named_recipe
 from kerasface.runs.record import recorded_tables, same_images, write_images
@@ -118,6 +118,7 @@ def prepare(
         _check_weights(resolved, readable.get("validation"))
         with _new_run(folder, resolved, tables, readable, unreadable, overwrite=overwrite) as part:
             write_provenance(part, resolved.name)
+            write_preparation(part, train.root)
             if custom is not None:
                 custom.save(part / run_files.ARCHITECTURE)
     train, validation = readable["train"], readable.get("validation")

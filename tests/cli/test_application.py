@@ -172,7 +172,7 @@ def complete(words, monkeypatch, capsys):
         ("train demo --set le", ["learning_rate="], "epochs="),
         ("train demo --set optimizer=a", ["optimizer=adam", "optimizer=adamw"], "sgd"),
         ("train demo --set model=convnext_n", ["model=convnext_nano"], "resnet"),
-        ("crop a b --detector ", ["blazeface", "mtcnn", "retinaface"], "train"),
+        ("crop a b --detector ", ["blazeface", "mmod", "mtcnn", "retinaface", "yunet"], "train"),
         ("models --task e", ["embedding"], "classes"),
     ],
 )

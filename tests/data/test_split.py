@@ -1,5 +1,6 @@
 """Tests of splitting a folder of people on disk."""
 
+import json
 import os
 import warnings
 
@@ -49,6 +50,21 @@ def test_every_person_is_split_by_the_shares(folder, tmp_path):
     written = pd.read_csv(tmp_path / "data" / "split.csv", dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(written, table.astype(str), check_dtype=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_settings_of_crops_are_copied(folder, tmp_path):
+    source = copy_tree(
+        folder,
+        tmp_path / "crops",
+        [f"{person}/{number:03}.png" for person in ("NA", "ann") for number in (0, 2, 4, 6)],
+    )
+    settings = {"size": 112, "source": "photographs"}
+    (source / "crops.json").write_text(json.dumps(settings))
+    split_folder(source, tmp_path / "data", distance=None)
+    assert json.loads((tmp_path / "data" / "crops.json").read_text()) == {"size": 112}
+    (source / "crops.json").write_text("not from here")
+    split_folder(source, tmp_path / "other", distance=None)
+    assert not (tmp_path / "other" / "crops.json").exists()
 
 
 def test_seed_decides(folder, tmp_path):

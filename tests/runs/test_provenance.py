@@ -1,11 +1,13 @@
 """Where a run comes from."""
 
 import datetime
+import json
 import subprocess
 
 import pytest
 
 import kerasface
+from kerasface.faces import Preparation
 from kerasface.runs import provenance
 
 
@@ -62,3 +64,25 @@ def test_run_tells_its_provenance(run, tmp_path):
     assert run.provenance["recipe"] == "demo"
     assert run.provenance["finished"] is not None
     assert provenance.read_provenance(tmp_path / "none.json") == {}  # an older run
+
+
+def test_preparation_is_found_above_the_images(tmp_path):
+    run, images = tmp_path / "run", tmp_path / "crops" / "train"
+    for folder in (run, images):
+        folder.mkdir(parents=True)
+    provenance.write_preparation(run, images)
+    assert Preparation.from_crops(run) is None
+    preparation = Preparation("mtcnn", (("min_face", 12),), template="arcface", size=160)
+    path = tmp_path / "crops" / "crops.json"
+    path.write_text(json.dumps(preparation.to_dict() | {"source": "photographs"}))
+    provenance.write_preparation(run, images)
+    assert Preparation.from_crops(run) == preparation
+    assert "source" not in json.loads((run / "crops.json").read_text())
+
+
+def test_other_file_of_that_name_warns(tmp_path):
+    (tmp_path / "crops.json").write_text("[]")
+    (tmp_path / "run").mkdir()
+    with pytest.warns(UserWarning, match=r"does not record .*crops\.json"):
+        provenance.write_preparation(tmp_path / "run", tmp_path)
+    assert not (tmp_path / "run" / "crops.json").exists()

