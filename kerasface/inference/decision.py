@@ -51,6 +51,18 @@ class Decision:
     def __bool__(self) -> bool:
         return self.same
 
+    @property
+    def text(self) -> str:
+        """The decision in words: one line, and a second one where its rates are known."""
+        answer = "same person" if self.same else "different people"
+        lines = [f"{answer}: similarity {self.similarity:.3f}, threshold {self.threshold:.3f}"]
+        facts = []
+        if self.probability is not None:
+            facts.append(f"probability of one person {self.probability:.1%}")
+        if self.far is not None:
+            facts.append(f"false accept rate {self.far:.2%}")
+        return "\n".join([*lines, *([", ".join(facts)] if facts else [])])
+
     def __repr__(self) -> str:
         facts = {
             key: getattr(self, key)

@@ -14,7 +14,7 @@ import keras
 from kerasface.checks import check_number
 from kerasface.files import replacing
 from kerasface.inference.reading import AnyModel, crop_of, run_of
-from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.inference.settings import EmbeddingSettings
 from kerasface.inference.shipped import SHIPPED, is_shipped, shipped_flip, shipped_values
 from kerasface.metrics.probability import probability_of
 from kerasface.pipeline.crop import Crop
@@ -76,7 +76,7 @@ class OperatingPoint:
     @property
     def measured_on(self) -> str:
         """The data and the number of pairs, for people."""
-        who = f", {self.people:,} people" if self.people else ""
+        who = f" of {self.people:,} people" if self.people else ""
         return f"{self.pairs}: {self.impostor_pairs:,} pairs of different people{who}"
 
     def probability(self, similarity: float) -> float | None:
@@ -153,25 +153,22 @@ class Threshold:
         return flip, crop or (measured.crop if measured else crop_of(model))
 
     def measured(
-        self, network: keras.Model, flip: bool, crop: Crop | None, *, stacklevel: int = 2
+        self, settings: EmbeddingSettings, *, stacklevel: int = 2
     ) -> OperatingPoint | None:
         """Returns the operating point if its rates hold for these embeddings, else None.
 
         Args:
-            network: The embedding model.
-            flip: Whether the embedding of the mirror image is added.
-            crop: Region of each image that the model sees.
+            settings: How the embeddings are made.
             stacklevel: As in ``warnings.warn``.
 
         Raises:
             ValueError: If the threshold was measured with other weights.
 
         Warns:
-            UserWarning: If it was measured with another flip or crop.
+            UserWarning: If it was measured with another crop, flip, preparation or jitter.
         """
         if self.point is None:
             return None
-        settings = EmbeddingSettings(crop, flip, fingerprint(network))
         return self.point if self.point.holds(settings, stacklevel=stacklevel + 1) else None
 
 
