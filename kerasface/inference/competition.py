@@ -19,13 +19,13 @@ from kerasface.faces.detectors.registry import Detector
 from kerasface.faces.preparation import FACES
 from kerasface.files import check_file_to_write, check_text_table
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.gallery import enroll_with
+from kerasface.inference.gallery import Gallery, enroll_with
 from kerasface.inference.method import open_method
 from kerasface.inference.nearest import nearest_people
 from kerasface.inference.operating_point import resolve_threshold
 from kerasface.inference.preparing import BATCH_SIZE
 from kerasface.inference.reading import AnyModel
-from kerasface.inference.vectors import embed_images
+from kerasface.inference.vectors import Embedded, embed_images
 from kerasface.metrics.identification import UNKNOWN, best_threshold
 from kerasface.pipeline.crop import Crop
 
@@ -143,16 +143,14 @@ def submit_matches(
     gallery = enroll_with(method, known, **options)
     if labels is not None:
         _check_labels(labels, {*gallery.names, no_match})
-    found = []
-    for table in tables:
-        embedded = embed_images(method, image_list(table), missing="skip", **options)
-        names = np.full(len(table), no_match, dtype=object)
-        best = np.full(len(table), -np.inf)
-        if len(embedded.rows):
-            people, scores = nearest_people(gallery, embedded.vectors, 1)
-            names[embedded.rows] = np.array(gallery.names, dtype=object)[people[:, 0]]
-            best[embedded.rows] = scores[:, 0]
-        found.append((names, best))
+    found = [
+        _nearest(
+            gallery,
+            embed_images(method, image_list(table), missing="skip", **options),
+            np.full(len(table), no_match, dtype=object),
+        )
+        for table in tables
+    ]
     accuracy = None
     if labels is not None:
         names, scores = found[1]
@@ -167,6 +165,24 @@ def submit_matches(
     frame = pd.DataFrame({"id": ids, "label": np.where(matched, names, no_match)})
     path = write_submission(out, frame)
     return Matches(path, float(threshold), float(matched.mean()), accuracy)
+
+
+def _nearest(
+    gallery: Gallery, embedded: Embedded, names: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest person of each image, with the similarity.
+
+    Args:
+        gallery: The known people.
+        embedded: The faces, at most one per image.
+        names: Name of each image without a face, ``[images]``.
+    """
+    best = np.full(len(names), -np.inf)
+    if len(embedded.rows):
+        people, scores = nearest_people(gallery, embedded.vectors, 1)
+        names[embedded.rows] = np.array(gallery.names, dtype=object)[people[:, 0]]
+        best[embedded.rows] = scores[:, 0]
+    return names, best
 
 
 def _check_options(
