@@ -139,20 +139,22 @@ def verify(
         check_unused("without --out", {"--overwrite": overwrite})
     else:
         check_new_folder(out, overwrite)
+    options = {"far": far, "allow_seen": allow_seen}
+    options["batch_size"] = BATCH_SIZE if batch_size is None else batch_size
+    _verify_pairs(pairs, images, out, {**how, **options})
+
+
+def _verify_pairs(
+    pairs: pathlib.Path | None,
+    images: pathlib.Path,
+    out: pathlib.Path | None,
+    options: dict[str, Any],
+) -> None:
     from kerasface.inference import verify_pairs
 
-    earlier = earlier_results(model, "verification")
+    earlier = earlier_results(options["model"], "verification")
     with one_line_warnings():
-        result = verify_pairs(
-            pairs,
-            images,
-            out=out,
-            far=far,
-            batch_size=BATCH_SIZE if batch_size is None else batch_size,
-            allow_seen=allow_seen,
-            verbose=verbosity(),
-            **how,
-        )
+        result = verify_pairs(pairs, images, out=out, verbose=verbosity(), **options)
     _print_pair_result(result)
     print_replaced(result.folder, earlier)
 

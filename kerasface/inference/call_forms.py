@@ -69,6 +69,8 @@ def _answer(
         return ""
     elif _has_model_first(signature, args, kwargs):
         model = _spell(rest.pop(0))
+    elif signature.parameters["model"].default is not inspect.Parameter.empty:
+        return ""
     else:
         model = "MODEL"
     if not _binds(signature.bind_partial, tuple(rest), others):

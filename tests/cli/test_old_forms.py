@@ -30,7 +30,7 @@ def test_old_form_is_answered_with_the_present_one(mistake, old, present):
 
 def test_present_forms_pass(shell, mistake):
     # These fail for other reasons than their form.
-        for words in (
+    for words in (
         *("verify a.jpg b.jpg", "verify a.jpg b.jpg --model run", "verify a.jpg"),
         *("identify g p", "identify g p --model=run"),
     ):
