@@ -23,6 +23,7 @@ import numpy as np
 import kerasface
 from kerasface.data import PairTable, read_pairs
 from kerasface.files import replacing
+from kerasface.inference.pretrained import PREPARATIONS
 from kerasface.inference.settings import fingerprint
 from kerasface.metrics import verification
 from kerasface.metrics.operating_points import threshold_at_far
@@ -55,6 +56,7 @@ def main() -> None:
     }
     folds = len(np.unique(table.folds)) if table.folds is not None else 0
     found = measure(vectors, table, f"LFW, {folds} folds")
+    found["preparation"] = PREPARATIONS[MODEL].to_dict()
     found["fingerprint"] = fingerprint(kerasface.embedder(MODEL))
     found["origin"] = {
         "command": " ".join(["python", *sys.argv]),

@@ -18,12 +18,13 @@ from kerasface.cli.console import USER_ERROR
 from kerasface.cli.evaluation import compare, evaluate
 from kerasface.cli.faces import crop, faces, split
 from kerasface.cli.old_forms import refuse_old_form
-from kerasface.cli.people import identify, match, verify
+from kerasface.cli.people import identify, match
 from kerasface.cli.prediction import predict, submit
 from kerasface.cli.quiet import quiet_libraries
 from kerasface.cli.recipes import models, recipes
 from kerasface.cli.shell_words import in_shell_words
 from kerasface.cli.training import demo, train
+from kerasface.cli.verification import verify
 
 COMMANDS = (
     *(faces, crop, split),

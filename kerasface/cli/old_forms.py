@@ -9,7 +9,10 @@ from collections.abc import Sequence
 MODEL_OPTION = "--model"
 IMAGES_FIRST = ("verify", "identify")
 HELP = ("--help", "-h")
-FLAGS = ("--flip", "--no-flip", "--allow-seen", "--overwrite", "--verbose", "--debug")
+FLAGS = (
+    *("--detect", "--no-detect", "--flip", "--no-flip"),
+    *("--allow-seen", "--overwrite", "--verbose", "--debug"),
+)
 # Options of `identify` that are arguments now.
 GALLERY_AND_PROBES = ("--gallery", "--probe", "--probes")
 # Of each command, options and what they are called now.
@@ -83,7 +86,7 @@ def _with_model_option(words: Sequence[str]) -> list[str] | None:
     is_model = pathlib.Path(arguments[0]).suffix in ("", ".keras")
     if people or len(arguments) == 3 or (len(arguments) == 1 and is_model):
         return [*arguments[1:], *people, *options, MODEL_OPTION, arguments[0]]
-    return [*arguments, *options, MODEL_OPTION, "MODEL"]
+    return None
 
 
 def _split_options(words: Sequence[str], names: Sequence[str] | dict[str, str]) -> list[str]:

@@ -11,8 +11,43 @@ from kerasface.cli.completion import complete_change, complete_detector
 
 Runs = Annotated[list[pathlib.Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")]
 Model = Annotated[pathlib.Path, typer.Argument(metavar="MODEL", help="Run folder or .keras file.")]
-ModelOption = Annotated[
-    pathlib.Path, typer.Option("--model", metavar="MODEL", help="Run folder or .keras file.")
+FACE_MODEL = "dlib"  # the pretrained face network
+FaceModel = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="dlib (the pretrained face network), run folder or .keras file."
+    ),
+]
+FaceModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="dlib (the pretrained face network), run folder or .keras file.",
+    ),
+]
+DetectFaces = Annotated[
+    bool | None,
+    typer.Option(
+        "--detect/--no-detect",
+        help="Find the faces in photographs first, or take the images as crops of faces. "
+        "Default: find faces for dlib, and for other models as the threshold was measured.",
+    ),
+]
+FaceChoice = Annotated[
+    str,
+    typer.Option(
+        "--faces",
+        metavar="WHICH",
+        help="Faces of a photograph that count: largest, central, best or all.",
+    ),
+]
+Jitter = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Average over N randomly moved copies of each face; takes N times as long.",
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -30,6 +65,16 @@ DetectorName = Annotated[
         metavar="NAME",
         autocompletion=complete_detector,
         help="Face detector: blazeface (default), mmod, mtcnn, retinaface or yunet.",
+    ),
+]
+FaceDetector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="NAME",
+        autocompletion=complete_detector,
+        help="Face detector: blazeface, mmod, mtcnn, retinaface or yunet. Default: that of the "
+        "model.",
     ),
 ]
 DetectorOptions = Annotated[
@@ -62,3 +107,13 @@ StoredFlip = Annotated[
 BatchSize = Annotated[int, typer.Option(help="Batch size.")]
 
 OFFICIAL = "official"
+
+
+def number_or_path(text: str | None) -> float | str | None:
+    """Converts an option to a number if it is one, else keeps the path of a file."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,4 +1,4 @@
-"""Commands that compare faces: verify, identify and match."""
+"""Commands that name people: identify and match."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasface.checks import check_unused
 from kerasface.cli.console import (
     check_new_file,
     check_new_folder,
@@ -15,48 +14,26 @@ from kerasface.cli.console import (
     print_metrics,
     verbosity,
 )
-from kerasface.cli.options import BatchSize, Model, ModelOption, Replace, StoredFlip
-from kerasface.cli.results import earlier_results, print_replaced
+from kerasface.cli.options import (
+    FACE_MODEL,
+    BatchSize,
+    DetectFaces,
+    FaceChoice,
+    FaceDetector,
+    FaceModel,
+    FaceModelOption,
+    Jitter,
+    Replace,
+    StoredFlip,
+    number_or_path,
+)
 
 if TYPE_CHECKING:  # commands import what they need: the help must not wait for TensorFlow
     from kerasface.inference.identification import Identified
-    from kerasface.inference.pair_verification import Verified
 
 BATCH_SIZE = 64
 SHOWN_ANSWERS = 10
-
-TwoImages = Annotated[
-    list[pathlib.Path] | None,
-    typer.Argument(metavar="[IMAGE_A IMAGE_B]", help="Two images of faces."),
-]
-Pairs = Annotated[
-    pathlib.Path | None,
-    typer.Option(
-        help="List of pairs: LFW's pairs.txt, or a CSV file with file_a,file_b,same. Default: all "
-        "genuine pairs of the people in --images and as many impostor pairs."
-    ),
-]
-PairImages = Annotated[
-    pathlib.Path | None, typer.Option(help="Folder with the images of the pairs.")
-]
-PairReport = Annotated[
-    pathlib.Path | None,
-    typer.Option(help="Folder to write to. Default: verification/ in the run folder."),
-]
-FalseAcceptRate = Annotated[
-    float | None, typer.Option(help="Target false accept rate of the stored threshold.")
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option(help="Threshold for two images, -1 to 1. Default: the stored threshold."),
-]
-AllowSeen = Annotated[
-    bool, typer.Option("--allow-seen", help="Allow people that the run was trained on.")
-]
-PairBatchSize = Annotated[
-    int | None, typer.Option(help=f"Batch size for many pairs. Default: {BATCH_SIZE}.")
-]
-
+FACES = "largest"
 
 Gallery = Annotated[
     pathlib.Path,
@@ -75,10 +52,16 @@ Probes = Annotated[
 ]
 Answers = Annotated[pathlib.Path, typer.Option(help="Folder to write to.")]
 MatchThreshold = Annotated[
-    float | None,
+    str | None,
     typer.Option(
-        help="Minimum similarity of a match, -1 to 1. Default: the stored threshold, if any."
+        metavar="NUMBER|FILE",
+        help="Minimum similarity of a match, -1 to 1, or a verifier.json of `kerasface verify`. "
+        "Default: that of dlib, or the stored threshold of the model, if any.",
     ),
+]
+ShippedRate = Annotated[
+    float | None,
+    typer.Option(help="False accept rate of one comparison that sets the threshold of dlib."),
 ]
 Count = Annotated[int, typer.Option(help="Number of people to name for each image.")]
 SaveGallery = Annotated[
@@ -86,77 +69,20 @@ SaveGallery = Annotated[
 ]
 
 
-def verify(
-    model: ModelOption,
-    two_images: TwoImages = None,
-    pairs: Pairs = None,
-    images: PairImages = None,
-    out: PairReport = None,
-    far: FalseAcceptRate = None,
-    threshold: Threshold = None,
-    flip: StoredFlip = None,
-    batch_size: PairBatchSize = None,
-    allow_seen: AllowSeen = False,
-    overwrite: Replace = False,
-) -> None:
-    """Compare two images, or evaluate verification on many pairs.
-
-    With two images: do they show the same person? With --images: evaluates the model on pairs of
-    images and stores a threshold.
-    """
-    if two_images:
-        pair_options = {
-            "--pairs": pairs,
-            "--images": images,
-            "--out": out,
-            "--far": far,
-            "--batch-size": batch_size,
-            "--allow-seen": allow_seen,
-            "--overwrite": overwrite,
-        }
-        check_unused("with two images", pair_options)
-        _verify_two(model, two_images, threshold, flip)
-        return
-    remedy = "Use --far to store a threshold for a false accept rate."
-    check_unused("without two images", {"--threshold": threshold}, remedy=remedy)
-    if images is None:
-        raise ValueError(
-            "Give two images, or --images with a folder of people. Received: neither. Use: "
-            "kerasface verify IMAGE_A IMAGE_B --model MODEL, or kerasface verify --model MODEL "
-            "--images FOLDER"
-        )
-    if out is None:
-        check_unused("without --out", {"--overwrite": overwrite})
-    else:
-        check_new_folder(out, overwrite)
-    from kerasface.inference import verify_pairs
-
-    earlier = earlier_results(model, "verification")
-    with one_line_warnings():
-        result = verify_pairs(
-            pairs,
-            images,
-            model=model,
-            out=out,
-            far=far,
-            flip=flip,
-            batch_size=BATCH_SIZE if batch_size is None else batch_size,
-            allow_seen=allow_seen,
-            verbose=verbosity(),
-        )
-    _print_pair_result(result)
-    print_replaced(result.folder, earlier)
-
-
 def identify(
     gallery: Gallery,
     probes: Probes,
-    model: ModelOption,
+    model: FaceModelOption = FACE_MODEL,
     out: Answers = pathlib.Path("identification"),
     threshold: MatchThreshold = None,
+    far: ShippedRate = None,
     count: Count = 5,
+    detect: DetectFaces = None,
+    detector: FaceDetector = None,
+    faces: FaceChoice = FACES,
     save_gallery: SaveGallery = None,
     flip: StoredFlip = None,
+    jitter: Jitter = 0,
     batch_size: BatchSize = BATCH_SIZE,
     overwrite: Replace = False,
 ) -> None:
@@ -174,9 +100,14 @@ def identify(
             gallery,
             probes,
             model=model,
-            threshold=threshold,
+            detect=detect,
+            detector=detector,
+            faces=faces,
+            threshold=number_or_path(threshold),
+            far=far,
             count=count,
             flip=flip,
+            jitter=jitter,
             batch_size=batch_size,
             save_gallery=save_gallery,
             out=out,
@@ -187,7 +118,7 @@ def identify(
 
 
 def match(
-    model: Model,
+    model: FaceModel,
     known: Annotated[
         pathlib.Path, typer.Option(help="Folder with one subfolder per known person.")
     ],
@@ -205,6 +136,8 @@ def match(
         typer.Option(help="CSV file with a column `label` for the development images, in order."),
     ] = None,
     no_match: Annotated[str, typer.Option(help="Label of images without a match.")] = "n000000",
+    detect: DetectFaces = None,
+    detector: FaceDetector = None,
     flip: StoredFlip = None,
     batch_size: BatchSize = BATCH_SIZE,
     overwrite: Replace = False,
@@ -226,6 +159,8 @@ def match(
             dev=dev,
             dev_labels=dev_labels,
             no_match=no_match,
+            detect=detect,
+            detector=detector,
             flip=flip,
             batch_size=batch_size,
             verbose=verbosity(),
@@ -234,21 +169,6 @@ def match(
         print(f"Development accuracy {matches.dev_accuracy:.1%}")
     print(f"{matches.matched:.1%} have a match at threshold {matches.threshold:.4f}")
     print(f"Wrote {matches.path}")
-
-
-def _verify_two(
-    model: pathlib.Path, images: list[pathlib.Path], threshold: float | None, flip: bool | None
-) -> None:
-    if len(images) != 2:
-        raise ValueError(f"Exactly two images are needed. Received: {len(images)}.")
-    from kerasface.inference import verify as verify_two
-
-    with one_line_warnings():
-        decision = verify_two(*images, model=model, threshold=threshold, flip=flip)
-    answer = "same person" if decision.same else "different people"
-    print(f"{answer}: similarity {decision.similarity:.4f}, threshold {decision.threshold:.4f}")
-    if decision.far is not None:
-        print(f"False accept rate of the threshold: {decision.far:.2%}")
 
 
 def _print_answers(result: Identified) -> None:
@@ -263,19 +183,3 @@ def _print_answers(result: Identified) -> None:
         print(f"Faces with a similarity below {result.threshold:.4f} are unknown.")
     if result.metrics:
         print_metrics(result.metrics)
-
-
-def _print_pair_result(result: Verified) -> None:
-    print_metrics(result.metrics)
-    points = result.operating_points
-    for rate, reason in zip(points["wanted_far"], points["refused"], strict=True):
-        if reason:
-            print(f"No TAR at FAR {rate:g}: {reason}.")
-    print(f"Confidence intervals: bootstrap over {result.resampled}.")
-    point = result.operating_point
-    if point is None:
-        print(f"\nNo threshold was stored: {result.not_stored}.")
-    else:
-        print(f"\nStored threshold: {point.threshold:.4f}, false accept rate {point.far:.2%}")
-    if result.page is not None:
-        print(f"Report: {result.page}   (open it in any browser)")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 
-def earlier_results(model: pathlib.Path, name: str) -> set[pathlib.Path]:
+def earlier_results(model: str | os.PathLike, name: str) -> set[pathlib.Path]:
     """Finds the results that a run folder already holds.
 
     Args:
-        model: Run folder, or the model file in it.
+        model: Run folder, the model file in it, or another model.
         name: Folder of the results in the run folder, for instance ``"evaluation"``.
 
     Returns:
         The folders that hold files; empty for a model that is not in a run folder.
     """
-    run = model if model.is_dir() else model.parent
+    path = pathlib.Path(model)
+    run = path if path.is_dir() else path.parent
     return {folder for folder in (run / name).glob("*/") if any(folder.iterdir())}
 
 

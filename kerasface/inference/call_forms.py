@@ -43,7 +43,9 @@ embed(source='runs/faces', images='photos'). Use embed(images='photos', model='r
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not _binds(signature.bind, args, kwargs):
+        takes_images = signature.parameters["model"].kind is inspect.Parameter.KEYWORD_ONLY
+        has_model_first = takes_images and bool(args) and is_model(args[0])
+        if has_model_first or not _binds(signature.bind, args, kwargs):
             answer = _answer(function.__name__, signature, args, kwargs)
             if answer:
                 raise TypeError(answer)
@@ -67,6 +69,8 @@ def _answer(
         return ""
     elif _has_model_first(signature, args, kwargs):
         model = _spell(rest.pop(0))
+    elif signature.parameters["model"].default is not inspect.Parameter.empty:
+        return ""
     else:
         model = "MODEL"
     if not _binds(signature.bind_partial, tuple(rest), others):

@@ -19,13 +19,14 @@ from kerasface.faces.detectors.registry import Detector
 from kerasface.faces.preparation import FACES
 from kerasface.files import check_file_to_write, check_text_table
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.gallery import enroll_with
+from kerasface.inference.gallery import Gallery, enroll_with
 from kerasface.inference.method import open_method
 from kerasface.inference.nearest import nearest_people
-from kerasface.inference.operating_point import resolve_threshold
+from kerasface.inference.operating_point import Threshold, resolve_threshold
 from kerasface.inference.preparing import BATCH_SIZE
 from kerasface.inference.reading import AnyModel
-from kerasface.inference.vectors import embed_images
+from kerasface.inference.settings import EmbeddingSettings
+from kerasface.inference.vectors import Embedded, embed_images
 from kerasface.metrics.identification import UNKNOWN, best_threshold
 from kerasface.pipeline.crop import Crop
 
@@ -128,13 +129,7 @@ def submit_matches(
         like=stored.point.settings if stored.point else None,
     )
     if threshold is None and dev is None:
-        if stored.value is None:
-            raise ValueError(
-                "A match needs a threshold. Received: none, and none is stored with the model. "
-                "Give threshold=, or dev= and dev_labels= to choose one."
-            )
-        threshold = stored.value
-        stored.measured(method.settings, stacklevel=3)
+        threshold = _stored_threshold(stored, method.settings)
     tables, labels = [unlabeled_folder(unknown)], None
     if dev is not None and dev_labels is not None:
         tables.append(unlabeled_folder(dev))
@@ -143,23 +138,17 @@ def submit_matches(
     gallery = enroll_with(method, known, **options)
     if labels is not None:
         _check_labels(labels, {*gallery.names, no_match})
-    found = []
-    for table in tables:
-        embedded = embed_images(method, image_list(table), missing="skip", **options)
-        names = np.full(len(table), no_match, dtype=object)
-        best = np.full(len(table), -np.inf)
-        if len(embedded.rows):
-            people, scores = nearest_people(gallery, embedded.vectors, 1)
-            names[embedded.rows] = np.array(gallery.names, dtype=object)[people[:, 0]]
-            best[embedded.rows] = scores[:, 0]
-        found.append((names, best))
+    found = [
+        _nearest(
+            gallery,
+            embed_images(method, image_list(table), missing="skip", **options),
+            np.full(len(table), no_match, dtype=object),
+        )
+        for table in tables
+    ]
     accuracy = None
     if labels is not None:
-        names, scores = found[1]
-        if threshold is None:
-            ranks = np.where(labels == no_match, UNKNOWN, np.where(names == labels, 1, 2))
-            threshold = best_threshold(ranks, scores)
-        accuracy = float((np.where(scores >= threshold, names, no_match) == labels).mean())
+        threshold, accuracy = _development(labels, *found[1], no_match, threshold)
     assert threshold is not None  # given, stored or chosen
     names, scores = found[0]
     matched = scores >= threshold
@@ -167,6 +156,49 @@ def submit_matches(
     frame = pd.DataFrame({"id": ids, "label": np.where(matched, names, no_match)})
     path = write_submission(out, frame)
     return Matches(path, float(threshold), float(matched.mean()), accuracy)
+
+
+def _development(
+    labels: np.ndarray,
+    names: np.ndarray,
+    scores: np.ndarray,
+    no_match: str,
+    threshold: float | None,
+) -> tuple[float, float]:
+    """The threshold, by default the best one for the development images, and their accuracy."""
+    if threshold is None:
+        ranks = np.where(labels == no_match, UNKNOWN, np.where(names == labels, 1, 2))
+        threshold = best_threshold(ranks, scores)
+    answers = np.where(scores >= threshold, names, no_match)
+    return threshold, float((answers == labels).mean())
+
+
+def _stored_threshold(stored: Threshold, settings: EmbeddingSettings) -> float:
+    if stored.value is None:
+        raise ValueError(
+            "A match needs a threshold. Received: none, and none is stored with the model. "
+            "Give threshold=, or dev= and dev_labels= to choose one."
+        )
+    stored.measured(settings, stacklevel=4)
+    return stored.value
+
+
+def _nearest(
+    gallery: Gallery, embedded: Embedded, names: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest person of each image, with the similarity.
+
+    Args:
+        gallery: The known people.
+        embedded: The faces, at most one per image.
+        names: Name of each image without a face, ``[images]``.
+    """
+    best = np.full(len(names), -np.inf)
+    if len(embedded.rows):
+        people, scores = nearest_people(gallery, embedded.vectors, 1)
+        names[embedded.rows] = np.array(gallery.names, dtype=object)[people[:, 0]]
+        best[embedded.rows] = scores[:, 0]
+    return names, best
 
 
 def _check_options(

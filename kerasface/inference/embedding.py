@@ -218,8 +218,8 @@ def embed(
     """
     check_choice("missing", missing, MISSING)
     check_flag("return_faces", return_faces)
-    given = image_list(checked_images(images))
     stored = resolve_threshold(model, None)
+    given = image_list(checked_images(images))
     flip, crop = stored.flip_and_crop(model, flip, crop)
     method = open_method(
         model,

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,13 @@ from kerasface.inference.gallery import (
     people_folder,
 )
 from kerasface.inference.identification_page import identification_html
-from kerasface.inference.method import open_method
+from kerasface.inference.method import EmbeddingMethod, open_method
 from kerasface.inference.nearest import ENGINES, nearest_people
 from kerasface.inference.operating_point import AnyThreshold, resolve_threshold
 from kerasface.inference.preparing import BATCH_SIZE
 from kerasface.inference.pretrained import DEFAULT
 from kerasface.inference.reading import AnyModel
+from kerasface.inference.settings import EmbeddingSettings
 from kerasface.inference.vectors import BOX, Embedded, embed_images
 from kerasface.metrics import identification as ranking
 from kerasface.pipeline.crop import Crop
@@ -156,11 +158,12 @@ def identify(
     images = _probes(probes)
     if isinstance(gallery, (str, os.PathLike)) and pathlib.Path(gallery).suffix == SUFFIX:
         gallery = load_gallery(gallery)
-    like = limit.point.settings if limit.point else None
     if isinstance(gallery, Gallery):
-        like = gallery.settings
-        flip, crop = like.flip if flip is None else flip, like.crop if crop is None else crop
+        like: EmbeddingSettings | None = gallery.settings
+        flip = gallery.settings.flip if flip is None else flip
+        crop = gallery.settings.crop if crop is None else crop
     else:
+        like = limit.point.settings if limit.point else None
         flip, crop = limit.flip_and_crop(model, flip, crop)
     method = open_method(
         model,
@@ -173,18 +176,11 @@ def identify(
         like=like,
     )
     limit.measured(method.settings, stacklevel=3)
-    if isinstance(gallery, Gallery):
-        gallery.check(method.settings)
-        known = gallery
-    else:
-        people = gallery if isinstance(gallery, FaceTable) else people_folder(gallery)
-        _warn_about_probes_in_gallery(people, images)
-        known = enroll_with(
-            method.with_faces("largest"), people, batch_size=batch_size, verbose=verbose
-        )
+    options: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
+    known = _known_people(gallery, images, method, options)
     if save_gallery is not None:
         known.save(save_gallery)
-    found = embed_images(method, images, missing="skip", batch_size=batch_size, verbose=verbose)
+    found = embed_images(method, images, missing="skip", **options)
     nearest = (np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
     if len(found.rows):
         nearest = nearest_people(known, found.vectors, max(count, RANKS), engine=engine)
@@ -192,6 +188,21 @@ def identify(
     if out is not None:
         _write(pathlib.Path(out), result, images, len(set(known.names)))
     return result
+
+
+def _known_people(
+    gallery: str | os.PathLike | FaceTable | Gallery,
+    probes: ImageList,
+    method: EmbeddingMethod,
+    options: dict[str, Any],
+) -> Gallery:
+    """The gallery, checked if it is given, otherwise made of images of people."""
+    if isinstance(gallery, Gallery):
+        gallery.check(method.settings)
+        return gallery
+    people = gallery if isinstance(gallery, FaceTable) else people_folder(gallery)
+    _warn_about_probes_in_gallery(people, probes)
+    return enroll_with(method.with_faces("largest"), people, **options)
 
 
 def _answer(

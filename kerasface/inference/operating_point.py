@@ -76,7 +76,7 @@ class OperatingPoint:
     @property
     def measured_on(self) -> str:
         """The data and the number of pairs, for people."""
-        who = f" of {self.people:,} people" if self.people else ""
+        who = f", {self.people:,} people" if self.people else ""
         return f"{self.pairs}: {self.impostor_pairs:,} pairs of different people{who}"
 
     def probability(self, similarity: float) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasface.checks import check_flag
+from kerasface.faces.preparation import Preparation
 from kerasface.inference.settings import EmbeddingSettings
 
 SHIPPED = ("dlib",)
@@ -96,7 +97,9 @@ def shipped_values(name: str, far: float | None, flip: bool | None) -> dict[str,
         "pairs": found["data"],
         "people": found["people"],
         "calibration": (fitted["slope"], fitted["intercept"]),
-        "settings": EmbeddingSettings(None, flip, found["fingerprint"]),
+        "settings": EmbeddingSettings(
+            None, flip, found["fingerprint"], Preparation.from_dict(found["preparation"])
+        ),
     }
 
 

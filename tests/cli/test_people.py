@@ -46,8 +46,9 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     assert (code, err) == (0, "")
     decision = kerasface.verify(first, second, model=own)
     word = "same person" if decision.same else "different people"
-    assert out.startswith(f"{word}: similarity {decision.similarity:.4f}, threshold")
-    assert f"False accept rate of the threshold: {stored['far']:.2%}" in out
+    assert out.startswith(f"{word}: similarity {decision.similarity:.3f}, threshold")
+    assert f"false accept rate {stored['far']:.2%}" in out
+    assert "Threshold measured on list: 100 pairs of different people, 5 people" in out
     assert "two images are needed. Received: 1." in mistake("verify", first, "--model", own)
     assert "`--pairs` has no effect with two images" in mistake(
         "verify", first, second, "--model", own, "--pairs", "x.csv"
@@ -93,7 +94,8 @@ def test_match(shell, mistake, run, faces, tmp_path):
     [
         ("verify a.jpg b.jpg --model run --batch-size 8", "`--batch-size` has no effect with two"),
         ("verify a.jpg b.jpg --model run --images faces", "`--images` has no effect with two"),
-        ("verify a.jpg b.jpg --model run --far 0.1", "`--far` has no effect with two"),
+        ("verify a.jpg b.jpg --overwrite", "`--overwrite` has no effect without --picture"),
+        ("verify --model run --images faces --picture p.png", "`--picture` has no effect without"),
         ("verify a.jpg b.jpg --model run --out found", "`--out` has no effect with two"),
         ("verify a.jpg b.jpg --model run --allow-seen", "`--allow-seen` has no effect with two"),
         ("verify a.jpg b.jpg c.jpg --model run", "two images are needed. Received: 3."),

@@ -18,7 +18,6 @@ def test_old_calls_are_answered_with_the_present_form(run):
             lambda: kerasface.verify(run, pathlib.Path("a.jpg"), "b", threshold=0.5),
             f"Use verify('a.jpg', 'b', threshold=0.5, model=Run({folder!r})).",
         ),
-        (lambda: kerasface.verify("a", "b"), "Use verify('a', 'b', model=MODEL)."),
         (lambda: kerasface.verify(folder, "a"), f"Use verify('a', IMAGE_B, {model})."),
         (lambda: kerasface.embed(run, "photos"), f"Use embed('photos', model=Run({folder!r}))."),
         (lambda: kerasface.embed("gone.keras"), "Use embed(IMAGES, model='gone.keras')."),
@@ -50,6 +49,8 @@ def test_old_calls_are_answered_with_the_present_form(run):
 def test_other_mistakes_are_named_by_python():
     with pytest.raises(TypeError, match="unexpected keyword argument 'batchsize'"):
         kerasface.embed("photos", model="run", batchsize=3)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'image_b'"):
+        kerasface.verify("a")
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'images'"):
         kerasface.predict("run")
 

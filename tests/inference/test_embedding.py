@@ -7,7 +7,7 @@ from PIL import Image
 
 import kerasface
 from kerasface.data import FaceTable
-from kerasface.inference.vectors import embed_pictures, unit_rows
+from kerasface.inference.vectors import unit_rows
 from kerasface.models import build
 from kerasface.pipeline import Crop
 
@@ -89,7 +89,7 @@ def test_embeddings_of_a_folder_and_a_table(run, pictures):
     np.testing.assert_allclose(
         kerasface.embed(table, model=model, flip=True), both[[2, 0]], atol=1e-6
     )
-    few = embed_pictures(model, [folder / "c.png", pixels[0]], flip=True)
+    few = kerasface.embed([folder / "c.png", pixels[0]], model=model, flip=True)
     np.testing.assert_allclose(few, both[[2, 0]], atol=1e-6)
 
 
@@ -98,7 +98,7 @@ def test_pictures_are_cropped_like_a_table(run, tmp_path, crop):
     noise = np.random.default_rng(0).integers(0, 256, (31, 24, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "tall.png")
     of_table = kerasface.embed(FaceTable(tmp_path, ["tall.png"]), model=run, crop=crop)
-    few = embed_pictures(kerasface.embedder(run), [tmp_path / "tall.png", noise], crop=crop)
+    few = kerasface.embed([tmp_path / "tall.png", noise], model=run, crop=crop)
     np.testing.assert_allclose(few, np.concatenate([of_table] * 2), atol=1e-6)
     whole = kerasface.embed(FaceTable(tmp_path, ["tall.png"]), model=run)
     assert np.abs(whole - of_table).max() > 1e-3
@@ -106,15 +106,12 @@ def test_pictures_are_cropped_like_a_table(run, tmp_path, crop):
 
 def test_unreadable_pictures_are_named(run, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"1 that are not, for instance broken\.jpg"):
-        kerasface.embed(tmp_path, model=run)
-    model = kerasface.embedder(run)
     with pytest.raises(ValueError, match=r"broken\.jpg': no image format"):
-        embed_pictures(model, [tmp_path / "broken.jpg"])
+        kerasface.embed(tmp_path, model=run)
     with pytest.raises(FileNotFoundError, match=r"none\.jpg"):
-        embed_pictures(model, [tmp_path / "none.jpg"])
-    with pytest.raises(ValueError, match="uint8 RGB"):
-        embed_pictures(model, [np.zeros((4, 4, 3))])
+        kerasface.embed(tmp_path / "none.jpg", model=run)
+    with pytest.raises(TypeError, match="`images` must be an image, a list of images"):
+        kerasface.embed(3, model=run)
 
 
 def test_rows_of_zeros_stay():

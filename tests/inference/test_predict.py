@@ -144,7 +144,7 @@ def test_unreadable_images_are_named(run, pictures, tmp_path, function):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", r"must be a run folder .*Received: '.*nothing', which does not exist"),
+        ("missing", r"must be a run folder, .*Received: '.*nothing', which does not exist"),
         ("empty", r"Received: '.*nothing', a folder without recipe\.json"),
         ("unfinished", r"finished run must have a model\.keras\. Received: '.*nothing'.*--resume"),
     ],

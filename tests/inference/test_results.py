@@ -26,7 +26,7 @@ RESULTS = {
         FRAME,
         pathlib.PurePosixPath("run/evaluation/dev"),
     ),
-    "Gallery(people=1, images=2, dimensions=3, flip=True)": Gallery(
+    "Gallery(people=1, images=2, dimensions=3, flip=True, detect=False)": Gallery(
         np.eye(2, 3), np.zeros(2, int), (NAME,), ("1.jpg", "2.jpg"), SETTINGS
     ),
     "Identified(probes=1, threshold=0.5, rank1=1)": Identified(FRAME, {"rank1": 1.0}, FRAME, 0.5),
