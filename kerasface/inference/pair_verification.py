@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
 
-import keras
 import numpy as np
 import pandas as pd
 
 from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
-from kerasface.files import check_folder_to_write, replacing
+from kerasface.files import check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.embedding import embed, embedder
+from kerasface.inference.groups import Groups, read_groups
 from kerasface.inference.operating_point import (
     OperatingPoint,
-    operating_point_path,
     write_operating_point,
 )
+from kerasface.inference.pair_files import write_pair_results
 from kerasface.inference.reading import AnyModel, crop_of, run_of
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
-from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES, threshold_at_far
+from kerasface.metrics.operating_points import (
+    FALSE_ACCEPT_RATES,
+    roc_points,
+    threshold_at_far,
+)
 from kerasface.pipeline.crop import Crop
-from kerasface.reports.page import report_html
-from kerasface.runs.evaluation_page import pair_page
 from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
 from kerasface.runs.run import REPORT
 from kerasface.runs.seen import learned_people, seen_images
@@ -53,6 +53,9 @@ class Verified:
             would be stored); None if there is none.
         not_stored: Why there is none; empty otherwise.
         folder: Folder of the written files; None if none were written.
+        by_group: One row per group, from `kerasface.metrics.groups.verification_by_group` at the
+            threshold of ``operating_point`` (without one, at that of the equal error rate); None
+            without groups.
     """
 
     metrics: dict[str, float | int]
@@ -63,6 +66,7 @@ class Verified:
     operating_point: OperatingPoint | None
     not_stored: str
     folder: pathlib.Path | None
+    by_group: pd.DataFrame | None = None
 
     @property
     def page(self) -> pathlib.Path | None:
@@ -92,6 +96,7 @@ def verify_pairs(
     bootstrap: int = 1000,
     seed: int = 0,
     allow_seen: bool = False,
+    groups: Groups | None = None,
     verbose: int = 0,
 ) -> Verified:
     """Evaluates an embedding model on pairs, writes a report and stores a threshold.
@@ -104,7 +109,8 @@ def verify_pairs(
         images: Folder of the images, unless ``pairs`` is a table.
         model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
         out: Folder to write to: ``metrics.json``, ``pairs.csv`` (with scores), ``per_fold.csv``,
-            ``operating_points.csv``, figures and ``report.html``. None is a folder in the run,
+            ``operating_points.csv``, ``probability.csv``, ``by_group.csv`` (with ``groups``),
+            figures and ``report.html``. None is a folder in the run,
             named like the list; nothing is written for a model that is not a run.
         far: False accept rate of the threshold to store, in (0, 1). None takes the smallest of
             0.1, 0.01, 0.001 and 0.0001 with at least ten expected false accepts, and stores
@@ -119,6 +125,9 @@ def verify_pairs(
         seed: Seed of the random pairs, the folds and the resamples.
         allow_seen: If True, only warn about images that a run was trained on and people of the
             same names, and store no threshold.
+        groups: Groups of the images, for rates by group: a CSV file or DataFrame (image, then one
+            column per kind of group), or attributes of CelebA beside the images, for instance
+            ``["Male", "Young"]``; see `kerasface.inference.groups.read_groups`.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -135,13 +144,11 @@ def verify_pairs(
     """
     if out is not None:
         check_folder_to_write("out", out)
-    table = _pair_table(pairs, images, seed)
-    name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
-    if pairs is None:
-        name = table.images.root.resolve().name
+    table, name = _named_pairs(pairs, images, seed)
     seen = _check_unseen(model, table, allow_seen)
     if far is not None:  # before the long part
         threshold_at_far(np.arange(len(table)), table.same, far)
+    grouped = None if groups is None else read_groups(groups, table.images)
     network, flip, crop = embedder(model), bool(flip), crop or crop_of(model)
     vectors = embed(
         table.images,
@@ -158,15 +165,24 @@ def verify_pairs(
     if not seen:
         settings = EmbeddingSettings(crop, flip, fingerprint(network))
         point, why_not = _operating_point(evaluation, far, name, settings)
+    by_group = None
+    if grouped is not None:
+        by_group = evaluation.by_group(grouped, _shared_threshold(evaluation, point), seed=seed)
     if point is not None:
         write_operating_point(model, point)
-    run = run_of(model)
-    folder = None if run is None else run.folder / "verification" / name
-    folder = folder if out is None else pathlib.Path(out)
+    folder = _result_folder(model, name, out)
     if folder is not None:
-        stored = operating_point_path(model)
-        note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
-        _write(folder, name, evaluation, point, note, _about(model))
+        write_pair_results(folder, name, evaluation, model, point, why_not, by_group)
+    return _verified(evaluation, point, why_not, folder, by_group)
+
+
+def _verified(
+    evaluation: PairEvaluation,
+    point: OperatingPoint | None,
+    why_not: str,
+    folder: pathlib.Path | None,
+    by_group: pd.DataFrame | None,
+) -> Verified:
     result = evaluation.result
     return Verified(
         metrics=evaluation.metrics,
@@ -177,7 +193,18 @@ def verify_pairs(
         operating_point=point,
         not_stored=why_not,
         folder=folder,
+        by_group=by_group,
     )
+
+
+def _named_pairs(
+    pairs: str | os.PathLike | PairTable | None, images: str | os.PathLike | None, seed: int
+) -> tuple[PairTable, str]:
+    """The pairs, and their name."""
+    table = _pair_table(pairs, images, seed)
+    if pairs is None:
+        return table, table.images.root.resolve().name
+    return table, pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
 
 
 def _pair_table(
@@ -251,49 +278,18 @@ def _operating_point(
     return point, ""
 
 
-def _write(
-    folder: pathlib.Path,
-    name: str,
-    evaluation: PairEvaluation,
-    point: OperatingPoint | None,
-    note: str,
-    about: Sequence[str],
-) -> None:
-    figures = evaluation.draw(name, point.threshold if point else None)
-    evaluation.write(folder, figures)
-    metrics = evaluation.result.metrics
-    words = (
-        f"The accuracy is the mean of {metrics['folds']} folds, with a standard error of "
-        f"{metrics['accuracy_standard_error']:.2%}. {note}"
-    )
-    page = pair_page(evaluation, figures, f"the {len(evaluation.scores):,} pairs of {name}", words)
-    text = report_html(
-        f"Verification on {name}",
-        page.sections,
-        kind="verification",
-        about=about,
-        headline=page.headline,
-        tiles=page.tiles,
-    )
-    with replacing(folder / REPORT) as part:
-        part.write_text(text, encoding="utf-8")
+def _shared_threshold(evaluation: PairEvaluation, point: OperatingPoint | None) -> float:
+    """The stored threshold, or that of the equal error rate."""
+    if point is not None:
+        return point.threshold
+    far, tar, thresholds = roc_points(evaluation.scores, evaluation.pairs.same)
+    return float(thresholds[np.abs(far - (1 - tar)).argmin()])
 
 
-def _about(model: AnyModel) -> list[str]:
-    """Date and model, for the page."""
-    today, run = datetime.date.today(), run_of(model)
-    name = f"run {run.folder.name}" if run else _name(model)
-    return [f"{today.day} {today:%B %Y}", name]
-
-
-def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:
-    where = f", stored in {stored.name}" if stored else ""
-    return (
-        f"Threshold {point.threshold:.4f}{where}: it accepts {point.far:.2%} of "
-        f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
-        f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
-    )
-
-
-def _name(model: AnyModel) -> str:
-    return f"the model {model.name!r}" if isinstance(model, keras.Model) else repr(model)
+def _result_folder(
+    model: AnyModel, name: str, out: str | os.PathLike | None
+) -> pathlib.Path | None:
+    if out is not None:
+        return pathlib.Path(out)
+    run = run_of(model)
+    return None if run is None else run.folder / "verification" / name
