@@ -15,6 +15,7 @@ from kerasface.inference.operating_point import (
     operating_point_path,
     write_operating_point_file,
 )
+from kerasface.inference.pretrained import LEARNED, is_pretrained
 from kerasface.inference.reading import AnyModel, run_of
 from kerasface.reports.page import report_html
 from kerasface.runs.evaluation_page import pair_page
@@ -28,8 +29,8 @@ def write_pair_results(
     evaluation: PairEvaluation,
     model: AnyModel,
     point: OperatingPoint | None,
-    why_not: str,
     by_group: pd.DataFrame | None,
+    words: str,
 ) -> None:
     """Writes the results of an evaluation on pairs.
 
@@ -40,28 +41,25 @@ def write_pair_results(
         model: The model, for the page. For a model that is not in a file, the threshold is
             written to ``verifier.json`` in the folder.
         point: The threshold, or None.
-        why_not: Why there is none.
         by_group: The rates by group, or None.
+        words: About the threshold, for the page.
     """
     figures = evaluation.draw(name, point.threshold if point else None)
     evaluation.write(folder, figures)
-    stored = operating_point_path(model)
-    if point is not None and stored is None:
-        stored = folder / FILE
-        write_operating_point_file(stored, point)
+    if point is not None and operating_point_path(model) is None:
+        write_operating_point_file(folder / FILE, point)
     if by_group is not None:
         with replacing(folder / BY_GROUP) as part:
             by_group.to_csv(part, index=False)
     metrics = evaluation.metrics
-    note = f"No threshold was stored: {why_not}."
-    if point is not None and stored is not None:
-        note = _stored_note(point, stored)
+    if is_pretrained(model):
+        words = f"{words} {LEARNED}"
     page = pair_page(
         evaluation,
         figures,
         f"the {len(evaluation.scores):,} pairs of {name}",
         f"The accuracy is the mean of {metrics['folds']} folds, with a standard error of "
-        f"{metrics['accuracy_standard_error']:.2%}. {note}",
+        f"{metrics['accuracy_standard_error']:.2%}. {words}",
         by_group=by_group,
     )
     text = report_html(
@@ -76,19 +74,13 @@ def write_pair_results(
         part.write_text(text, encoding="utf-8")
 
 
-def _stored_note(point: OperatingPoint, stored: pathlib.Path) -> str:
-    return (
-        f"Threshold {point.threshold:.4f}, stored in {stored.name}: it accepts {point.far:.2%} of "
-        f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
-        f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
-    )
-
-
 def _about(model: AnyModel) -> list[str]:
     """Date and model."""
     today, run = datetime.date.today(), run_of(model)
     if run is not None:
         name = f"run {run.folder.name}"
+    elif is_pretrained(model):
+        name = f"the pretrained network {model}"
     else:
         name = f"the model {model.name!r}" if isinstance(model, keras.Model) else repr(model)
     return [f"{today.day} {today:%B %Y}", name]

@@ -12,18 +12,25 @@ import pandas as pd
 
 from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
+from kerasface.data.image_list import image_list
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
+from kerasface.faces.detectors.registry import Detector
 from kerasface.files import check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.embedding import embed, embedder
 from kerasface.inference.groups import Groups, read_groups
+from kerasface.inference.method import open_method
 from kerasface.inference.operating_point import (
+    FILE,
     OperatingPoint,
+    operating_point_path,
     write_operating_point,
 )
 from kerasface.inference.pair_files import write_pair_results
+from kerasface.inference.pretrained import DEFAULT
 from kerasface.inference.reading import AnyModel, crop_of, run_of
-from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.inference.settings import EmbeddingSettings
+from kerasface.inference.shipped import shipped_flip
+from kerasface.inference.vectors import embed_images
 from kerasface.metrics.operating_points import (
     FALSE_ACCEPT_RATES,
     roc_points,
@@ -56,6 +63,7 @@ class Verified:
         by_group: One row per group, from `kerasface.metrics.groups.verification_by_group` at the
             threshold of ``operating_point`` (without one, at that of the equal error rate); None
             without groups.
+        stored: File of the threshold; None if it is in no file.
     """
 
     metrics: dict[str, float | int]
@@ -67,6 +75,7 @@ class Verified:
     not_stored: str
     folder: pathlib.Path | None
     by_group: pd.DataFrame | None = None
+    stored: pathlib.Path | None = None
 
     @property
     def page(self) -> pathlib.Path | None:
@@ -87,11 +96,15 @@ def verify_pairs(
     pairs: str | os.PathLike | PairTable | None = None,
     images: str | os.PathLike | None = None,
     *,
-    model: AnyModel,
+    model: AnyModel = DEFAULT,
+    detect: bool | None = None,
+    detector: str | Detector | None = None,
+    faces: str = "largest",
     out: str | os.PathLike | None = None,
     far: float | None = None,
     flip: bool | None = None,
     crop: Crop | None = None,
+    jitter: int = 0,
     batch_size: int = 64,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -103,23 +116,37 @@ def verify_pairs(
 
     Each image is embedded once. The similarity of a pair is the cosine of its two embeddings.
 
+    The default model is dlib's network: photographs and pairs are enough for a threshold of your
+    own. It has learned from 3 million images of about 7,485 people, many of them celebrities, and
+    people of CelebA may be among them; the people of LFW were removed.
+
     Args:
         pairs: A list for `kerasface.data.read_pairs`, or a table. None makes all genuine pairs of
             the people in ``images`` and as many random impostor pairs.
         images: Folder of the images, unless ``pairs`` is a table.
-        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model; see
+            `kerasface.embedder`.
+        detect: If True, find the faces first. If False, the images are faces, cropped like the
+            training images of the model. None detects for ``"dlib"`` only. Pairs with a photograph
+            in which no face is found are left out.
+        detector: As in `kerasface.embed`.
+        faces: Which face of a photograph counts, with detection only: ``"largest"``,
+            ``"central"`` or ``"best"`` (highest score).
         out: Folder to write to: ``metrics.json``, ``pairs.csv`` (with scores), ``per_fold.csv``,
             ``operating_points.csv``, ``probability.csv``, ``by_group.csv`` (with ``groups``),
-            figures and ``report.html``. None is a folder in the run,
-            named like the list; nothing is written for a model that is not a run.
+            figures and ``report.html``. None is a folder in the run, named like the list; nothing
+            is written for a model that is not a run.
         far: False accept rate of the threshold to store, in (0, 1). None takes the smallest of
             0.1, 0.01, 0.001 and 0.0001 with at least ten expected false accepts, and stores
-            nothing if there is none. The threshold is stored with a run or a ``.keras`` file.
-        flip: If True, add the embedding of the mirror image. None does not: a new threshold is
-            measured.
+            nothing if there is none. The threshold is stored with a run or a ``.keras`` file. For
+            ``"dlib"`` and a Keras model it is written to ``verifier.json`` in ``out``, which
+            ``verify(threshold=)`` takes.
+        flip: If True, add the embedding of the mirror image. None does as the shipped threshold
+            of ``"dlib"``, and does not for other models: a new threshold is measured.
         crop: Region of each image that the model sees, for instance ``Crop(0.65, shape="image")``
             for photographs of which the faces in the training images take up this share. None
             takes that of the run.
+        jitter: As in `kerasface.embed`.
         batch_size: Batch size.
         bootstrap: Number of resamples for the intervals.
         seed: Seed of the random pairs, the folds and the resamples.
@@ -137,7 +164,12 @@ def verify_pairs(
         ValueError: If pairs, images or model do not fit, fewer than ten false accepts are
             expected at ``far``, or the run was trained on some of the images or people.
 
+    Warns:
+        UserWarning: If pairs are left out, because no face was found in a photograph.
+
     Example:
+        >>> result = verify_pairs("pairs.csv", "photographs", out="own")  # doctest: +SKIP
+        >>> verify("a.jpg", "b.jpg", threshold="own/verifier.json").same  # doctest: +SKIP
         >>> result = verify_pairs("lfw/pairs.txt", "lfw/lfw-deepfunneled",
         ...                       model="runs/faces", flip=True)  # doctest: +SKIP
         >>> result.metrics["accuracy"]  # doctest: +SKIP
@@ -149,22 +181,26 @@ def verify_pairs(
     if far is not None:  # before the long part
         threshold_at_far(np.arange(len(table)), table.same, far)
     grouped = None if groups is None else read_groups(groups, table.images)
-    network, flip, crop = embedder(model), bool(flip), crop or crop_of(model)
-    vectors = embed(
-        table.images,
-        model=network,
-        crop=crop,
-        flip=flip,
-        batch_size=batch_size,
-        verbose=verbose,
+    _check_one_face(faces)
+    method = open_method(
+        model,
+        detect=detect,
+        detector=detector,
+        faces=faces,
+        flip=shipped_flip(model) if flip is None else flip,
+        crop=crop or crop_of(model),
+        jitter=jitter,
     )
+    vectors = embed_images(
+        method, image_list(table.images), missing="nan", batch_size=batch_size, verbose=verbose
+    ).vectors
+    table, left_out = _with_faces(table, vectors)
     rates = sorted({*FALSE_ACCEPT_RATES, *([] if far is None else [far])}, reverse=True)
     evaluation = evaluate_pairs(vectors, table, rates=rates, bootstrap=bootstrap, seed=seed)
     point: OperatingPoint | None = None
     why_not = "some of the people or images are in the training set"
     if not seen:
-        settings = EmbeddingSettings(crop, flip, fingerprint(network))
-        point, why_not = _operating_point(evaluation, far, name, settings)
+        point, why_not = _operating_point(evaluation, far, name, method.settings)
     by_group = None
     if grouped is not None:
         by_group = evaluation.by_group(grouped, _shared_threshold(evaluation, point), seed=seed)
@@ -172,8 +208,10 @@ def verify_pairs(
         write_operating_point(model, point)
     folder = _result_folder(model, name, out)
     if folder is not None:
-        write_pair_results(folder, name, evaluation, model, point, why_not, by_group)
-    return _verified(evaluation, point, why_not, folder, by_group)
+        words = _threshold_words(point, why_not, left_out)
+        write_pair_results(folder, name, evaluation, model, point, by_group, words)
+    found = _verified(evaluation, point, why_not, folder, by_group)
+    return dataclasses.replace(found, stored=_stored_in(model, found))
 
 
 def _verified(
@@ -276,6 +314,59 @@ def _operating_point(
         people=0 if people is None else len(np.unique(people.astype(str))),
     )
     return point, ""
+
+
+def _stored_in(model: AnyModel, found: Verified) -> pathlib.Path | None:
+    """The file of the threshold, if there is one."""
+    if found.operating_point is None:
+        return None
+    path = operating_point_path(model)
+    return found.folder / FILE if path is None and found.folder is not None else path
+
+
+def _check_one_face(faces: str) -> None:
+    if faces == "all":
+        raise ValueError(
+            "A pair has one face of each photograph. Received: faces='all'. Use 'largest', "
+            "'central' or 'best'."
+        )
+
+
+def _with_faces(table: PairTable, vectors: np.ndarray) -> tuple[PairTable, int]:
+    """The pairs of which both photographs have a face, and how many others there are."""
+    seen = np.isfinite(vectors).all(axis=1)
+    kept = seen[table.rows].all(axis=1)
+    if kept.all():
+        return table, 0
+    left_out = int((~kept).sum())
+    missing = table.images.paths[~seen]
+    warnings.warn(
+        f"{left_out} of {len(table)} pairs are left out, because no face was found in "
+        f"{len(missing)} photographs, for instance {missing[0]!r}",
+        stacklevel=4,
+    )
+    kept_pairs = dataclasses.replace(
+        table,
+        rows=table.rows[kept],
+        same=table.same[kept],
+        folds=None if table.folds is None else table.folds[kept],
+        people=None if table.people is None else table.people[kept],
+    )
+    return kept_pairs, left_out
+
+
+def _threshold_words(point: OperatingPoint | None, why_not: str, left_out: int) -> str:
+    """What the page says of the threshold, and of pairs that are left out."""
+    words = f"No threshold was stored: {why_not}."
+    if point is not None:
+        words = (
+            f"Threshold {point.threshold:.4f}, stored in {FILE}: it accepts {point.far:.2%} of "
+            f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
+            f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
+        )
+    if left_out:
+        words += f" {left_out:,} pairs are left out, because no face was found in a photograph."
+    return words
 
 
 def _shared_threshold(evaluation: PairEvaluation, point: OperatingPoint | None) -> float:

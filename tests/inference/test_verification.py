@@ -23,6 +23,7 @@ from kerasface.inference.operating_point import (
     resolve_threshold,
     write_operating_point,
 )
+from kerasface.inference.vectors import embed_images
 from kerasface.metrics import operating_points, verification
 from kerasface.pipeline import Crop
 
@@ -70,11 +71,11 @@ def listed(strangers, tmp_path):
 def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     embedded = []
 
-    def counting(table, **options):
-        embedded.extend(table.paths)
-        return embed(table, **options)
+    def counting(method, images, **options):
+        embedded.extend(images.names)
+        return embed_images(method, images, **options)
 
-    monkeypatch.setattr("kerasface.inference.pair_verification.embed", counting)
+    monkeypatch.setattr("kerasface.inference.pair_verification.embed_images", counting)
     names = [f"{path.parent.name}/{path.name}" for path in strangers.glob("*/*")]
     groups = pd.DataFrame({"side": [name < "stranger p0003" for name in names]}, index=names)
     result = verify_pairs(listed, strangers, model=own_run, flip=True, bootstrap=20, groups=groups)
