@@ -70,13 +70,13 @@ class AttributeReport(Report):
     ) -> None:
         options = TableOptions(batch_size, crop, image_size, preprocess, output)
         super().__init__(table, every, options, names)
-        if isinstance(table, FaceTable):
-            if not table.multi_label:
-                raise ValueError(
-                    "A report of attributes needs a table with attributes. "
-                    f"Received: {table.summary()}."
-                )
-            check_thresholds(thresholds, len(table.names))
+        if isinstance(table, FaceTable) and not table.multi_label:
+            raise ValueError(
+                "A report of attributes needs a table with attributes. "
+                f"Received: {table.summary()}."
+            )
+        count = len(table.names) if isinstance(table, FaceTable) else int(np.size(thresholds))
+        check_thresholds(thresholds, count)
         self.folder = pathlib.Path(folder)
         self.thresholds = thresholds
 

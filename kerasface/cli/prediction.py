@@ -14,7 +14,7 @@ from kerasface.cli.console import (
     one_line_warnings,
     verbosity,
 )
-from kerasface.cli.options import BatchSize, Flip, Replace
+from kerasface.cli.options import BatchSize, FaceChoice, Flip, Replace
 from kerasface.files import write_csv
 from kerasface.names import counted
 
@@ -37,7 +37,10 @@ PredictDetector = Annotated[
 ]
 PredictMargin = Annotated[
     float | None,
-    typer.Option(help="Margin around each detected face, as a share of its size. Default: 0.2."),
+    typer.Option(
+        help="Margin around each detected face, as a share of its size. Default: that of "
+        "the training images, else 0.2."
+    ),
 ]
 Only = Annotated[
     str | None,
@@ -71,6 +74,7 @@ def predict(
     detect: Detect = False,
     detector: PredictDetector = None,
     margin: PredictMargin = None,
+    faces: FaceChoice = "all",
     only: Only = None,
     threshold: AttributeThreshold = None,
     pictures: Pictures = None,
@@ -95,6 +99,7 @@ def predict(
             detect=detect,
             detector=detector,
             margin=margin,
+            faces=faces,
             pictures=pictures,
             only=None if only is None else [name.strip() for name in only.split(",")],
             threshold=threshold,

@@ -15,10 +15,10 @@ from PIL import Image
 
 from kerasface.data.image_list import ImageList, image_list
 from kerasface.data.table import FaceTable
-from kerasface.faces.alignment import align, cut
-from kerasface.faces.detectors.registry import Detector, detect
+from kerasface.faces.detectors.registry import detect
 from kerasface.faces.face import Face
 from kerasface.faces.pictures import draw_faces
+from kerasface.faces.preparation import Preparation, choose_faces
 from kerasface.files import replacing
 from kerasface.images import thumbnail
 from kerasface.reports.attribute_words import describe
@@ -93,14 +93,13 @@ class FaceCutter:
     """Finds the faces in photographs and cuts them out, upright.
 
     Attributes:
-        detector: As in `kerasface.faces.detect`.
-        margin: As in `kerasface.faces.align`, at the nearer sides.
+        preparation: How faces are found, chosen and cut out.
         height_to_width: Aspect ratio of the crops, that of the training images: a model that was
-            trained on squashed images must see squashed images.
+            trained on squashed images must see squashed images. The margin is that at the nearer
+            sides.
     """
 
-    detector: str | Detector
-    margin: float
+    preparation: Preparation
     height_to_width: float = 1.0
 
     def __call__(self, photograph: np.ndarray) -> tuple[list[np.ndarray], pd.DataFrame]:
@@ -114,20 +113,21 @@ class FaceCutter:
             score first) and the box ``left``, ``top``, ``width``, ``height`` in pixels. A
             photograph without a face is one image, as it is, with number 0 and no box.
         """
-        [faces] = detect([photograph], self.detector)
-        if not faces:
+        how = self.preparation
+        [found] = detect([photograph], how.detector, **dict(how.options))
+        chosen = choose_faces(found, how.faces, photograph.shape)
+        if not chosen:
             return [photograph], pd.DataFrame([(0, *[math.nan] * len(BOX))], columns=["face", *BOX])
         # A square around the wanted shape; its sides are cut off afterwards.
         longer = max(self.height_to_width, 1 / self.height_to_width)
-        margin = ((1 + 2 * self.margin) * longer - 1) / 2
+        wider = dataclasses.replace(how, margin=((1 + 2 * how.margin) * longer - 1) / 2)
+        # dlib's own landmarks only need a box.
+        boxed = wider if how.template == "dlib" else dataclasses.replace(wider, align=False)
         squares = [
-            cut(photograph, face.box, FACE_SIZE, margin=margin)
-            if face.landmarks is None
-            else align(photograph, face.landmarks, FACE_SIZE, margin=margin)
-            for face in faces
+            (boxed if face.landmarks is None else wider).cut(photograph, [face])[0]
+            for _, face in chosen
         ]
-        boxes = np.round([face.box for face in faces], 1)
-        rows = [(number, *box) for number, box in enumerate(boxes, start=1)]
+        rows = [(number, *np.round(face.box, 1)) for number, face in chosen]
         frame = pd.DataFrame(rows, columns=["face", *BOX])
         return [_middle(square, self.height_to_width) for square in squares], frame
 

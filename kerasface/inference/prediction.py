@@ -16,10 +16,12 @@ import pandas as pd
 from kerasface.checks import check_choice, check_flag, check_number, check_unused
 from kerasface.data.image_list import AnyImages, ImageList, image_list
 from kerasface.data.submission import read_sample, submission_frame, write_submission
-from kerasface.faces.detectors.registry import DEFAULT, Detector
+from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.preparation import FACES, Preparation
 from kerasface.files import check_file_to_write, check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.photographs import (
+    FACE_SIZE,
     FaceCutter,
     Predictions,
     draw_photograph,
@@ -43,6 +45,7 @@ def predict(
     detect: bool = False,
     detector: str | Detector | None = None,
     margin: float | None = None,
+    faces: str = "all",
     pictures: str | os.PathLike | None = None,
     only: Sequence[str] | None = None,
     threshold: float | None = None,
@@ -63,11 +66,13 @@ def predict(
         detect: If True, find the faces first. Every face is cropped upright and predicted; a
             photograph without a face is predicted as a whole, with a warning.
         detector: A detector as in `kerasface.faces.detect`, with ``detect=True`` only. None is
-            ``"blazeface"``.
+            that of the crops that the (first) run was trained on, else the default detector.
         margin: Margin around each detected face, as a share of its size, as in
-            `kerasface.faces.align`, with ``detect=True`` only. None is 0.2, about that of CelebA;
-            a run that was trained on other crops needs their margin. The crop has the aspect
-            ratio of the (first) run's training images.
+            `kerasface.faces.align`, with ``detect=True`` only. None is that of the crops that the
+            run was trained on (`Run.preparation`, which also knows their alignment), else 0.2,
+            about that of CelebA. The crop has the aspect ratio of the run's training images.
+        faces: Which faces of a photograph are predicted, with ``detect=True`` only: ``"all"``,
+            ``"largest"``, ``"central"`` or ``"best"`` (highest score).
         pictures: Folder for a picture of each image (or face) with its prediction. With
             ``detect=True`` there is also a picture of each photograph with all its faces.
         only: Attributes to show, in this order. None shows all. For models of attributes.
@@ -100,11 +105,7 @@ def predict(
         >>> frame = predict("runs/hw2p2", "data/test", flip=True)  # doctest: +SKIP
         >>> predict("runs/smiling", ["me.jpg", "holiday"], detect=True)  # doctest: +SKIP
     """
-    check_flag("detect", detect)
-    if not detect:
-        remedy = "Use detect=True (--detect)."
-        options = {"detector": detector, "margin": margin}
-        check_unused("without detection", options, remedy=remedy)
+    _check_detection(detect, detector, margin, faces)
     if pictures is not None:
         check_folder_to_write("pictures", pictures)
     opened = open_predictors(model, names)
@@ -114,9 +115,7 @@ def predict(
     drawer = _Drawer(None if pictures is None else pathlib.Path(pictures))
     if detect:
         cutter = FaceCutter(
-            DEFAULT if detector is None else detector,
-            MARGIN if margin is None else margin,
-            opened[0].height_to_width,
+            _preparation(opened[0], detector, margin, faces), opened[0].height_to_width
         )
         frame, predictions = _predict_faces(work, listed, cutter, drawer, verbose)
     else:
@@ -212,6 +211,18 @@ def attribute_summary(frame: pd.DataFrame, model: Models) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _check_detection(
+    detect: bool, detector: str | Detector | None, margin: float | None, faces: str
+) -> None:
+    check_flag("detect", detect)
+    check_choice("faces", faces, FACES)
+    if not detect:
+        remedy = "Use detect=True (--detect)."
+        chosen_faces = None if faces == "all" else faces
+        options = {"detector": detector, "margin": margin, "faces": chosen_faces}
+        check_unused("without detection", options, remedy=remedy)
+
+
 def _shown_attributes(
     predictor: Predictor, only: Sequence[str] | None, threshold: float | None
 ) -> list[int] | None:
@@ -240,6 +251,20 @@ def _thresholds(predictors: Sequence[Predictor], threshold: float | None) -> np.
         return np.full(len(predictors[0].names), float(threshold))
     limits = [each.thresholds for each in predictors if each.thresholds is not None]
     return np.asarray(np.mean(limits, axis=0))
+
+
+def _preparation(
+    predictor: Predictor, detector: str | Detector | None, margin: float | None, faces: str
+) -> Preparation:
+    """How faces are cut out: as for the training of the run, unless something else is asked."""
+    known = predictor.preparation
+    if known is None:
+        known = Preparation(template="arcface", size=FACE_SIZE, margin=MARGIN)
+    margin = known.margin if margin is None else margin
+    changed = dataclasses.replace(known, margin=margin, faces=faces)
+    if detector is None:
+        return changed
+    return dataclasses.replace(changed, detector=detector, options=())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasface.checks import check_unused
 from kerasface.data.image_list import ImageList
+from kerasface.faces.preparation import Preparation
 from kerasface.inference.reading import AnyModel, open_model, run_of
 from kerasface.metrics.attributes import THRESHOLD
 from kerasface.pipeline.predict import predict_table
@@ -32,6 +33,7 @@ class Predictor:
         thresholds: Minimum probability at which each attribute is predicted, ``[names]``; None
             for classes.
         height_to_width: Aspect ratio of the training images; 1 where it is not known.
+        preparation: How the training images were cut out of photographs; None if it is not known.
         predict: Function of a list of images and the options ``batch_size``, ``flip`` and
             ``verbose``; it returns float32 ``[len(images), len(names)]``.
     """
@@ -41,6 +43,7 @@ class Predictor:
     multi_label: bool
     thresholds: np.ndarray | None
     height_to_width: float
+    preparation: Preparation | None
     predict: Callable[..., np.ndarray]
 
 
@@ -108,6 +111,7 @@ def _open(model: AnyModel, names: Sequence[str] | None) -> Predictor:
         multi_label=run.multi_label,
         thresholds=run.thresholds if run.multi_label else None,
         height_to_width=run.height_to_width,
+        preparation=run.preparation,
         predict=run.predict,
     )
 
@@ -131,6 +135,7 @@ def _of_network(title: str, network: keras.Model, names: Sequence[str] | None) -
         multi_label=is_multi_label,
         thresholds=np.full(count, THRESHOLD) if is_multi_label else None,
         height_to_width=1.0,
+        preparation=None,
         predict=predict,
     )
 

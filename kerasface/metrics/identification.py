@@ -56,7 +56,8 @@ def evaluate(
         ranks: int ``[N]``, the rank of the true person among the people of the gallery by
             descending score, from 1; 0 for probes of people who are not in the gallery.
         scores: float ``[N]``, the best score of each probe.
-        threshold: Scores below it are answered with "nobody". None always answers with a person.
+        threshold: Scores below it are answered with "nobody"; infinity answers so always. None
+            always answers with a person.
         max_rank: Number of ranks of the curve, at least 1.
         bootstrap: Number of resamples for the interval of ``rank1``, at least 1.
         seed: Seed of the resamples.
@@ -88,6 +89,8 @@ def evaluate(
     """
     ranks, scores = _check_probes(ranks, scores)
     check_bootstrap(bootstrap)
+    if threshold is not None and np.isnan(threshold):
+        raise ValueError("`threshold` must be a number. Received: threshold=nan.")
     if max_rank < 1:
         raise ValueError(f"`max_rank` must be at least 1. Received: max_rank={max_rank}.")
     known = ranks != UNKNOWN

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from kerasface.metrics.inputs import check_thresholds
 from kerasface.reports.style import (
     GUESS_COLOR,
     TRAIN_COLOR,
@@ -115,8 +116,8 @@ def prediction_picture(
         image: uint8 RGB ``[height, width, 3]``.
         names: Class or attribute names.
         probabilities: float ``[len(names)]``.
-        thresholds: Thresholds of attributes, ``[len(names)]``, drawn as a line on each bar. None
-            for classes.
+        thresholds: Thresholds of attributes in [0, 1], ``[len(names)]``, drawn as a line on each
+            bar. None for classes.
         predicted: bool ``[len(names)]``, which attributes are predicted; the bars of the others
             are gray. None predicts those that reach their threshold.
         title: Title of the figure.
@@ -141,6 +142,7 @@ def prediction_picture(
             "There must be one probability, and for attributes one threshold, per name. Received: "
             f"shapes {probabilities.shape} and {limits.shape} for {len(names)} names."
         )
+    limits = check_thresholds(limits, len(names))
     shown = probabilities >= limits if predicted is None else np.asarray(predicted, bool)
     if shown.shape != (len(names),):
         raise ValueError(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from kerasface.checks import check_number
 from kerasface.metrics.inputs import check_pairs
 from kerasface.metrics.operating_points import FEWEST_FALSE_ACCEPTS, roc_points
 from kerasface.reports.style import (
@@ -108,6 +109,8 @@ def score_histograms(
         >>> score_histograms(scores, same).savefig("scores.png")  # doctest: +SKIP
     """
     scores, same = check_pairs(scores, same)
+    if threshold is not None:
+        check_number("threshold", threshold)
     figure = Figure(figsize=(6.8, 4.2), layout="constrained", dpi=120)
     axis = figure.subplots()
     edges = np.histogram_bin_edges(scores, BINS)

@@ -13,6 +13,7 @@ import kerasface
 from kerasface.data import draw_scene
 from kerasface.faces import Face
 from kerasface.faces.alignment import align, template
+from kerasface.faces.preparation import Preparation
 from kerasface.inference.photographs import FACE_SIZE, FaceCutter, photographs
 from kerasface.pipeline import Crop
 from kerasface.pipeline.predict import predict_table
@@ -151,6 +152,26 @@ def test_faces_of_photographs_in_memory(attribute_run, photos, tmp_path):
     assert written == ["image 1 face 1.png", "image 1 face 2.png", "image 1.png"]
 
 
+def test_faces_are_cut_as_for_the_training(attribute_run, photos, tmp_path, monkeypatch):
+    folder, scenes = photos
+    known = Preparation("mtcnn", template="arcface", size=64, margin=0.5)
+    monkeypatch.setattr(kerasface.Run, "preparation", known)
+    options = {"detect": True, "detector": detector_of(scenes)}
+    given = folder / "holiday" / "a, b.png"
+    frame = kerasface.predict(attribute_run, given, faces="largest", **options)
+    assert len(frame) == 1
+    largest = max(scenes[1].faces, key=lambda face: face.box[2] * face.box[3])
+    np.testing.assert_allclose(frame[["left", "width"]].iloc[0], largest.box[::2], atol=0.051)
+    [crop] = known.cut(scenes[1].image, [Face(largest.box, 0.9, largest.landmarks)])
+    columns = [f"p:{name}" for name in NAMES]
+    expected = kerasface.predict(attribute_run, crop)[columns]
+    np.testing.assert_allclose(frame[columns], expected, atol=1e-6)
+    other = kerasface.predict(attribute_run, given, faces="largest", margin=0.0, **options)
+    assert np.abs(other[columns] - expected).to_numpy().max() > 1e-6
+    with pytest.raises(ValueError, match=r"`faces` has no effect without detection"):
+        kerasface.predict(attribute_run, given, faces="largest")
+
+
 def test_many_photographs_are_predicted_in_parts(attribute_run, photos, monkeypatch):
     folder, scenes = photos
     options = {"detect": True, "detector": detector_of(scenes)}
@@ -179,7 +200,8 @@ def test_margin_changes_the_prediction(attribute_run, photos):
 @pytest.mark.parametrize("height_to_width", [1.0, 218 / 178, 0.8])
 def test_faces_have_the_aspect_ratio_of_the_training(photos, height_to_width):
     folder, scenes = photos
-    cutter = FaceCutter(detector_of(scenes), 0.2, height_to_width)
+    preparation = Preparation(detector_of(scenes), template="arcface", size=FACE_SIZE, margin=0.2)
+    cutter = FaceCutter(preparation, height_to_width)
     [pixels], _ = cutter(np.asarray(Image.open(folder / "me.jpg")))
     height, width = pixels.shape[:2]
     assert height / width == pytest.approx(height_to_width, abs=0.01)
