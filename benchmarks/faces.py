@@ -25,6 +25,7 @@ from scipy.optimize import linear_sum_assignment
 
 import kerasface
 from kerasface import faces, images
+from kerasface.faces.detectors.registry import DEFAULT
 
 LEAST_OVERLAP = 0.4  # of a detection with a true face
 SECONDS_TO_KILL = (15, 12, 18)
@@ -38,12 +39,13 @@ def main() -> None:
     parser.add_argument("what", choices=("detection", "crop", "resume", "train"))
     parser.add_argument("--data", type=pathlib.Path, help="photographs, one subfolder per person")
     parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs with boxes.csv")
+    parser.add_argument("--detector", default=DEFAULT, help="name of the detector")
     parser.add_argument("--scenes", type=int, default=40, help="drawn scenes per case")
     parser.add_argument("--limit", type=int, default=200, help="photographs for the plain loop")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     options = parser.parse_args()
     if options.what == "detection":
-        detection(options.photos, options.scenes)
+        detection(options.detector, options.photos, options.scenes)
         return
     with tempfile.TemporaryDirectory() as folder:
         {"crop": speed, "resume": resume, "train": train}[options.what](
@@ -51,10 +53,10 @@ def main() -> None:
         )
 
 
-def detection(photos: pathlib.Path | None, scenes: int) -> None:
+def detection(name: str, photos: pathlib.Path | None, scenes: int) -> None:
     """Prints recall, mean overlap of the detected faces and false positives for each case."""
     rows = []
-    detector = faces.load_detector("mtcnn")
+    detector = faces.load_detector(name)
     if photos is not None:
         table = pd.read_csv(photos / "boxes.csv")
         true_boxes, photographs = [], []
@@ -62,7 +64,7 @@ def detection(photos: pathlib.Path | None, scenes: int) -> None:
             photographs.append(images.decode((photos / file).read_bytes()))
             true_boxes.append(boxes[["left", "top", "width", "height"]].to_numpy().tolist())
         detected = faces.detect(photographs, detector)
-        rows.append(("photographs", "mtcnn", *compare(detected, true_boxes)))
+        rows.append(("photographs", "", *compare(detected, true_boxes)))
     for case, quarter_turns, cut, sizes in (
         ("drawn, 40 to 140 px", 0, False, (40, 140)),
         ("drawn, 24 to 40 px", 0, False, (24, 40)),
@@ -72,17 +74,17 @@ def detection(photos: pathlib.Path | None, scenes: int) -> None:
         ("drawn, rotated by 180", 2, False, (40, 140)),
     ):
         scene_images, true_boxes = draw_scenes(scenes, quarter_turns, cut, sizes)
-        detectors = {"mtcnn": detector, "min_face=12": faces.load_detector("mtcnn", min_face=12)}
+        detectors = {"": detector, "min_face=12": faces.load_detector(name, min_face=12)}
         if quarter_turns:
-            detectors = {"mtcnn": detector, "turned": faces.load_detector("mtcnn", turned=True)}
-        for name, each in detectors.items():
-            rows.append((case, name, *compare(faces.detect(scene_images, each), true_boxes)))
+            detectors = {"": detector, "turned": faces.load_detector(name, turned=True)}
+        for options, each in detectors.items():
+            rows.append((case, options, *compare(faces.detect(scene_images, each), true_boxes)))
         if sizes[0] < 24:
             enlarged = [np.kron(image, np.ones((3, 3, 1), np.uint8)) for image in scene_images]
-            detected = faces.detect(enlarged, faces.load_detector("mtcnn", max_side=None))
+            detected = faces.detect(enlarged, faces.load_detector(name, max_side=None))
             scaled = [[[3 * value for value in box] for box in boxes] for boxes in true_boxes]
             rows.append((case, "enlarged 3 times", *compare(detected, scaled)))
-    columns = ["case", "detector", "faces", "recall", "mean overlap", "false positives"]
+    columns = ["case", "options", "faces", "recall", "mean overlap", "false positives"]
     print(pd.DataFrame(rows, columns=columns).round(3).to_string(index=False))
 
 
@@ -154,7 +156,7 @@ def speed(data: pathlib.Path, folder: pathlib.Path, options: argparse.Namespace)
     print(f"plain loop, detection only: {plain_rate:.1f} images/s ({len(sample)} images)")
     for processes in (1, 2):
         start = time.perf_counter()
-        faces.crop(data, folder / str(processes), processes=processes)
+        faces.crop(data, folder / str(processes), detector=options.detector, processes=processes)
         crop_rate = len(paths) / (time.perf_counter() - start)
         print(
             f"crop, {processes} processes, their start included: {crop_rate:.1f} images/s, "

@@ -74,7 +74,6 @@ def crop(photographs: pathlib.Path, out: pathlib.Path) -> pd.DataFrame:
     crops = kerasface.faces.crop(
         photographs,
         out / "crops",
-        detector="mtcnn",
         size=96,
         align=True,
         margin=0.1,

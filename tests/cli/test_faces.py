@@ -10,7 +10,8 @@ from PIL import Image
 
 from kerasface.cli.faces import split
 from kerasface.data.duplicates import NEAR_DUPLICATE
-from kerasface.faces import Face
+from kerasface.faces import Face, register_detector
+from kerasface.faces.detectors import registry
 
 CROPS = pd.DataFrame(
     {
@@ -240,3 +241,19 @@ def test_faces_refuses_unreadable_photograph(mistake, tmp_path):
     assert "no image format" in mistake("faces", tmp_path / "a.jpg", "--out", out)
     assert "nowhere.jpg" in mistake("faces", tmp_path / "nowhere.jpg", "--out", out)
     assert not out.exists()
+
+
+def test_registered_detector_by_name(shell, faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+
+    def load(*, least=0.0):
+        return lambda images: [[Face((2, 2, 20, 20), 0.9)] for _ in images]
+
+    register_detector("own", load)
+    photographs = faces / "train" / "p0001"
+    words = ["crop", photographs, tmp_path / "crops", "--detector", "own"]
+    code, out, err = shell(*words, "--set", "least=0.5")
+    assert (code, err) == (0, "")
+    assert f"{len(list(photographs.iterdir()))} with a face" in out
+    code, _, err = shell(*words[:2], tmp_path / "other", *words[3:], "--set", "leats=0.5")
+    assert code != 0 and "Did you mean 'least'" in err
