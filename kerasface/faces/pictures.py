@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,9 @@ EDGE_COLOR = (0, 0, 0)
 # Cold colors on the image's left, warm colors on its right: swapped landmarks are visible.
 POINT_COLORS = ((0, 160, 255), (255, 60, 60), (255, 255, 255), (0, 220, 160), (255, 150, 0))
 PAPER = (255, 255, 255)
+SAME_COLOR = (0, 140, 60)
+DIFFERENT_COLOR = (210, 30, 30)
+COMPARISON_HEIGHT, SMALLEST_COMPARISON = 480, 240  # pixels
 INK = (30, 30, 30)
 GAP = 4
 
@@ -59,6 +63,69 @@ def draw_faces(
         pen.rectangle(pen.textbbox(start, text, font_size=size), fill=BOX_COLOR)
         pen.text(start, text, fill=EDGE_COLOR, font_size=size)
     return np.array(picture)
+
+
+def draw_comparison(
+    images: Sequence[np.ndarray],
+    faces: Sequence[Sequence[Face]],
+    compared: Sequence[Face | None],
+    text: str,
+    *,
+    same: bool,
+) -> np.ndarray:
+    """Draws two photographs side by side, with their faces and the result of a comparison.
+
+    Args:
+        images: Two images, uint8 RGB ``[H, W, 3]``.
+        faces: The faces of each image.
+        compared: The face of each image that was compared, drawn in the color of the result; None
+            for an image that was compared as a whole.
+        text: The result, a line or several, below the photographs.
+        same: Whether the color is that of one person (green) or of different people (red).
+
+    Returns:
+        uint8 ``[height, width, 3]``.
+
+    Example:
+        >>> photographs = [np.zeros((60, 40, 3), np.uint8)] * 2
+        >>> draw_comparison(photographs, [[], []], [None, None], "one person", same=True).shape[2]
+        3
+    """
+    color = SAME_COLOR if same else DIFFERENT_COLOR
+    height = min(COMPARISON_HEIGHT, max(image.shape[0] for image in images))
+    height = max(height, SMALLEST_COMPARISON)
+    pictures = []
+    for image, found, chosen in zip(images, faces, compared, strict=True):
+        scale = min(height / image.shape[0], 2 * height / image.shape[1])
+        sides = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+        picture = Image.fromarray(image).resize(sides, Image.Resampling.BICUBIC)
+        pen = ImageDraw.Draw(picture)
+        unit = max(1, round(height / 200))
+        for face in found:
+            left, top, width, tall = (scale * value for value in face.box)
+            corners = (round(left), round(top), round(left + width), round(top + tall))
+            pen.rectangle(corners, outline=EDGE_COLOR, width=3 * unit)
+            pen.rectangle(corners, outline=color if face is chosen else BOX_COLOR, width=2 * unit)
+        if chosen is None:
+            pen.rectangle((0, 0, sides[0] - 1, sides[1] - 1), outline=color, width=2 * unit)
+        pictures.append(picture)
+    letters = max(12, height // 18)
+    lines = text.splitlines()
+    pen = ImageDraw.Draw(pictures[0])
+    wide = max(math.ceil(pen.textlength(line, font_size=letters)) for line in lines)
+    width = max(sum(picture.width for picture in pictures) + 3 * GAP, wide + 4 * GAP)
+    room = round(1.4 * letters)
+    sheet = Image.new("RGB", (width, height + 4 * GAP + room * len(lines)), PAPER)
+    left = GAP
+    for picture in pictures:
+        sheet.paste(picture, (left, GAP + (height - picture.height) // 2))
+        left += picture.width + GAP
+    pen = ImageDraw.Draw(sheet)
+    top = height + 2 * GAP
+    for place, line in enumerate(lines):
+        ink = color if place == 0 else INK
+        pen.text((2 * GAP, top + place * room), line, fill=ink, font_size=letters)
+    return np.array(sheet)
 
 
 def contact_sheet(

@@ -10,17 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasface.checks import check_number
+from kerasface.checks import check_choice, check_number
 from kerasface.data import notebook
 from kerasface.data.folders import unlabeled_folder
+from kerasface.data.image_list import image_list
 from kerasface.data.submission import write_submission
+from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.preparation import FACES
 from kerasface.files import check_file_to_write, check_text_table
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.embedding import embed, embedder
-from kerasface.inference.gallery import enroll
+from kerasface.inference.gallery import enroll_with
+from kerasface.inference.method import open_method
 from kerasface.inference.nearest import nearest_people
 from kerasface.inference.operating_point import resolve_threshold
+from kerasface.inference.preparing import BATCH_SIZE
 from kerasface.inference.reading import AnyModel
+from kerasface.inference.vectors import embed_images
 from kerasface.metrics.identification import UNKNOWN, best_threshold
 from kerasface.pipeline.crop import Crop
 
@@ -59,9 +64,13 @@ def submit_matches(
     dev: str | os.PathLike | None = None,
     dev_labels: str | os.PathLike | None = None,
     no_match: str = NO_MATCH,
+    detect: bool | None = None,
+    detector: str | Detector | None = None,
+    faces: str = "largest",
     flip: bool | None = None,
     crop: Crop | None = None,
-    batch_size: int = 64,
+    jitter: int = 0,
+    batch_size: int = BATCH_SIZE,
     verbose: int = 0,
 ) -> Matches:
     """Finds the known person in each image, or nobody, and writes the submission.
@@ -70,7 +79,8 @@ def submit_matches(
     and ``label``, the name of the person's folder.
 
     Args:
-        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model; see
+            `kerasface.embedder`.
         known: Folder with one subfolder per person (``known``).
         unknown: Folder of images (``unknown_test``).
         out: CSV file to write.
@@ -80,10 +90,14 @@ def submit_matches(
         dev_labels: CSV file with a column ``label``, one row per development image in the order
             of the sorted file names (``verification_dev.csv``).
         no_match: Label of images without a match, in both files.
+        detect: As in `kerasface.embed`. A photograph without a face matches nobody.
+        detector: As in `kerasface.embed`.
+        faces: Which face of a photograph counts: ``"largest"``, ``"central"`` or ``"best"``.
         flip: If True, add the embedding of the mirror image. None does so if the stored threshold
             was measured so.
         crop: As in `kerasface.embed`. None takes that of the stored threshold, else that of the
             run.
+        jitter: As in `kerasface.embed`.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
@@ -100,9 +114,19 @@ def submit_matches(
         ...                dev="unknown_dev", dev_labels="verification_dev.csv")  # doctest: +SKIP
     """
     _check_options(out, threshold, dev, dev_labels)
+    check_choice("faces", faces, [each for each in FACES if each != "all"])
     stored = resolve_threshold(model, None)
-    network = embedder(model)
     flip, crop = stored.flip_and_crop(model, flip, crop)
+    method = open_method(
+        model,
+        detect=detect,
+        detector=detector,
+        faces=faces,
+        flip=flip,
+        crop=crop,
+        jitter=jitter,
+        like=stored.point.settings if stored.point else None,
+    )
     if threshold is None and dev is None:
         if stored.value is None:
             raise ValueError(
@@ -110,22 +134,25 @@ def submit_matches(
                 "Give threshold=, or dev= and dev_labels= to choose one."
             )
         threshold = stored.value
-        stored.measured(network, flip, crop, stacklevel=3)
+        stored.measured(method.settings, stacklevel=3)
     tables, labels = [unlabeled_folder(unknown)], None
     if dev is not None and dev_labels is not None:
         tables.append(unlabeled_folder(dev))
         labels = _dev_labels(pathlib.Path(dev_labels), len(tables[1]))
-    options: dict[str, Any] = {"flip": flip, "batch_size": batch_size, "verbose": verbose}
-    gallery = enroll(known, model=network, crop=crop, **options)
+    options: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
+    gallery = enroll_with(method, known, **options)
     if labels is not None:
         _check_labels(labels, {*gallery.names, no_match})
     found = []
     for table in tables:
-        people, scores = nearest_people(
-            gallery, embed(table, model=network, crop=crop, **options), 1
-        )
-        names = np.array(gallery.names, dtype=object)[people[:, 0]]
-        found.append((names, scores[:, 0].astype(float)))
+        embedded = embed_images(method, image_list(table), missing="skip", **options)
+        names = np.full(len(table), no_match, dtype=object)
+        best = np.full(len(table), -np.inf)
+        if len(embedded.rows):
+            people, scores = nearest_people(gallery, embedded.vectors, 1)
+            names[embedded.rows] = np.array(gallery.names, dtype=object)[people[:, 0]]
+            best[embedded.rows] = scores[:, 0]
+        found.append((names, best))
     accuracy = None
     if labels is not None:
         names, scores = found[1]

@@ -7,25 +7,31 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import pandas as pd
 
-from kerasface.checks import check_unused
+from kerasface.checks import check_choice, check_flag, check_unused
 from kerasface.data.folders import identity_folder
+from kerasface.data.image_list import AnyImages, image_list
 from kerasface.data.table import FaceTable
 from kerasface.embedding.discriminant import EMBEDDING_SHRINKAGE, discriminant_directions
+from kerasface.faces.detectors.registry import Detector
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.operating_point import stored_flip_and_crop
-from kerasface.inference.reading import AnyModel, Images, crop_of, open_model, readable_table
-from kerasface.inference.vectors import embed_table
+from kerasface.inference.method import embedding_model, open_method
+from kerasface.inference.operating_point import resolve_threshold
+from kerasface.inference.preparing import BATCH_SIZE
+from kerasface.inference.pretrained import DEFAULT
+from kerasface.inference.reading import (
+    AnyModel,
+    checked_images,
+    crop_of,
+    load_model,
+    readable_table,
+)
+from kerasface.inference.vectors import embed_images, embed_table
 from kerasface.models import heads
 from kerasface.pipeline.crop import Crop
 
-# Layers that may follow the layer that makes the classes.
-AFTER_CLASSES = (
-    keras.layers.Activation,
-    keras.layers.Dropout,
-    keras.layers.Rescaling,
-    keras.layers.Softmax,
-)
+MISSING = ("error", "nan")
 
 
 @explain_old_calls
@@ -85,10 +91,10 @@ def embedder(
     """
     if isinstance(model, Sequence) and not isinstance(model, str):
         models = list(model)
-        network = _joined([_embedding_model(open_model(each)) for each in models])
+        network = _joined([embedding_model(load_model(each)) for each in models])
     else:
         models = [model]
-        network = _embedding_model(open_model(model))
+        network = embedding_model(load_model(model))
     if discriminant is None:
         options = {"shrinkage": shrinkage, "crop": crop, "flip": flip}
         check_unused("without a discriminant", options, remedy="Give discriminant=.")
@@ -109,60 +115,87 @@ def embedder(
 
 @explain_old_calls
 def embed(
-    images: Images,
+    images: AnyImages,
     *,
-    model: AnyModel,
-    crop: Crop | None = None,
+    model: AnyModel = DEFAULT,
+    detect: bool | None = None,
+    detector: str | Detector | None = None,
+    faces: str = "largest",
+    missing: str = "error",
+    return_faces: bool = False,
     flip: bool | None = None,
-    batch_size: int = 64,
+    crop: Crop | None = None,
+    jitter: int = 0,
+    batch_size: int = BATCH_SIZE,
     verbose: int = 0,
-) -> np.ndarray:
-    """Computes the embeddings of images.
+) -> np.ndarray | tuple[np.ndarray, pd.DataFrame]:
+    """Computes the embeddings of the faces in images.
+
+    The default model is dlib's network: photographs are enough. It has learned from 3 million
+    images of about 7,485 people, many of them celebrities, and people of CelebA may be among them;
+    the people of LFW were removed.
 
     Args:
-        images: A folder, whose images are sorted by path, a table, or image files and folders.
-        model: Run, run folder, ``.keras`` file or Keras model; see `embedder`.
-        crop: Region of each image that the model sees. None takes that of the threshold that is
-            stored with the model, else that of the run's training, else the whole image.
+        images: An image in a form of `kerasface.images.as_image` (a path, an array, a PIL image,
+            bytes, a binary file), a list of images, a folder, whose images are sorted by path, a
+            table, or an array ``[N, H, W, channels]``.
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model; see `embedder`.
+        detect: If True, find the faces in photographs first and cut them out as the model needs
+            them. If False, the images are faces, cropped like the training images of the model.
+            None detects for ``"dlib"`` only.
+        detector: A face detector as in `kerasface.faces.detect`, with detection only. None takes
+            the one of the model's training crops, or the default.
+        faces: Which faces of a photograph count, with detection only: ``"largest"``,
+            ``"central"``, ``"best"`` (highest score) or ``"all"``, a row per face.
+        missing: What a photograph without a face gives: ``"error"`` or ``"nan"``, a row of NaN.
+        return_faces: If True, also return a table of the faces.
         flip: If True, add the embedding of the mirror image. None does so if the stored threshold
             was measured so.
+        crop: Region of each image, or of each face, that the model sees. None takes that of the
+            stored threshold, else that of the run's training, else all of it.
+        jitter: Number of randomly shifted, scaled, rotated and mirrored copies of each face whose
+            embeddings are averaged (dlib's ``num_jitters``); 0 for none. The time grows with it.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
     Returns:
         float32 ``[N, dimensions]``, rows of length 1 in the order of the images. The product of
-        two rows is their cosine similarity.
+        two rows is their cosine similarity. With ``return_faces=True`` also a table with one row
+        per embedding: ``image``, ``face`` (its number in the photograph, from 1, the best score
+        first; 0 without detection), ``faces`` (how many there are), the box ``left``, ``top``,
+        ``width``, ``height`` in pixels, ``score`` and ``landmarks``.
 
     Raises:
-        ValueError: If the model makes no embeddings, or an image is unreadable.
+        ValueError: If a photograph has no face, the model makes no embeddings, an image is
+            unreadable, or an option is out of range or has no effect.
+        FileNotFoundError: If a path does not exist.
+
+    Warns:
+        UserWarning: If the images look like photographs and are taken as faces, or the other way
+            round.
 
     Example:
-        >>> vectors = embed("photographs", model="runs/faces", flip=True)  # doctest: +SKIP
+        >>> vectors = embed(["a.jpg", "b.jpg"])  # doctest: +SKIP
         >>> similarity = vectors @ vectors.T  # doctest: +SKIP
+        >>> vectors = embed("crops", model="runs/faces", flip=True)  # doctest: +SKIP
     """
-    flip, crop = stored_flip_and_crop(model, flip, crop)
-    network = embedder(model)
-    table = readable_table(images, once=False, verbose=verbose)  # a row for each that was given
-    return embed_table(network, table, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose)
-
-
-def _embedding_model(model: keras.Model) -> keras.Model:
-    """The model itself, or the part of a classifier before the classes."""
-    if isinstance(model.layers[-1], keras.layers.UnitNormalization):
-        return model
-    behind = (layer for layer in reversed(model.layers) if not isinstance(layer, AFTER_CLASSES))
-    last = next(behind, None)
-    features = last.input if isinstance(last, keras.layers.Dense) else None
-    if len(model.outputs) != 1 or features is None or len(features.shape) != 2:
-        raise ValueError(
-            "An embedding is the input of the last dense layer of a model with one output. "
-            f"Received: {model.name!r} with {len(model.outputs)} outputs and the last layer "
-            f"{getattr(last, 'name', None)!r}. Build it with embedding=512, for instance."
-        )
-    unit = keras.layers.UnitNormalization(
-        dtype="float32", name=f"{heads.HEAD_PREFIX}embedding_unit"
+    check_choice("missing", missing, MISSING)
+    check_flag("return_faces", return_faces)
+    given = image_list(checked_images(images))
+    stored = resolve_threshold(model, None)
+    flip, crop = stored.flip_and_crop(model, flip, crop)
+    method = open_method(
+        model,
+        detect=detect,
+        detector=detector,
+        faces=faces,
+        flip=flip,
+        crop=crop,
+        jitter=jitter,
+        like=stored.point.settings if stored.point else None,
     )
-    return keras.Model(model.input, unit(features), name=f"{model.name}_embedder")
+    found = embed_images(method, given, missing=missing, batch_size=batch_size, verbose=verbose)
+    return (found.vectors, found.to_frame(given)) if return_faces else found.vectors
 
 
 def _joined(models: Sequence[keras.Model]) -> keras.Model:

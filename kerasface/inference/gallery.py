@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
-import keras
 import numpy as np
 
+from kerasface.checks import check_choice
 from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
+from kerasface.data.image_list import image_list
 from kerasface.data.table import FaceTable
+from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.preparation import FACES
 from kerasface.files import check_file_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.embedding import embed, embedder
-from kerasface.inference.operating_point import stored_flip_and_crop
+from kerasface.inference.method import EmbeddingMethod, open_method
+from kerasface.inference.operating_point import resolve_threshold
+from kerasface.inference.preparing import BATCH_SIZE
+from kerasface.inference.pretrained import DEFAULT
 from kerasface.inference.reading import AnyModel
-from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.inference.settings import EmbeddingSettings
+from kerasface.inference.vectors import embed_images
 from kerasface.pipeline.crop import Crop
 
 SUFFIX = ".npz"
@@ -58,6 +67,7 @@ class Gallery:
             "dimensions": self.embeddings.shape[1],
             "flip": self.settings.flip,
             "crop": self.settings.crop,
+            "detect": self.settings.preparation is not None,
         }
 
     def save(self, path: str | os.PathLike) -> None:
@@ -81,26 +91,23 @@ class Gallery:
                 model=np.array(settings["model"]),
                 flip=np.array(settings["flip"]),
                 crop=np.array(settings["crop"]),
+                preparation=np.array(json.dumps(settings["preparation"])),
+                jitter=np.array(settings["jitter"]),
             )
 
-    def check(self, model: keras.Model, *, flip: bool | None, crop: Crop | None) -> None:
+    def check(self, settings: EmbeddingSettings) -> None:
         """Raises an error if probes are not embedded like the gallery.
 
         Args:
-            model: The embedding model of the probes.
-            flip: Whether the embedding of the mirror image is added; None is as in the gallery.
-            crop: Region of each image that the model sees; None is as in the gallery.
+            settings: How the probes are embedded. The number of jittered copies may differ.
 
         Raises:
-            ValueError: If the model has other weights, or flip or crop differ.
+            ValueError: If the model has other weights, or flip, crop or the preparation of the
+                faces differ.
         """
-        asked = EmbeddingSettings(
-            crop=self.settings.crop if crop is None else crop,
-            flip=self.settings.flip if flip is None else flip,
-            model=fingerprint(model),
-        )
         remedy = "Make a new gallery with kerasface.inference.enroll."
-        self.settings.check(asked, "a gallery", remedy)
+        fields = ("crop", "flip", "model", "preparation")
+        self.settings.check(settings, "a gallery", remedy, fields)
 
 
 def load_gallery(path: str | os.PathLike) -> Gallery:
@@ -127,9 +134,7 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
                 saved["labels"],
                 tuple(saved["names"].tolist()),
                 tuple(saved["files"].tolist()),
-                EmbeddingSettings.from_dict(
-                    {key: saved[key].item() for key in ("crop", "flip", "model")}
-                ),
+                EmbeddingSettings.from_dict(_saved_settings(saved)),
             )
     except Exception as error:  # zipfile, numpy and missing names raise different errors
         raise ValueError(
@@ -138,24 +143,41 @@ def load_gallery(path: str | os.PathLike) -> Gallery:
         ) from error
 
 
+def _saved_settings(saved: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The settings in a file; older versions have no preparation and no jitter."""
+    found = {key: saved[key].item() for key in ("crop", "flip", "model", "jitter") if key in saved}
+    if "preparation" in saved:
+        found["preparation"] = json.loads(saved["preparation"].item())
+    return found
+
+
 @explain_old_calls
 def enroll(
     people: str | os.PathLike | FaceTable,
     *,
-    model: AnyModel,
+    model: AnyModel = DEFAULT,
+    detect: bool | None = None,
+    detector: str | Detector | None = None,
+    faces: str = "largest",
     crop: Crop | None = None,
     flip: bool | None = None,
-    batch_size: int = 64,
+    jitter: int = 0,
+    batch_size: int = BATCH_SIZE,
     verbose: int = 0,
 ) -> Gallery:
     """Makes a gallery of known people.
 
     Args:
         people: A folder with one subfolder per person, or a table with one class per image.
-        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model; see
+            `kerasface.embedder`.
+        detect: As in `kerasface.embed`: photographs for ``"dlib"``, faces for other models.
+        detector: As in `kerasface.embed`.
+        faces: Which face of a photograph is the person: ``"largest"``, ``"central"`` or ``"best"``.
         crop: As in `kerasface.embed`.
         flip: If True, add the embedding of the mirror image. None does so if the threshold that
             is stored with the model was measured so.
+        jitter: As in `kerasface.embed`.
         batch_size: Batch size.
         verbose: 1 shows a progress bar.
 
@@ -163,10 +185,46 @@ def enroll(
         The gallery. People without images are skipped.
 
     Raises:
-        ValueError: If the table does not have one class per image, or an image is unreadable.
+        ValueError: If the table does not have one class per image, a photograph has no face, or an
+            image is unreadable.
 
     Example:
+        >>> enroll("staff").save("staff.npz")  # doctest: +SKIP
         >>> enroll("staff", model="runs/faces").save("staff.npz")  # doctest: +SKIP
+    """
+    check_choice("faces", faces, [each for each in FACES if each != "all"])
+    stored = resolve_threshold(model, None)
+    flip, crop = stored.flip_and_crop(model, flip, crop)
+    method = open_method(
+        model,
+        detect=detect,
+        detector=detector,
+        faces=faces,
+        flip=flip,
+        crop=crop,
+        jitter=jitter,
+        like=stored.point.settings if stored.point else None,
+    )
+    return enroll_with(method, people, batch_size=batch_size, verbose=verbose)
+
+
+def enroll_with(
+    method: EmbeddingMethod,
+    people: str | os.PathLike | FaceTable,
+    *,
+    batch_size: int = BATCH_SIZE,
+    verbose: int = 0,
+) -> Gallery:
+    """Makes a gallery of known people with an opened model.
+
+    Args:
+        method: The model and how the images are prepared for it.
+        people: As in `enroll`.
+        batch_size: Batch size.
+        verbose: 1 shows a progress bar.
+
+    Raises:
+        ValueError: As `enroll`.
     """
     table = people if isinstance(people, FaceTable) else people_folder(people)
     if table.labels is None or table.multi_label:
@@ -175,15 +233,11 @@ def enroll(
             f"{'attributes' if table.multi_label else 'unlabeled'}."
         )
     table = table.take(np.argsort(table.labels, kind="stable"))
-    flip, crop = stored_flip_and_crop(model, flip, crop)
-    network = embedder(model)
-    vectors = embed(
-        table, model=network, crop=crop, flip=flip, batch_size=batch_size, verbose=verbose
-    )
+    images = image_list(table, "people")
+    found = embed_images(method, images, batch_size=batch_size, verbose=verbose)
     present, labels = np.unique(np.asarray(table.labels), return_inverse=True)
     names = tuple(table.names[label] for label in present)
-    settings = EmbeddingSettings(crop, flip, fingerprint(network))
-    return Gallery(vectors, labels, names, tuple(table.paths), settings)
+    return Gallery(found.vectors, labels, names, tuple(table.paths), method.settings)
 
 
 def people_folder(folder: str | os.PathLike) -> FaceTable:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kerasface import images
-from kerasface.data.table import FaceTable
+from kerasface.data.image_list import ImageList
 from kerasface.reports.charts import cmc_section
 from kerasface.reports.identification import cmc_curve
 from kerasface.reports.labels import label, metric_facts, value
@@ -35,7 +35,7 @@ def identification_html(
     answers: pd.DataFrame,
     metrics: Mapping[str, float],
     cmc: pd.DataFrame,
-    probes: FaceTable,
+    probes: ImageList,
     people: int,
     threshold: float | None,
 ) -> str:
@@ -61,7 +61,7 @@ def identification_html(
         sections.append(facts_section("All metrics", metric_facts(metrics), INTERVALS))
     today = datetime.date.today()
     return report_html(
-        f"Identification of {probes.root.name or 'images'}",
+        f"Identification of {_title(probes)}",
         sections,
         kind="identification",
         about=[
@@ -72,6 +72,10 @@ def identification_html(
         headline=_headline(answers, metrics, people, threshold),
         tiles={label(key): value(key, metrics[key]) for key in TILES if key in metrics},
     )
+
+
+def _title(probes: ImageList) -> str:
+    return "images" if probes.table is None else probes.table.root.name or "images"
 
 
 def _headline(
@@ -97,19 +101,19 @@ def _headline(
     )
 
 
-def _mistakes(answers: pd.DataFrame, probes: FaceTable) -> Section:
+def _mistakes(answers: pd.DataFrame, probes: ImageList) -> Section:
     title = "Most confident mistakes"
     wrong = answers[answers["answer"] != answers["truth"]]
     shown = wrong.sort_values("score", ascending=False, kind="stable").head(SHOWN_MISTAKES)
     if shown.empty:
         return Section(title, "", "There are no mistakes.")
     pictures = []
-    for row in shown.to_dict("records"):
+    for place, row in shown.to_dict("index").items():
         caption = (
             f"true: {row['truth'] or 'not in the gallery'}\n"
             f"{row['score']:.3f}: {row['answer'] or NOBODY}\n{file_name(row['path'])}"
         )
-        image = images.thumbnail(probes.root / str(row["path"]), THUMBNAIL)
+        image = images.thumbnail(str(probes.sources[int(place)]), THUMBNAIL)
         pictures.append(Picture((image,), caption))
     return gallery_section(title, pictures, lead="Wrong answers with the highest similarity.")
 

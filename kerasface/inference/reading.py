@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TypeAlias
 
 import keras
 
 from kerasface import images as image_files
+from kerasface.cache import cached, file_key
 from kerasface.data.folders import check_encoding, unlabeled_folder
+from kerasface.data.image_list import AnyImages
 from kerasface.data.table import FaceTable, check
 from kerasface.inference.photographs import photographs
+from kerasface.inference.pretrained import PREPARATIONS, build_pretrained, is_pretrained
 from kerasface.models.model_file import describe, load_model_file
 from kerasface.pipeline.crop import Crop
 from kerasface.runs.run import MODEL, RECIPE, Run
@@ -21,15 +24,21 @@ AnyModel: TypeAlias = str | os.PathLike | Run | keras.Model
 Images: TypeAlias = str | os.PathLike | FaceTable | Sequence[str | os.PathLike]
 
 SUFFIX = ".keras"
-MODEL_RULE = "A model must be a run folder or a .keras file."
+MODEL_RULE = (
+    "A model must be a run folder, a .keras file or the name of a pretrained network "
+    f"({', '.join(PREPARATIONS)})."
+)
 IMAGES_RULE = "Images must be a folder, image files, or a FaceTable."
 
 
-def open_model(model: AnyModel) -> keras.Model:
-    """Opens the model of a run, of a run folder or of a ``.keras`` file.
+def load_model(model: AnyModel) -> keras.Model:
+    """Loads the model of a run, of a ``.keras`` file or of a name, for a caller who may change it.
 
     Args:
-        model: Run, run folder, ``.keras`` file or Keras model. A Keras model is returned as it is.
+        model: As for `open_model`.
+
+    Returns:
+        A new model; a Keras model is returned as it is.
 
     Raises:
         FileNotFoundError: If there is no such run or file.
@@ -38,20 +47,59 @@ def open_model(model: AnyModel) -> keras.Model:
     """
     if isinstance(model, keras.Model):
         return model
+    if is_pretrained(model):
+        return build_pretrained(model)
     run = run_of(model)
     if run is not None:
         return run.load_model()
     return load_model_file(_model_path(model))
 
 
+def open_model(model: AnyModel) -> keras.Model:
+    """Opens a model, which stays open in kerasface's cache: nobody may change it.
+
+    Args:
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model. A Keras model is
+            returned as it is.
+
+    Raises:
+        FileNotFoundError: If there is no such run or file.
+        ValueError: If the file is not a Keras model.
+        TypeError: If ``model`` is of another type.
+    """
+    key = model_key(model)
+    return load_model(model) if key is None else cached(("model", key), lambda: load_model(model))
+
+
+def model_key(model: AnyModel) -> Hashable | None:
+    """Returns the key of a model for `kerasface.cache.cached`; None for a Keras model.
+
+    A Keras model in memory may change between two calls, so nothing about it is kept.
+
+    Args:
+        model: As for `open_model`.
+    """
+    if isinstance(model, keras.Model):
+        return None
+    if is_pretrained(model):
+        return model
+    run = run_of(model)
+    path = _model_path(model) if run is None else run.path(MODEL)
+    return file_key(path) if path.is_file() else None
+
+
 def check_model(model: str | os.PathLike) -> None:
     """Raises an error that says what a path is if it is not a run folder or a ``.keras`` file.
+
+    Args:
+        model: A path, or the name of a pretrained network.
 
     Raises:
         FileNotFoundError: If the path does not exist, or is a folder without a run.
         ValueError: If it is another file.
     """
-    _model_path(model)
+    if not is_pretrained(model):
+        _model_path(model)
 
 
 def is_model(value: object) -> bool:
@@ -70,7 +118,7 @@ def run_of(model: AnyModel) -> Run | None:
     """Returns the run of a run, a run folder or the model file in a run folder, else None.
 
     Args:
-        model: Run, run folder, ``.keras`` file or Keras model.
+        model: As for `open_model`.
 
     Raises:
         FileNotFoundError: If there is no such run or file.
@@ -79,7 +127,7 @@ def run_of(model: AnyModel) -> Run | None:
     """
     if isinstance(model, Run):
         return model
-    if isinstance(model, keras.Model):
+    if isinstance(model, keras.Model) or is_pretrained(model):
         return None
     path = _model_path(model)
     if path.suffix != SUFFIX:
@@ -92,6 +140,21 @@ def crop_of(model: AnyModel) -> Crop | None:
     """Returns the region of each image that a run's model sees; None for other models."""
     run = run_of(model)
     return None if run is None else run.recipe.crop(training=False)
+
+
+def checked_images(images: AnyImages) -> AnyImages:
+    """Returns images as they are, and refuses a model in their place.
+
+    Args:
+        images: What a caller gave as images.
+
+    Raises:
+        ValueError: If it is, or contains, a run folder or a ``.keras`` file.
+    """
+    for each in images if isinstance(images, (list, tuple)) else [images]:
+        if isinstance(each, (str, os.PathLike)):
+            _check_no_model(each)
+    return images
 
 
 def readable_table(images: Images, *, once: bool = True, verbose: int = 0) -> FaceTable:

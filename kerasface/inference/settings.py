@@ -11,20 +11,24 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasface.faces.preparation import Preparation
 from kerasface.pipeline.crop import Crop
 
-FIELDS = ("crop", "flip", "model")
+FIELDS = ("crop", "flip", "model", "preparation", "jitter")
 OLD_SHAPES = {"center_square": "square", "middle": "image"}  # in files of version 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingSettings:
-    """Crop, flip and model of embeddings.
+    """Crop, flip, model and preparation of embeddings.
 
     Attributes:
         crop: Region of each image that the model sees; None is the whole image.
         flip: Whether the embedding of the mirror image is added.
         model: Fingerprint of the embedding model; see `fingerprint`.
+        preparation: How the faces were detected and cut out; None for images that are taken as
+            they are (``detect=False``).
+        jitter: Number of randomly moved copies of each face that are averaged; 0 for none.
 
     Example:
         >>> settings = EmbeddingSettings(crop=None, flip=True, model="b3a1")
@@ -36,6 +40,8 @@ class EmbeddingSettings:
     crop: Crop | None
     flip: bool
     model: str
+    preparation: Preparation | None = None
+    jitter: int = 0
 
     def difference(
         self, other: EmbeddingSettings, owner: str, fields: Sequence[str] = FIELDS
@@ -53,7 +59,9 @@ class EmbeddingSettings:
         found = []
         for name in fields:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs and name == "model":
+            if name == "preparation":
+                found += _different_preparation(mine, theirs, owner)
+            elif mine != theirs and name == "model":
                 found.append(f"other weights than those of {owner}")
             elif mine != theirs:
                 found.append(f"{name}={theirs!r} for {owner} with {name}={mine!r}")
@@ -81,18 +89,36 @@ class EmbeddingSettings:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for files: ``crop`` (a string, empty for None), ``flip``, ``model``."""
-        return {"flip": self.flip, "crop": write_crop(self.crop), "model": self.model}
+        """Plain values, for files.
+
+        Returns:
+            ``crop`` (a string, empty for None), ``flip``, ``model``, ``preparation`` (a
+            dictionary or None) and ``jitter``.
+        """
+        return {
+            "flip": self.flip,
+            "crop": write_crop(self.crop),
+            "model": self.model,
+            "preparation": self.preparation and self.preparation.to_dict(),
+            "jitter": self.jitter,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EmbeddingSettings:
-        """Reads what `to_dict` gave, and what version 0.1 wrote.
+        """Reads what `to_dict` gave, and what older versions wrote, which never detected faces.
 
         Raises:
             KeyError: If a value is missing.
-            ValueError: If the crop is unknown.
+            ValueError: If the crop or the preparation is damaged.
         """
-        return cls(read_crop(values["crop"] or ""), bool(values["flip"]), str(values["model"]))
+        prepared = values.get("preparation")
+        return cls(
+            crop=read_crop(values["crop"] or ""),
+            flip=bool(values["flip"]),
+            model=str(values["model"]),
+            preparation=Preparation.from_dict(prepared) if prepared else None,
+            jitter=int(values.get("jitter", 0)),
+        )
 
 
 def fingerprint(model: keras.Model) -> str:
@@ -126,3 +152,21 @@ def read_crop(text: str) -> Crop | None:
     if name not in OLD_SHAPES:
         raise ValueError(f"A crop must be one of {list(OLD_SHAPES)}. Received: {text!r}.")
     return Crop(float(share or 1.0), shape=OLD_SHAPES[name])
+
+
+def _different_preparation(
+    mine: Preparation | None, theirs: Preparation | None, owner: str
+) -> list[str]:
+    """Describes how faces are prepared differently; empty if they are not."""
+    if mine is None or theirs is None:
+        if mine is theirs:
+            return []
+        return [f"detect={theirs is not None} for {owner} with detect={mine is not None}"]
+    # As in a file, where a function has become its name.
+    first, second = mine.to_dict(), theirs.to_dict()
+    names = [name for name in {**first, **second} if name != "faces"]
+    return [
+        f"{name}={second.get(name)!r} for {owner} with {name}={first.get(name)!r}"
+        for name in names
+        if first.get(name) != second.get(name)
+    ]
