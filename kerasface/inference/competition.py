@@ -16,7 +16,7 @@ from kerasface.data.folders import unlabeled_folder
 from kerasface.data.image_list import image_list
 from kerasface.data.submission import write_submission
 from kerasface.faces.detectors.registry import Detector
-from kerasface.faces.preparation import FACES
+from kerasface.faces.preparation import ONE_FACE
 from kerasface.files import check_file_to_write, check_text_table
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.gallery import enroll_with
@@ -114,7 +114,7 @@ def submit_matches(
         ...                dev="unknown_dev", dev_labels="verification_dev.csv")  # doctest: +SKIP
     """
     _check_options(out, threshold, dev, dev_labels)
-    check_choice("faces", faces, [each for each in FACES if each != "all"])
+    check_choice("faces", faces, ONE_FACE)
     stored = resolve_threshold(model, None)
     flip, crop = stored.flip_and_crop(model, flip, crop)
     method = open_method(

@@ -255,8 +255,10 @@ def _with_faces(
         return answers, np.arange(len(answers))
     rows = np.concatenate([found.rows, without])
     order = np.argsort(rows, kind="stable")
-    joined = pd.concat([answers, empty], ignore_index=True) if len(answers) else (
-        empty.reindex(columns=answers.columns)
+    joined = (
+        pd.concat([answers, empty], ignore_index=True)
+        if len(answers)
+        else (empty.reindex(columns=answers.columns))
     )
     for name in joined.columns:
         if name == "answer" or str(name).startswith("name"):

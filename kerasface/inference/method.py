@@ -13,7 +13,7 @@ from kerasface.checks import check_choice, check_flag, check_number, check_unuse
 from kerasface.faces.detectors.registry import Detector
 from kerasface.faces.preparation import FACES, Preparation
 from kerasface.inference.pretrained import PREPARATIONS, is_pretrained
-from kerasface.inference.reading import AnyModel, crop_of, load_model, model_key, run_of
+from kerasface.inference.reading import AnyModel, load_model, model_key, run_of
 from kerasface.inference.settings import EmbeddingSettings, fingerprint
 from kerasface.models import heads
 from kerasface.pipeline.compiled import Infer, compiled
@@ -156,9 +156,7 @@ def opened_model(model: AnyModel) -> OpenedModel:
     if key is None:
         network = embedding_model(load_model(model))
         # Not compiled with constants: the weights may change.
-        return OpenedModel(
-            network, functools.partial(predict_array, network), fingerprint(network)
-        )
+        return OpenedModel(network, functools.partial(predict_array, network), fingerprint(network))
 
     def make() -> OpenedModel:
         network = embedding_model(load_model(model))

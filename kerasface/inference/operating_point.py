@@ -14,7 +14,7 @@ import keras
 from kerasface.checks import check_number
 from kerasface.files import replacing
 from kerasface.inference.reading import AnyModel, crop_of, run_of
-from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.inference.settings import EmbeddingSettings
 from kerasface.inference.shipped import SHIPPED, is_shipped, shipped_flip, shipped_values
 from kerasface.metrics.probability import probability_of
 from kerasface.pipeline.crop import Crop
@@ -107,7 +107,7 @@ class OperatingPoint:
             ValueError: If they are made by a model with other weights.
 
         Warns:
-            UserWarning: If they are made with another crop or flip.
+            UserWarning: If they are made with another crop, flip, preparation or jitter.
         """
         remedy = "Run `kerasface verify` again, or give a threshold."
         self.settings.check(settings, OWNER, remedy, fields=("model",))
@@ -153,25 +153,22 @@ class Threshold:
         return flip, crop or (measured.crop if measured else crop_of(model))
 
     def measured(
-        self, network: keras.Model, flip: bool, crop: Crop | None, *, stacklevel: int = 2
+        self, settings: EmbeddingSettings, *, stacklevel: int = 2
     ) -> OperatingPoint | None:
         """Returns the operating point if its rates hold for these embeddings, else None.
 
         Args:
-            network: The embedding model.
-            flip: Whether the embedding of the mirror image is added.
-            crop: Region of each image that the model sees.
+            settings: How the embeddings are made.
             stacklevel: As in ``warnings.warn``.
 
         Raises:
             ValueError: If the threshold was measured with other weights.
 
         Warns:
-            UserWarning: If it was measured with another flip or crop.
+            UserWarning: If it was measured with another flip, crop, preparation or jitter.
         """
         if self.point is None:
             return None
-        settings = EmbeddingSettings(crop, flip, fingerprint(network))
         return self.point if self.point.holds(settings, stacklevel=stacklevel + 1) else None
 
 
@@ -215,19 +212,6 @@ def resolve_threshold(
         return Threshold(None, None)
     check_number("threshold", threshold, -1, 1, remedy=THRESHOLD_REMEDY)
     return Threshold(float(threshold), None)
-
-
-def stored_flip_and_crop(
-    model: AnyModel, flip: bool | None, crop: Crop | None
-) -> tuple[bool, Crop | None]:
-    """Returns the flip and crop of embeddings, by default those of the stored threshold.
-
-    Args:
-        model: Run, run folder, ``.keras`` file or Keras model.
-        flip: As given; None takes that of the stored threshold, else False.
-        crop: As given; None takes that of the stored threshold, else that of the run.
-    """
-    return resolve_threshold(model, None).flip_and_crop(model, flip, crop)
 
 
 def operating_point_path(model: AnyModel) -> pathlib.Path | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasface.checks import check_flag
+from kerasface.inference.pretrained import PREPARATIONS
 from kerasface.inference.settings import EmbeddingSettings
 
 SHIPPED = ("dlib",)
@@ -96,7 +97,7 @@ def shipped_values(name: str, far: float | None, flip: bool | None) -> dict[str,
         "pairs": found["data"],
         "people": found["people"],
         "calibration": (fitted["slope"], fitted["intercept"]),
-        "settings": EmbeddingSettings(None, flip, found["fingerprint"]),
+        "settings": EmbeddingSettings(None, flip, found["fingerprint"], PREPARATIONS[name]),
     }
 
 

@@ -135,9 +135,7 @@ def _most_similar(found: Embedded) -> tuple[int, int, float]:
     return int(first[place]), int(second[other]), float(scores[place, other])
 
 
-def _draw(
-    path: str | os.PathLike, images: ImageList, found: Embedded, decision: Decision
-) -> None:
+def _draw(path: str | os.PathLike, images: ImageList, found: Embedded, decision: Decision) -> None:
     """Writes both images with the compared faces and the decision."""
     compared = (decision.face_a, decision.face_b)
     faces = [
