@@ -8,24 +8,33 @@ import os
 import pathlib
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
+from kerasface.checks import check_choice
 from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
+from kerasface.data.image_list import image_list
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
+from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.preparation import ONE_FACE
 from kerasface.files import check_folder_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.embedding import embed, embedder
+from kerasface.inference.method import EmbeddingMethod, open_method
 from kerasface.inference.operating_point import (
+    FILE,
     OperatingPoint,
     operating_point_path,
-    write_operating_point,
+    write_operating_point_file,
 )
+from kerasface.inference.preparing import BATCH_SIZE
+from kerasface.inference.pretrained import DEFAULT
 from kerasface.inference.reading import AnyModel, crop_of, run_of
-from kerasface.inference.settings import EmbeddingSettings, fingerprint
+from kerasface.inference.settings import EmbeddingSettings
+from kerasface.inference.vectors import embed_images
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES, threshold_at_far
 from kerasface.pipeline.crop import Crop
 from kerasface.reports.page import report_html
@@ -83,12 +92,16 @@ def verify_pairs(
     pairs: str | os.PathLike | PairTable | None = None,
     images: str | os.PathLike | None = None,
     *,
-    model: AnyModel,
+    model: AnyModel = DEFAULT,
+    detect: bool | None = None,
+    detector: str | Detector | None = None,
+    faces: str = "largest",
     out: str | os.PathLike | None = None,
     far: float | None = None,
     flip: bool | None = None,
     crop: Crop | None = None,
-    batch_size: int = 64,
+    jitter: int = 0,
+    batch_size: int = BATCH_SIZE,
     bootstrap: int = 1000,
     seed: int = 0,
     allow_seen: bool = False,
@@ -102,18 +115,25 @@ def verify_pairs(
         pairs: A list for `kerasface.data.read_pairs`, or a table. None makes all genuine pairs of
             the people in ``images`` and as many random impostor pairs.
         images: Folder of the images, unless ``pairs`` is a table.
-        model: Run, run folder, ``.keras`` file or Keras model; see `kerasface.embedder`.
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model; see
+            `kerasface.embedder`.
+        detect: As in `kerasface.embed`: photographs for ``"dlib"``, faces for other models. A
+            photograph without a face has a similarity of 0 to all others.
+        detector: As in `kerasface.embed`.
+        faces: Which face of a photograph counts: ``"largest"``, ``"central"`` or ``"best"``.
         out: Folder to write to: ``metrics.json``, ``pairs.csv`` (with scores), ``per_fold.csv``,
             ``operating_points.csv``, figures and ``report.html``. None is a folder in the run,
             named like the list; nothing is written for a model that is not a run.
         far: False accept rate of the threshold to store, in (0, 1). None takes the smallest of
             0.1, 0.01, 0.001 and 0.0001 with at least ten expected false accepts, and stores
-            nothing if there is none. The threshold is stored with a run or a ``.keras`` file.
+            nothing if there is none. The threshold is stored with a run or a ``.keras`` file,
+            and for ``"dlib"`` or a Keras model as ``verifier.json`` in ``out``.
         flip: If True, add the embedding of the mirror image. None does not: a new threshold is
             measured.
         crop: Region of each image that the model sees, for instance ``Crop(0.65, shape="image")``
             for photographs of which the faces in the training images take up this share. None
             takes that of the run.
+        jitter: As in `kerasface.embed`.
         batch_size: Batch size.
         bootstrap: Number of resamples for the intervals.
         seed: Seed of the random pairs, the folds and the resamples.
@@ -135,6 +155,7 @@ def verify_pairs(
     """
     if out is not None:
         check_folder_to_write("out", out)
+    check_choice("faces", faces, ONE_FACE)
     table = _pair_table(pairs, images, seed)
     name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
     if pairs is None:
@@ -142,31 +163,36 @@ def verify_pairs(
     seen = _check_unseen(model, table, allow_seen)
     if far is not None:  # before the long part
         threshold_at_far(np.arange(len(table)), table.same, far)
-    network, flip, crop = embedder(model), bool(flip), crop or crop_of(model)
-    vectors = embed(
-        table.images,
-        model=network,
-        crop=crop,
-        flip=flip,
-        batch_size=batch_size,
-        verbose=verbose,
-    )
+    how: dict[str, Any] = {"detect": detect, "detector": detector, "faces": faces}
+    how |= {"flip": bool(flip), "crop": crop or crop_of(model), "jitter": jitter}
+    method = open_method(model, **how)
+    vectors = _embeddings(method, table, batch_size, verbose)
     rates = sorted({*FALSE_ACCEPT_RATES, *([] if far is None else [far])}, reverse=True)
     evaluation = evaluate_pairs(vectors, table, rates=rates, bootstrap=bootstrap, seed=seed)
     point: OperatingPoint | None = None
     why_not = "some of the people or images are in the training set"
     if not seen:
-        settings = EmbeddingSettings(crop, flip, fingerprint(network))
-        point, why_not = _operating_point(evaluation, far, name, settings)
-    if point is not None:
-        write_operating_point(model, point)
+        point, why_not = _operating_point(evaluation, far, name, method.settings)
     run = run_of(model)
     folder = None if run is None else run.folder / "verification" / name
     folder = folder if out is None else pathlib.Path(out)
+    stored = operating_point_path(model)
+    if stored is None and folder is not None:
+        stored = folder / FILE
+    if point is not None and stored is not None:
+        write_operating_point_file(stored, point)
     if folder is not None:
-        stored = operating_point_path(model)
         note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
         _write(folder, name, evaluation, point, note, _about(model))
+    return _verified(evaluation, point, why_not, folder)
+
+
+def _verified(
+    evaluation: PairEvaluation,
+    point: OperatingPoint | None,
+    why_not: str,
+    folder: pathlib.Path | None,
+) -> Verified:
     result = evaluation.result
     return Verified(
         metrics=evaluation.metrics,
@@ -178,6 +204,23 @@ def verify_pairs(
         not_stored=why_not,
         folder=folder,
     )
+
+
+def _embeddings(
+    method: EmbeddingMethod, table: PairTable, batch_size: int, verbose: int
+) -> np.ndarray:
+    """Embeddings of the images; zeros for a photograph without a face."""
+    images = image_list(table.images)
+    found = embed_images(method, images, missing="nan", batch_size=batch_size, verbose=verbose)
+    without = np.isnan(found.vectors).any(axis=1)
+    if without.any():
+        first = images.names[int(without.argmax())]
+        warnings.warn(
+            f"no face was found in {without.sum()} of {len(images)} photographs, for instance "
+            f"{first!r}: their pairs get a similarity of 0",
+            stacklevel=4,
+        )
+    return np.where(without[:, None], 0, found.vectors).astype(np.float32)
 
 
 def _pair_table(

@@ -17,12 +17,12 @@ from kerasface.inference import (
     verify_pairs,
 )
 from kerasface.inference.decision import decide
-from kerasface.inference.embedding import embed
 from kerasface.inference.operating_point import (
     operating_point_path,
     resolve_threshold,
     write_operating_point,
 )
+from kerasface.inference.vectors import embed_images
 from kerasface.metrics import operating_points, verification
 from kerasface.pipeline import Crop
 
@@ -70,15 +70,15 @@ def listed(strangers, tmp_path):
 def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     embedded = []
 
-    def counting(table, **options):
-        embedded.extend(table.paths)
-        return embed(table, **options)
+    def counting(method, images, **options):
+        embedded.extend(images.paths)
+        return embed_images(method, images, **options)
 
-    monkeypatch.setattr("kerasface.inference.pair_verification.embed", counting)
+    monkeypatch.setattr("kerasface.inference.pair_verification.embed_images", counting)
     result = verify_pairs(listed, strangers, model=own_run, flip=True, bootstrap=20)
     assert len(embedded) == len(set(embedded)) == 25  # each image once
     table = read_pairs(listed, strangers)
-    vectors = embed(table.images, model=own_run, flip=True)
+    vectors = kerasface.embed(table.images, model=own_run, flip=True)
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     expected = verification.evaluate(
@@ -144,7 +144,7 @@ def test_false_accept_rate_holds_for_one_way_to_embed(own_run, strangers, listed
         listed, strangers, model=own_run, crop=Crop(0.7, shape="image"), bootstrap=5
     )
     table = read_pairs(listed, strangers)
-    vectors = embed(table.images, model=own_run, crop=Crop(0.7, shape="image"))
+    vectors = kerasface.embed(table.images, model=own_run, crop=Crop(0.7, shape="image"))
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     files = [strangers / table.images.paths[place] for place in table.rows[0]]
