@@ -15,7 +15,17 @@ from kerasface.cli.console import (
     print_metrics,
     verbosity,
 )
-from kerasface.cli.options import OFFICIAL, BatchSize, Flip, Model, Partition, Replace, Runs
+from kerasface.cli.options import (
+    OFFICIAL,
+    BatchSize,
+    Flip,
+    ImageGroups,
+    Model,
+    Partition,
+    Replace,
+    Runs,
+    file_or_names,
+)
 from kerasface.cli.results import earlier_results, print_replaced
 
 if TYPE_CHECKING:
@@ -41,6 +51,7 @@ def evaluate(
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Allow images that the run was trained on.")
     ] = False,
+    groups: ImageGroups = None,
     overwrite: Replace = False,
 ) -> None:
     """Evaluate a run on labeled images.
@@ -63,9 +74,12 @@ def evaluate(
             flip=flip,
             batch_size=batch_size,
             allow_seen=allow_seen,
+            groups=file_or_names(groups),
             verbose=verbosity(),
         )
     print_metrics(result.metrics)
+    if result.by_group is not None:
+        print(f"\n{result.by_group.to_string(index=False, float_format='{:.4f}'.format)}")
     print(f"\nReport: {result.page}   (open it in any browser)")
     print_replaced(result.folder, earlier)
 

@@ -107,6 +107,22 @@ StoredFlip = Annotated[
 BatchSize = Annotated[int, typer.Option(help="Batch size.")]
 
 OFFICIAL = "official"
+ImageGroups = Annotated[
+    str | None,
+    typer.Option(
+        "--groups",
+        metavar="FILE|NAMES",
+        help="Results by group of images: a CSV file (image, then columns of groups), or "
+        "attributes of CelebA, for instance Male,Young.",
+    ),
+]
+
+
+def file_or_names(text: str | None) -> str | list[str] | None:
+    """Converts the option --groups: the path of a CSV file stays, names become a list."""
+    if text is None or text.lower().endswith(".csv"):
+        return text
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def number_or_path(text: str | None) -> float | str | None:

@@ -21,9 +21,11 @@ from kerasface.cli.options import (
     FaceChoice,
     FaceDetector,
     FaceModelOption,
+    ImageGroups,
     Jitter,
     Replace,
     StoredFlip,
+    file_or_names,
     number_or_path,
 )
 from kerasface.cli.results import earlier_results, print_replaced
@@ -97,6 +99,7 @@ def verify(
     jitter: Jitter = 0,
     batch_size: PairBatchSize = None,
     allow_seen: AllowSeen = False,
+    groups: ImageGroups = None,
     overwrite: Replace = False,
 ) -> None:
     """Compare two photographs, or evaluate verification on many pairs.
@@ -119,6 +122,7 @@ def verify(
             "--out": out,
             "--batch-size": batch_size,
             "--allow-seen": allow_seen,
+            "--groups": groups,
         }
         check_unused("with two images", pair_options)
         if picture is None:
@@ -139,7 +143,8 @@ def verify(
         check_unused("without --out", {"--overwrite": overwrite})
     else:
         check_new_folder(out, overwrite)
-    options = {"far": far, "allow_seen": allow_seen}
+    options: dict[str, Any] = {"far": far, "allow_seen": allow_seen}
+    options["groups"] = file_or_names(groups)
     options["batch_size"] = BATCH_SIZE if batch_size is None else batch_size
     _verify_pairs(pairs, images, out, {**how, **options})
 
@@ -181,6 +186,8 @@ def _verify_two(
 
 def _print_pair_result(result: Verified) -> None:
     print_metrics(result.metrics)
+    if result.by_group is not None:
+        print(f"\n{result.by_group.to_string(index=False, float_format='{:.4f}'.format)}\n")
     points = result.operating_points
     for rate, reason in zip(points["wanted_far"], points["refused"], strict=True):
         if reason:
@@ -190,6 +197,11 @@ def _print_pair_result(result: Verified) -> None:
     if point is None:
         print(f"\nNo threshold was stored: {result.not_stored}.")
     else:
-        print(f"\nStored threshold: {point.threshold:.4f}, false accept rate {point.far:.2%}")
+        far = f"{point.far:.2%} (95% interval {point.far_low:.2%} to {point.far_high:.2%})"
+        print(f"\nStored threshold: {point.threshold:.4f}, false accept rate {far}")
+        if result.stored is None:
+            print("It is in no file: give --out, which writes a verifier.json for --threshold.")
+        else:
+            print(f"It is in {result.stored}")
     if result.page is not None:
         print(f"Report: {result.page}   (open it in any browser)")

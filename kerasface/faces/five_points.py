@@ -62,7 +62,8 @@ class FivePointPredictor:
         linear, shift = frames[:, :, :2].transpose(0, 2, 1), frames[:, None, :, 2]
         pixels = [np.ascontiguousarray(image).reshape(-1, 3) for image in images]
         sizes = np.array([image.shape[1::-1] for image in images]).reshape(-1, 1, 2)
-        reference = (self.mean - self.mean.mean(axis=0)) @ np.array([1, 1j])
+        mean = self.mean.astype(np.float64)
+        reference = (mean - mean.mean(axis=0)) @ np.array([1, 1j])
         reference = reference.conj() / (abs(reference) ** 2).sum()
         points = np.repeat(self.mean[None], len(images), axis=0)
         for turn in range(len(self.anchors)):

@@ -14,11 +14,14 @@ from kerasface.data import notebook
 from kerasface.data.celeba.tables import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
 from kerasface.data.table import FaceTable, check
-from kerasface.files import check_folder_to_write
+from kerasface.files import check_folder_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
+from kerasface.inference.groups import Groups, read_groups
 from kerasface.inference.reading import AnyModel, run_of
+from kerasface.metrics.groups import accuracy_by_group, attributes_by_group
 from kerasface.runs import run as run_files
-from kerasface.runs.evaluation import AT_HALF, evaluate_run
+from kerasface.runs.evaluation import AT_HALF, RunEvaluation, evaluate_run
+from kerasface.runs.evaluation_page import IMAGES_BY_GROUP, group_section
 from kerasface.runs.report import write_report
 from kerasface.runs.run import Run
 from kerasface.runs.seen import seen_images
@@ -37,12 +40,14 @@ class Evaluation:
         table: One row per class or attribute.
         predictions: One row per image.
         folder: Folder of the written files.
+        by_group: One row per group, see `kerasface.metrics.groups`; None without groups.
     """
 
     metrics: dict[str, float | int]
     table: pd.DataFrame
     predictions: pd.DataFrame
     folder: pathlib.Path
+    by_group: pd.DataFrame | None = None
 
     @property
     def page(self) -> pathlib.Path:
@@ -67,6 +72,7 @@ def evaluate(
     flip: bool | None = None,
     batch_size: int = 64,
     allow_seen: bool = False,
+    groups: Groups | None = None,
     verbose: int = 0,
 ) -> Evaluation:
     """Evaluates a run on labeled images and writes metrics, tables, figures and a report.
@@ -88,6 +94,9 @@ def evaluate(
         flip: If True, average predictions over each image and its mirror image. None does not.
         batch_size: Batch size.
         allow_seen: If True, only warn about images that the run was trained on.
+        groups: Groups of the images, for results by group: a CSV file or DataFrame (image, then
+            one column per kind of group), or attributes of CelebA, for instance
+            ``["Male", "Young"]``; see `kerasface.inference.groups.read_groups`.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -127,12 +136,41 @@ def evaluate(
     words = f"the {len(table):,} images of {name}"
     if seen:
         words += f", of which {seen:,} are in the training set,"
+    grouped = None if groups is None else read_groups(groups, table)
     result = evaluate_run(
         run, table, folder, flip=bool(flip), batch_size=batch_size, on=words, verbose=verbose
     )
-    evaluation = Evaluation(result.metrics, result.table, result.predictions, folder)
+    by_group = None
+    if grouped is not None:
+        by_group = _by_group(run, result, grouped.set_axis(pd.Index(table.paths)))
+        result = _with_groups(result, by_group, folder)
+    evaluation = Evaluation(result.metrics, result.table, result.predictions, folder, by_group)
     write_report(run, evaluation.page, result, on=name)
     return evaluation
+
+
+def _by_group(run: Run, result: RunEvaluation, groups: pd.DataFrame) -> pd.DataFrame:
+    """Results by group of the images that were evaluated."""
+    frame = result.predictions
+    groups = groups.loc[frame["path"]].reset_index(drop=True)
+    if not run.multi_label:
+        return accuracy_by_group(frame["correct"].to_numpy(bool), groups)
+    labels, probabilities = (
+        frame[[f"{key}:{name}" for name in run.names]].to_numpy() for key in ("true", "p")
+    )
+    return attributes_by_group(labels, probabilities, run.names, groups)
+
+
+def _with_groups(
+    result: RunEvaluation, by_group: pd.DataFrame, folder: pathlib.Path
+) -> RunEvaluation:
+    """Writes the results by group and adds them to the page."""
+    with replacing(folder / run_files.BY_GROUP) as part:
+        by_group.to_csv(part, index=False)
+    if result.page is None:
+        return result
+    sections = (*result.page.sections, group_section(by_group, IMAGES_BY_GROUP))
+    return dataclasses.replace(result, page=dataclasses.replace(result.page, sections=sections))
 
 
 def _labeled(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> FaceTable:

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
-from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
-from kerasface.checks import check_choice
 from kerasface.data import notebook
 from kerasface.data.folders import identity_folder
 from kerasface.data.image_list import image_list
 from kerasface.data.pairs import PairTable, folder_pairs, read_pairs
 from kerasface.faces.detectors.registry import Detector
-from kerasface.faces.preparation import ONE_FACE
-from kerasface.files import check_folder_to_write, replacing
+from kerasface.files import check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
-from kerasface.inference.method import EmbeddingMethod, open_method
+from kerasface.inference.groups import Groups, read_groups
+from kerasface.inference.method import open_method
 from kerasface.inference.operating_point import (
     FILE,
     OperatingPoint,
     operating_point_path,
-    write_operating_point_file,
+    write_operating_point,
 )
-from kerasface.inference.preparing import BATCH_SIZE
+from kerasface.inference.pair_files import write_pair_results
 from kerasface.inference.pretrained import DEFAULT
 from kerasface.inference.reading import AnyModel, crop_of, run_of
 from kerasface.inference.settings import EmbeddingSettings
+from kerasface.inference.shipped import shipped_flip
 from kerasface.inference.vectors import embed_images
-from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES, threshold_at_far
+from kerasface.metrics.operating_points import (
+    FALSE_ACCEPT_RATES,
+    roc_points,
+    threshold_at_far,
+)
 from kerasface.pipeline.crop import Crop
-from kerasface.reports.page import report_html
-from kerasface.runs.evaluation_page import pair_page
 from kerasface.runs.pair_evaluation import PairEvaluation, evaluate_pairs
 from kerasface.runs.run import REPORT
 from kerasface.runs.seen import learned_people, seen_images
@@ -62,6 +60,10 @@ class Verified:
             would be stored); None if there is none.
         not_stored: Why there is none; empty otherwise.
         folder: Folder of the written files; None if none were written.
+        by_group: One row per group, from `kerasface.metrics.groups.verification_by_group` at the
+            threshold of ``operating_point`` (without one, at that of the equal error rate); None
+            without groups.
+        stored: File of the threshold; None if it is in no file.
     """
 
     metrics: dict[str, float | int]
@@ -72,6 +74,8 @@ class Verified:
     operating_point: OperatingPoint | None
     not_stored: str
     folder: pathlib.Path | None
+    by_group: pd.DataFrame | None = None
+    stored: pathlib.Path | None = None
 
     @property
     def page(self) -> pathlib.Path | None:
@@ -101,15 +105,20 @@ def verify_pairs(
     flip: bool | None = None,
     crop: Crop | None = None,
     jitter: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = 64,
     bootstrap: int = 1000,
     seed: int = 0,
     allow_seen: bool = False,
+    groups: Groups | None = None,
     verbose: int = 0,
 ) -> Verified:
     """Evaluates an embedding model on pairs, writes a report and stores a threshold.
 
     Each image is embedded once. The similarity of a pair is the cosine of its two embeddings.
+
+    The default model is dlib's network: photographs and pairs are enough for a threshold of your
+    own. It has learned from 3 million images of about 7,485 people, many of them celebrities, and
+    people of CelebA may be among them; the people of LFW were removed.
 
     Args:
         pairs: A list for `kerasface.data.read_pairs`, or a table. None makes all genuine pairs of
@@ -117,19 +126,23 @@ def verify_pairs(
         images: Folder of the images, unless ``pairs`` is a table.
         model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model; see
             `kerasface.embedder`.
-        detect: As in `kerasface.embed`: photographs for ``"dlib"``, faces for other models. A
-            photograph without a face has a similarity of 0 to all others.
+        detect: If True, find the faces first. If False, the images are faces, cropped like the
+            training images of the model. None detects for ``"dlib"`` only. Pairs with a photograph
+            in which no face is found are left out.
         detector: As in `kerasface.embed`.
-        faces: Which face of a photograph counts: ``"largest"``, ``"central"`` or ``"best"``.
+        faces: Which face of a photograph counts, with detection only: ``"largest"``,
+            ``"central"`` or ``"best"`` (highest score).
         out: Folder to write to: ``metrics.json``, ``pairs.csv`` (with scores), ``per_fold.csv``,
-            ``operating_points.csv``, figures and ``report.html``. None is a folder in the run,
-            named like the list; nothing is written for a model that is not a run.
+            ``operating_points.csv``, ``probability.csv``, ``by_group.csv`` (with ``groups``),
+            figures and ``report.html``. None is a folder in the run, named like the list; nothing
+            is written for a model that is not a run.
         far: False accept rate of the threshold to store, in (0, 1). None takes the smallest of
             0.1, 0.01, 0.001 and 0.0001 with at least ten expected false accepts, and stores
-            nothing if there is none. The threshold is stored with a run or a ``.keras`` file,
-            and for ``"dlib"`` or a Keras model as ``verifier.json`` in ``out``.
-        flip: If True, add the embedding of the mirror image. None does not: a new threshold is
-            measured.
+            nothing if there is none. The threshold is stored with a run or a ``.keras`` file. For
+            ``"dlib"`` and a Keras model it is written to ``verifier.json`` in ``out``, which
+            ``verify(threshold=)`` takes.
+        flip: If True, add the embedding of the mirror image. None does as the shipped threshold
+            of ``"dlib"``, and does not for other models: a new threshold is measured.
         crop: Region of each image that the model sees, for instance ``Crop(0.65, shape="image")``
             for photographs of which the faces in the training images take up this share. None
             takes that of the run.
@@ -139,6 +152,9 @@ def verify_pairs(
         seed: Seed of the random pairs, the folds and the resamples.
         allow_seen: If True, only warn about images that a run was trained on and people of the
             same names, and store no threshold.
+        groups: Groups of the images, for rates by group: a CSV file or DataFrame (image, then one
+            column per kind of group), or attributes of CelebA beside the images, for instance
+            ``["Male", "Young"]``; see `kerasface.inference.groups.read_groups`.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -148,43 +164,54 @@ def verify_pairs(
         ValueError: If pairs, images or model do not fit, fewer than ten false accepts are
             expected at ``far``, or the run was trained on some of the images or people.
 
+    Warns:
+        UserWarning: If pairs are left out, because no face was found in a photograph.
+
     Example:
+        >>> result = verify_pairs("pairs.csv", "photographs", out="own")  # doctest: +SKIP
+        >>> verify("a.jpg", "b.jpg", threshold="own/verifier.json").same  # doctest: +SKIP
         >>> result = verify_pairs("lfw/pairs.txt", "lfw/lfw-deepfunneled",
         ...                       model="runs/faces", flip=True)  # doctest: +SKIP
         >>> result.metrics["accuracy"]  # doctest: +SKIP
     """
     if out is not None:
         check_folder_to_write("out", out)
-    check_choice("faces", faces, ONE_FACE)
-    table = _pair_table(pairs, images, seed)
-    name = pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
-    if pairs is None:
-        name = table.images.root.resolve().name
+    table, name = _named_pairs(pairs, images, seed)
     seen = _check_unseen(model, table, allow_seen)
     if far is not None:  # before the long part
         threshold_at_far(np.arange(len(table)), table.same, far)
-    how: dict[str, Any] = {"detect": detect, "detector": detector, "faces": faces}
-    how |= {"flip": bool(flip), "crop": crop or crop_of(model), "jitter": jitter}
-    method = open_method(model, **how)
-    vectors = _embeddings(method, table, batch_size, verbose)
+    grouped = None if groups is None else read_groups(groups, table.images)
+    _check_one_face(faces)
+    method = open_method(
+        model,
+        detect=detect,
+        detector=detector,
+        faces=faces,
+        flip=shipped_flip(model) if flip is None else flip,
+        crop=crop or crop_of(model),
+        jitter=jitter,
+    )
+    vectors = embed_images(
+        method, image_list(table.images), missing="nan", batch_size=batch_size, verbose=verbose
+    ).vectors
+    table, left_out = _with_faces(table, vectors)
     rates = sorted({*FALSE_ACCEPT_RATES, *([] if far is None else [far])}, reverse=True)
     evaluation = evaluate_pairs(vectors, table, rates=rates, bootstrap=bootstrap, seed=seed)
     point: OperatingPoint | None = None
     why_not = "some of the people or images are in the training set"
     if not seen:
         point, why_not = _operating_point(evaluation, far, name, method.settings)
-    run = run_of(model)
-    folder = None if run is None else run.folder / "verification" / name
-    folder = folder if out is None else pathlib.Path(out)
-    stored = operating_point_path(model)
-    if stored is None and folder is not None:
-        stored = folder / FILE
-    if point is not None and stored is not None:
-        write_operating_point_file(stored, point)
+    by_group = None
+    if grouped is not None:
+        by_group = evaluation.by_group(grouped, _shared_threshold(evaluation, point), seed=seed)
+    if point is not None:
+        write_operating_point(model, point)
+    folder = _result_folder(model, name, out)
     if folder is not None:
-        note = _stored_note(point, stored) if point else f"No threshold was stored: {why_not}."
-        _write(folder, name, evaluation, point, note, _about(model))
-    return _verified(evaluation, point, why_not, folder)
+        words = _threshold_words(point, why_not, left_out)
+        write_pair_results(folder, name, evaluation, model, point, by_group, words)
+    found = _verified(evaluation, point, why_not, folder, by_group)
+    return dataclasses.replace(found, stored=_stored_in(model, found))
 
 
 def _verified(
@@ -192,6 +219,7 @@ def _verified(
     point: OperatingPoint | None,
     why_not: str,
     folder: pathlib.Path | None,
+    by_group: pd.DataFrame | None,
 ) -> Verified:
     result = evaluation.result
     return Verified(
@@ -203,24 +231,18 @@ def _verified(
         operating_point=point,
         not_stored=why_not,
         folder=folder,
+        by_group=by_group,
     )
 
 
-def _embeddings(
-    method: EmbeddingMethod, table: PairTable, batch_size: int, verbose: int
-) -> np.ndarray:
-    """Embeddings of the images; zeros for a photograph without a face."""
-    images = image_list(table.images)
-    found = embed_images(method, images, missing="nan", batch_size=batch_size, verbose=verbose)
-    without = np.isnan(found.vectors).any(axis=1)
-    if without.any():
-        first = images.names[int(without.argmax())]
-        warnings.warn(
-            f"no face was found in {without.sum()} of {len(images)} photographs, for instance "
-            f"{first!r}: their pairs get a similarity of 0",
-            stacklevel=4,
-        )
-    return np.where(without[:, None], 0, found.vectors).astype(np.float32)
+def _named_pairs(
+    pairs: str | os.PathLike | PairTable | None, images: str | os.PathLike | None, seed: int
+) -> tuple[PairTable, str]:
+    """The pairs, and their name."""
+    table = _pair_table(pairs, images, seed)
+    if pairs is None:
+        return table, table.images.root.resolve().name
+    return table, pathlib.Path(pairs).stem if isinstance(pairs, (str, os.PathLike)) else "pairs"
 
 
 def _pair_table(
@@ -294,49 +316,71 @@ def _operating_point(
     return point, ""
 
 
-def _write(
-    folder: pathlib.Path,
-    name: str,
-    evaluation: PairEvaluation,
-    point: OperatingPoint | None,
-    note: str,
-    about: Sequence[str],
-) -> None:
-    figures = evaluation.draw(name, point.threshold if point else None)
-    evaluation.write(folder, figures)
-    metrics = evaluation.result.metrics
-    words = (
-        f"The accuracy is the mean of {metrics['folds']} folds, with a standard error of "
-        f"{metrics['accuracy_standard_error']:.2%}. {note}"
+def _stored_in(model: AnyModel, found: Verified) -> pathlib.Path | None:
+    """The file of the threshold, if there is one."""
+    if found.operating_point is None:
+        return None
+    path = operating_point_path(model)
+    return found.folder / FILE if path is None and found.folder is not None else path
+
+
+def _check_one_face(faces: str) -> None:
+    if faces == "all":
+        raise ValueError(
+            "A pair has one face of each photograph. Received: faces='all'. Use 'largest', "
+            "'central' or 'best'."
+        )
+
+
+def _with_faces(table: PairTable, vectors: np.ndarray) -> tuple[PairTable, int]:
+    """The pairs of which both photographs have a face, and how many others there are."""
+    seen = np.isfinite(vectors).all(axis=1)
+    kept = seen[table.rows].all(axis=1)
+    if kept.all():
+        return table, 0
+    left_out = int((~kept).sum())
+    missing = table.images.paths[~seen]
+    warnings.warn(
+        f"{left_out} of {len(table)} pairs are left out, because no face was found in "
+        f"{len(missing)} photographs, for instance {missing[0]!r}",
+        stacklevel=4,
     )
-    page = pair_page(evaluation, figures, f"the {len(evaluation.scores):,} pairs of {name}", words)
-    text = report_html(
-        f"Verification on {name}",
-        page.sections,
-        kind="verification",
-        about=about,
-        headline=page.headline,
-        tiles=page.tiles,
+    kept_pairs = dataclasses.replace(
+        table,
+        rows=table.rows[kept],
+        same=table.same[kept],
+        folds=None if table.folds is None else table.folds[kept],
+        people=None if table.people is None else table.people[kept],
     )
-    with replacing(folder / REPORT) as part:
-        part.write_text(text, encoding="utf-8")
+    return kept_pairs, left_out
 
 
-def _about(model: AnyModel) -> list[str]:
-    """Date and model, for the page."""
-    today, run = datetime.date.today(), run_of(model)
-    name = f"run {run.folder.name}" if run else _name(model)
-    return [f"{today.day} {today:%B %Y}", name]
+def _threshold_words(point: OperatingPoint | None, why_not: str, left_out: int) -> str:
+    """What the page says of the threshold, and of pairs that are left out."""
+    words = f"No threshold was stored: {why_not}."
+    if point is not None:
+        words = (
+            f"Threshold {point.threshold:.4f}, stored in {FILE}: it accepts {point.far:.2%} of "
+            f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
+            f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
+        )
+    if left_out:
+        words += f" {left_out:,} pairs are left out, because no face was found in a photograph."
+    return words
 
 
-def _stored_note(point: OperatingPoint, stored: pathlib.Path | None) -> str:
-    where = f", stored in {stored.name}" if stored else ""
-    return (
-        f"Threshold {point.threshold:.4f}{where}: it accepts {point.far:.2%} of "
-        f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
-        f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
-    )
+def _shared_threshold(evaluation: PairEvaluation, point: OperatingPoint | None) -> float:
+    """The stored threshold, or that of the equal error rate."""
+    if point is not None:
+        return point.threshold
+    far, tar, thresholds = roc_points(evaluation.scores, evaluation.pairs.same)
+    return float(thresholds[np.abs(far - (1 - tar)).argmin()])
 
 
-def _name(model: AnyModel) -> str:
-    return f"the model {model.name!r}" if isinstance(model, keras.Model) else repr(model)
+def _result_folder(
+    model: AnyModel, name: str, out: str | os.PathLike | None
+) -> pathlib.Path | None:
+    if out is not None:
+        return pathlib.Path(out)
+    run = run_of(model)
+    return None if run is None else run.folder / "verification" / name

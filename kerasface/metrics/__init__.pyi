@@ -3,9 +3,11 @@ from . import bootstrap as bootstrap
 from . import calibration as calibration
 from . import classification as classification
 from . import confusion as confusion
+from . import groups as groups
 from . import identification as identification
 from . import operating_points as operating_points
 from . import paired as paired
+from . import person_pairs as person_pairs
 from . import probability as probability
 from . import roc as roc
 from . import verification as verification

@@ -155,6 +155,32 @@ def threshold_row(ordered: OrderedPairs, rate: float) -> int:
     return int((false <= rate * false[-1] + ROUNDING).sum()) - 1
 
 
+def equal_error_rates(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """Returns equal error rates: where the false accept rate equals the false reject rate.
+
+    Args:
+        true: int ``[B, M + 1]``, accepted genuine pairs at falling thresholds, from 0 to all.
+        false: int ``[B, M + 1]``, accepted impostor pairs.
+
+    Returns:
+        float ``[B]``, on straight lines between the points of the ROC curve; NaN without pairs of
+        a kind.
+
+    Example:
+        >>> equal_error_rates(np.array([[0, 3, 4]]), np.array([[0, 1, 4]])).tolist()
+        [0.25]
+    """
+    positives, negatives = true[:, -1], false[:, -1]
+    # FAR + TAR - 1 as integers, which increases from negative to positive.
+    gap = false * positives[:, None] + (true - positives[:, None]) * negatives[:, None]
+    rows = np.arange(len(gap))
+    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)
+    below, above = gap[rows, after - 1], gap[rows, after]
+    share = -below / (above - below)
+    before = false[rows, after - 1]
+    return (before + share * (false[rows, after] - before)) / negatives
+
+
 def tar_key(rate: float) -> str:
     """Returns the name of the true accept rate at a false accept rate.
 

@@ -31,6 +31,7 @@ from kerasface.metrics.operating_points import (
     FALSE_ACCEPT_RATES,
     ROUNDING,
     check_rates,
+    equal_error_rates,
     operating_points,
     tar_key,
     threshold_row,
@@ -260,7 +261,7 @@ def _statistics(protocol: _Protocol, weights: np.ndarray) -> dict[str, np.ndarra
         found["balanced_accuracy"] = _balanced_accuracy(protocol, weights, true, false)
         area = np.einsum("ij,ij->i", np.diff(false), true[:, 1:] + true[:, :-1])
         found["auc"] = area / (2 * positives * negatives)
-        found["eer"] = _equal_error_rate(true, false)
+        found["eer"] = equal_error_rates(true, false)
         for rate, fixed in protocol.cuts.items():
             cut = (false <= (rate * negatives + ROUNDING)[:, None]).sum(axis=1) - 1
             found[tar_key(rate)] = true[rows, cut] / positives
@@ -292,18 +293,6 @@ def _far_bounds(
     if people is None or not low < high:  # not: NaN where too few resamples have both kinds
         return wilson_interval(round(far * impostors), impostors)
     return low, high
-
-
-def _equal_error_rate(true: np.ndarray, false: np.ndarray) -> np.ndarray:
-    positives, negatives = true[:, -1], false[:, -1]
-    # FAR + TAR - 1 as integers, which increases from negative to positive.
-    gap = false * positives[:, None] + (true - positives[:, None]) * negatives[:, None]
-    rows = np.arange(len(gap))
-    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)
-    below, above = gap[rows, after - 1], gap[rows, after]
-    share = -below / (above - below)
-    before = false[rows, after - 1]
-    return (before + share * (false[rows, after] - before)) / negatives
 
 
 def _chunk_sizes(bootstrap: int, pairs: int) -> Iterator[int]:

@@ -26,6 +26,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "known": ("Probes of people in the gallery", False),
     "unknown": ("Probes of strangers", False),
     "positives": ("Images with it", False),
+    "group": ("Group", False),
     # classes
     "accuracy": ("Accuracy", True),
     "top5_accuracy": ("Top-5 accuracy", True),

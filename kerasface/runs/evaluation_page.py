@@ -66,6 +66,15 @@ CLASS_LEAD = "Wrong predictions with the highest probability, the most confident
 ATTRIBUTE_LEAD = "Wrong attributes at threshold 0.5. Those furthest from the threshold come first."
 CONFUSION, MISTAKES, ROC, SCORES = "Confusion", "Most confident mistakes", "ROC", "Scores"
 PROBABILITY = "Probability"
+PAIRS_BY_GROUP = (
+    "Both images of a pair are in the group. The equal error rate is at the group's own threshold, "
+    "the false and the true accept rate are at the threshold of all pairs. People of one group "
+    "look more alike, so their false accept rate may be larger than that of all pairs."
+)
+IMAGES_BY_GROUP = (
+    "Ranges are 95% intervals. For attributes, the threshold is 0.5, and the attributes that make "
+    "the groups are left out."
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -186,7 +195,12 @@ def attribute_page(
 
 
 def pair_page(
-    evaluation: PairEvaluation, figures: Mapping[str, Figure], on: str, note: str | None = None
+    evaluation: PairEvaluation,
+    figures: Mapping[str, Figure],
+    on: str,
+    note: str | None = None,
+    *,
+    by_group: pd.DataFrame | None = None,
 ) -> EvaluationPage:
     """Makes the page of pairs of images.
 
@@ -195,6 +209,7 @@ def pair_page(
         figures: Title to figure, from `PairEvaluation.draw`.
         on: The pairs, for instance ``"pairs of the validation images"``.
         note: What is shown below the result.
+        by_group: Result of `kerasface.metrics.groups.verification_by_group`.
     """
     metrics, scored = evaluation.metrics, (evaluation.scores, evaluation.pairs.same)
     low, high = metrics["accuracy_low"], metrics["accuracy_high"]
@@ -223,6 +238,7 @@ def pair_page(
             ),
             _thresholds(evaluation.result.operating_points),
             *_probability(evaluation.probability, figures),
+            *([] if by_group is None else [group_section(by_group, PAIRS_BY_GROUP)]),
             gallery_section(
                 "Worst pairs",
                 evaluation.worst_pictures,
@@ -271,6 +287,16 @@ def _thresholds(points: pd.DataFrame) -> Section:
         "pairs.",
         stacked=True,
     )
+
+
+def group_section(by_group: pd.DataFrame, note: str) -> Section:
+    """Makes the section of results by group.
+
+    Args:
+        by_group: A result of `kerasface.metrics.groups`.
+        note: What is shown below the table.
+    """
+    return table_section("By group", labeled(by_group), note, stacked=True)
 
 
 def _probability(fit: ProbabilityFit | None, figures: Mapping[str, Figure]) -> list[Section]:

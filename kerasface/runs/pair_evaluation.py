@@ -15,6 +15,7 @@ from kerasface import images
 from kerasface.data.pairs import PairTable
 from kerasface.files import replacing, write_json
 from kerasface.metrics import VerificationMetrics, verification
+from kerasface.metrics.groups import verification_by_group
 from kerasface.metrics.operating_points import FALSE_ACCEPT_RATES
 from kerasface.metrics.probability import ProbabilityFit, fit_probability, too_few_pairs
 from kerasface.reports import verification as plots
@@ -68,6 +69,24 @@ class PairEvaluation:
     def to_frame(self) -> pd.DataFrame:
         """Returns one row per pair: both files, whether they show one person, and the ``score``."""
         return self.pairs.to_frame().assign(score=self.scores)
+
+    def by_group(self, groups: pd.DataFrame, threshold: float, *, seed: int = 0) -> pd.DataFrame:
+        """Returns the error rates by group.
+
+        Args:
+            groups: One row per image of the pairs, one column per kind of group.
+            threshold: The threshold of all groups.
+            seed: Seed of the resamples.
+        """
+        return verification_by_group(
+            self.scores,
+            self.pairs.same,
+            self.pairs.rows,
+            groups,
+            threshold=threshold,
+            people=None if self.pairs.people is None else self.pairs.people.astype(str),
+            seed=seed,
+        )
 
     def draw(self, name: str, threshold: float | None = None) -> dict[str, Figure]:
         """Draws the ROC curve, the scores, the calibration and the worst pairs.

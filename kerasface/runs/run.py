@@ -39,6 +39,7 @@ CHECKPOINT = "checkpoint/state.npz"
 WEIGHTS = "weights.json"
 FEATURES = "features"
 REPORT = "report.html"
+BY_GROUP = "by_group.csv"
 VALIDATION = "validation"
 
 

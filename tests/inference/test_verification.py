@@ -17,6 +17,7 @@ from kerasface.inference import (
     verify_pairs,
 )
 from kerasface.inference.decision import decide
+from kerasface.inference.embedding import embed
 from kerasface.inference.operating_point import (
     operating_point_path,
     resolve_threshold,
@@ -71,14 +72,16 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     embedded = []
 
     def counting(method, images, **options):
-        embedded.extend(images.paths)
+        embedded.extend(images.names)
         return embed_images(method, images, **options)
 
     monkeypatch.setattr("kerasface.inference.pair_verification.embed_images", counting)
-    result = verify_pairs(listed, strangers, model=own_run, flip=True, bootstrap=20)
+    names = [f"{path.parent.name}/{path.name}" for path in strangers.glob("*/*")]
+    groups = pd.DataFrame({"side": [name < "stranger p0003" for name in names]}, index=names)
+    result = verify_pairs(listed, strangers, model=own_run, flip=True, bootstrap=20, groups=groups)
     assert len(embedded) == len(set(embedded)) == 25  # each image once
     table = read_pairs(listed, strangers)
-    vectors = kerasface.embed(table.images, model=own_run, flip=True)
+    vectors = embed(table.images, model=own_run, flip=True)
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     expected = verification.evaluate(
@@ -86,10 +89,14 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
     )
     assert result.metrics.items() >= expected.metrics.items()
     assert result.resampled == "people"
+    rates = result.by_group.set_index("group")
+    assert rates.index.tolist() == ["all", "side: False", "side: True"]
+    assert rates.loc["all", "tar"] == pytest.approx(result.operating_point.tar)
+    assert rates["genuine"].tolist() == [50, 20, 30]
 
     folder = own_run.folder / "verification" / "list"
     assert result.folder == folder
-    assert {path.name for path in folder.iterdir()} == WRITTEN
+    assert {path.name for path in folder.iterdir()} == WRITTEN | {"by_group.csv"}
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(result.metrics)
     frame = pd.read_csv(folder / "pairs.csv")
     np.testing.assert_allclose(frame["score"], result.scores, rtol=1e-6)
@@ -101,6 +108,7 @@ def test_pairs_of_a_list(own_run, strangers, listed, monkeypatch):
         "at least ten false accepts are expected",
         "The balanced accuracy is",
         "Calibration of the probability",
+        "side: True",
     ):
         assert words in page
 
@@ -144,7 +152,7 @@ def test_false_accept_rate_holds_for_one_way_to_embed(own_run, strangers, listed
         listed, strangers, model=own_run, crop=Crop(0.7, shape="image"), bootstrap=5
     )
     table = read_pairs(listed, strangers)
-    vectors = kerasface.embed(table.images, model=own_run, crop=Crop(0.7, shape="image"))
+    vectors = embed(table.images, model=own_run, crop=Crop(0.7, shape="image"))
     scores = (vectors[table.rows[:, 0]] * vectors[table.rows[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(result.scores, scores, atol=1e-5)
     files = [strangers / table.images.paths[place] for place in table.rows[0]]
@@ -203,7 +211,8 @@ def test_threshold_of_a_file_is_stored_beside_it(own_run, strangers, tmp_path):
         read_operating_point(file)
     model = kerasface.embedder(own_run)
     result = verify_pairs(pairs, model=model, out=tmp_path / "out", bootstrap=5)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == WRITTEN
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == WRITTEN | {"verifier.json"}  # the model is in no file
     assert isinstance(result.operating_point, OperatingPoint)
 
 

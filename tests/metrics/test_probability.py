@@ -19,7 +19,7 @@ def drawn(count=4000, slope=8.0, intercept=-3.0, seed=0):
 
 def plain_fit(scores, same):
     weights = np.where(same, 0.5 / same.mean(), 0.5 / (1 - same.mean()))
-    model = LogisticRegression(C=1e3).fit(scores[:, None], same, sample_weight=weights)
+    model = LogisticRegression(C=1e3, tol=1e-9).fit(scores[:, None], same, sample_weight=weights)
     return model, weights
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasface.metrics import attributes, classification, identification, verification
+from kerasface.metrics import (
+    attributes,
+    classification,
+    identification,
+    probability,
+    verification,
+)
+from kerasface.metrics.groups import accuracy_by_group, attributes_by_group, verification_by_group
 from kerasface.reports import labels
 from kerasface.reports.values import MISSING, Share
 from kerasface.runs.evaluation import AT_HALF, THRESHOLDED
@@ -25,6 +32,13 @@ def metric_names():
     scores, same = np.linspace(-1, 1, 400), np.arange(400) >= 200
     pairs = verification.evaluate(scores, same, bootstrap=5)
     names |= {*pairs.metrics, *pairs.per_fold, *pairs.operating_points.drop(columns="refused")}
+    groups = pd.DataFrame({"side": ["left", "right"] * 200})
+    rows = np.stack([np.arange(400), np.arange(400)[::-1]], axis=1)
+    names |= {*verification_by_group(scores, same, rows, groups, threshold=0.5, bootstrap=5)}
+    names |= {*accuracy_by_group(same, groups)}
+    fit = probability.fit_probability(scores, same)
+    names |= {*fit.to_dict(), *fit.reliability.drop(columns=["low", "high"])}
+    names |= {*attributes_by_group(truth, truth * 0.5, ["a", "b"], groups[:30])}
     ranks = np.where(np.arange(400) % 2, 1, identification.UNKNOWN)
     found = identification.evaluate(ranks, scores, threshold=0.5, bootstrap=5)
     return names | {*found.metrics, *found.cmc.drop(columns="share")}
