@@ -18,7 +18,8 @@ from kerasface.faces.detectors.description import describe_detector
 from kerasface.faces.detectors.registry import DEFAULT, Detector
 from kerasface.faces.face import Face
 
-FACES = ("largest", "central", "best", "all")
+ONE_FACE = ("largest", "central", "best")
+FACES = (*ONE_FACE, "all")
 OPTION = "options."  # before the name of a detector's option in ``crops.json``
 
 

@@ -15,8 +15,9 @@ from kerasface.data import notebook
 from kerasface.data.folders import unlabeled_folder
 from kerasface.data.image_list import image_list
 from kerasface.data.submission import write_submission
+from kerasface.data.table import FaceTable
 from kerasface.faces.detectors.registry import Detector
-from kerasface.faces.preparation import FACES
+from kerasface.faces.preparation import ONE_FACE
 from kerasface.files import check_file_to_write, check_text_table
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.gallery import Gallery, enroll_with
@@ -115,7 +116,7 @@ def submit_matches(
         ...                dev="unknown_dev", dev_labels="verification_dev.csv")  # doctest: +SKIP
     """
     _check_options(out, threshold, dev, dev_labels)
-    check_choice("faces", faces, [each for each in FACES if each != "all"])
+    check_choice("faces", faces, ONE_FACE)
     stored = resolve_threshold(model, None)
     flip, crop = stored.flip_and_crop(model, flip, crop)
     method = open_method(
@@ -130,10 +131,7 @@ def submit_matches(
     )
     if threshold is None and dev is None:
         threshold = _stored_threshold(stored, method.settings)
-    tables, labels = [unlabeled_folder(unknown)], None
-    if dev is not None and dev_labels is not None:
-        tables.append(unlabeled_folder(dev))
-        labels = _dev_labels(pathlib.Path(dev_labels), len(tables[1]))
+    tables, labels = _images(unknown, dev, dev_labels)
     options: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
     gallery = enroll_with(method, known, **options)
     if labels is not None:
@@ -152,10 +150,26 @@ def submit_matches(
     assert threshold is not None  # given, stored or chosen
     names, scores = found[0]
     matched = scores >= threshold
-    ids = np.arange(len(matched)).astype(str)
-    frame = pd.DataFrame({"id": ids, "label": np.where(matched, names, no_match)})
-    path = write_submission(out, frame)
+    path = _write(out, np.where(matched, names, no_match))
     return Matches(path, float(threshold), float(matched.mean()), accuracy)
+
+
+def _write(out: str | os.PathLike, labels: np.ndarray) -> pathlib.Path:
+    ids = np.arange(len(labels)).astype(str)
+    return write_submission(out, pd.DataFrame({"id": ids, "label": labels}))
+
+
+def _images(
+    unknown: str | os.PathLike,
+    dev: str | os.PathLike | None,
+    dev_labels: str | os.PathLike | None,
+) -> tuple[list[FaceTable], np.ndarray | None]:
+    """The images to name and, if they are given, the development images with their labels."""
+    tables = [unlabeled_folder(unknown)]
+    if dev is None or dev_labels is None:
+        return tables, None
+    tables.append(unlabeled_folder(dev))
+    return tables, _dev_labels(pathlib.Path(dev_labels), len(tables[1]))
 
 
 def _development(

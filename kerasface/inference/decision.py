@@ -53,14 +53,17 @@ class Decision:
 
     @property
     def text(self) -> str:
-        """The decision in words: one line, and a second one where its rates are known."""
+        """The decision in words: one line, and a second one if its rates are known."""
         answer = "same person" if self.same else "different people"
-        lines = [f"{answer}: similarity {self.similarity:.3f}, threshold {self.threshold:.3f}"]
+        lines = [f"{answer}: similarity {self.similarity:.4f}, threshold {self.threshold:.4f}"]
         facts = []
         if self.probability is not None:
             facts.append(f"probability of one person {self.probability:.1%}")
         if self.far is not None:
-            facts.append(f"false accept rate {self.far:.2%}")
+            interval = ""
+            if self.far_low is not None and self.far_high is not None:
+                interval = f" (95% interval {self.far_low:.2%} to {self.far_high:.2%})"
+            facts.append(f"false accept rate of the threshold {self.far:.2%}{interval}")
         return "\n".join([*lines, *([", ".join(facts)] if facts else [])])
 
     def __repr__(self) -> str:

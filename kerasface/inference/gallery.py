@@ -17,7 +17,7 @@ from kerasface.data.folders import identity_folder
 from kerasface.data.image_list import image_list
 from kerasface.data.table import FaceTable
 from kerasface.faces.detectors.registry import Detector
-from kerasface.faces.preparation import FACES
+from kerasface.faces.preparation import ONE_FACE
 from kerasface.files import check_file_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.method import EmbeddingMethod, open_method
@@ -192,7 +192,7 @@ def enroll(
         >>> enroll("staff").save("staff.npz")  # doctest: +SKIP
         >>> enroll("staff", model="runs/faces").save("staff.npz")  # doctest: +SKIP
     """
-    check_choice("faces", faces, [each for each in FACES if each != "all"])
+    check_choice("faces", faces, ONE_FACE)
     stored = resolve_threshold(model, None)
     flip, crop = stored.flip_and_crop(model, flip, crop)
     method = open_method(

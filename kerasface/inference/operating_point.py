@@ -107,7 +107,7 @@ class OperatingPoint:
             ValueError: If they are made by a model with other weights.
 
         Warns:
-            UserWarning: If they are made with another crop or flip.
+            UserWarning: If they are made with another crop, flip, preparation or jitter.
         """
         remedy = "Run `kerasface verify` again, or give a threshold."
         self.settings.check(settings, OWNER, remedy, fields=("model",))
@@ -212,19 +212,6 @@ def resolve_threshold(
         return Threshold(None, None)
     check_number("threshold", threshold, -1, 1, remedy=THRESHOLD_REMEDY)
     return Threshold(float(threshold), None)
-
-
-def stored_flip_and_crop(
-    model: AnyModel, flip: bool | None, crop: Crop | None
-) -> tuple[bool, Crop | None]:
-    """Returns the flip and crop of embeddings, by default those of the stored threshold.
-
-    Args:
-        model: Run, run folder, ``.keras`` file or Keras model.
-        flip: As given; None takes that of the stored threshold, else False.
-        crop: As given; None takes that of the stored threshold, else that of the run.
-    """
-    return resolve_threshold(model, None).flip_and_crop(model, flip, crop)
 
 
 def operating_point_path(model: AnyModel) -> pathlib.Path | None:

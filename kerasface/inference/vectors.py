@@ -19,7 +19,8 @@ from kerasface.inference.preparing import BATCH_SIZE, Prepared, prepare
 from kerasface.inference.reading import readable_table
 from kerasface.pipeline import decode
 from kerasface.pipeline.crop import Crop
-from kerasface.pipeline.predict import predict_table, square_size
+from kerasface.pipeline.few import load_batches
+from kerasface.pipeline.predict import FEW, predict_table, square_size, unreadable_error
 from kerasface.pipeline.streams import stream
 from kerasface.progress import ProgressBar
 
@@ -202,16 +203,20 @@ def _of_crops(
     method: EmbeddingMethod, images: ImageList, size: int, batch_size: int, verbose: int
 ) -> np.ndarray:
     """Embeddings of images that are faces already."""
-    if len(images) <= batch_size or images.table is None:
-        parts = []
-        for start in range(0, len(images), batch_size):
-            stop = min(start + batch_size, len(images))
-            parts.append(_of_pixels(method, [images.read(i) for i in range(start, stop)], size))
-        return np.concatenate(parts)
+    crop = method.settings.crop
+    if len(images) <= FEW or images.table is None:
+        parts: list[np.ndarray] = []
+        unreadable: dict[str, str] = {}
+        for loaded in load_batches(images, image_size=size, batch_size=batch_size, crop=crop):
+            unreadable |= {images.names[row]: why for row, why in loaded.unreadable.items()}
+            if not unreadable:  # the error names all of them
+                parts.append(_outputs(method, loaded.images.numpy()))
+        if unreadable:
+            raise unreadable_error(unreadable)
+        return unit_rows(np.concatenate(parts))
     # Many files: TensorFlow reads them in parallel.
     table = readable_table(images.table, verbose=verbose)
     table = dataclasses.replace(table, labels=None, names=())
-    crop = method.settings.crop
     batches = stream(table, image_size=size, batch_size=batch_size, crop=crop)
     with ProgressBar(len(table), "Embedding", verbose=verbose) as bar:
         parts = []

@@ -46,8 +46,8 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     assert (code, err) == (0, "")
     decision = kerasface.verify(first, second, model=own)
     word = "same person" if decision.same else "different people"
-    assert out.startswith(f"{word}: similarity {decision.similarity:.3f}, threshold")
-    assert f"false accept rate {stored['far']:.2%}" in out
+    assert out.startswith(f"{word}: similarity {decision.similarity:.4f}, threshold")
+    assert f"false accept rate of the threshold {stored['far']:.2%}" in out
     assert "Threshold measured on list: 100 pairs of different people, 5 people" in out
     assert "two images are needed. Received: 1." in mistake("verify", first, "--model", own)
     assert "`--pairs` has no effect with two images" in mistake(

@@ -106,7 +106,7 @@ def test_pictures_are_cropped_like_a_table(run, tmp_path, crop):
 
 def test_unreadable_pictures_are_named(run, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"broken\.jpg': no image format"):
+    with pytest.raises(ValueError, match=r"broken\.jpg \(no image format"):
         kerasface.embed(tmp_path, model=run)
     with pytest.raises(FileNotFoundError, match=r"none\.jpg"):
         kerasface.embed(tmp_path / "none.jpg", model=run)
