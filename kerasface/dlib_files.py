@@ -63,6 +63,26 @@ FACE_DETECTOR = DlibFile(
 )
 
 
+# What every user of the network should know.
+LEARNED_PEOPLE = (
+    "dlib's face network has learned 3 million photographs of about 7,485 people, many of them "
+    "celebrities. CelebA's people may be among them; those of LFW are not."
+)
+
+
+def is_installed(file: DlibFile = FACE_NETWORK) -> bool:
+    """Whether a model file of dlib is on this computer, so that it needs no download.
+
+    Args:
+        file: Which file.
+
+    Example:
+        >>> is_installed()  # doctest: +SKIP
+        True
+    """
+    return _installed(file) is not None or _is_complete(cache_folder() / file.name, file)
+
+
 def find_file(file: DlibFile, path: str | os.PathLike[str] | None = None) -> pathlib.Path:
     """Finds a model file of dlib. Downloads it if it is not on this computer.
 

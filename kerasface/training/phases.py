@@ -39,7 +39,7 @@ def fit_phases(job: Job) -> None:
     completed = checkpoint.epochs() if job.resume else 0
     progress = Progress(job.folder, job.recipe, completed)
     fitting = PhaseFitting(job, progress, checkpoint)
-    if job.recipe.head_start == "lda" and not completed:
+    if job.recipe.head_start != "random" and not completed:
         start_head(job, fitting.checks.note_unreadable)
     restores = completed > 0
     for phase in progress.remaining():
