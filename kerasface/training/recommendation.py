@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
+from kerasface.dlib_files import LEARNED_PEOPLE, is_installed
 from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.reports.sections import table_section
 from kerasface.runs.recipe import Recipe
@@ -20,7 +21,10 @@ from kerasface.runs.recipes import named_recipe
 
 MANY_IMAGES = 20_000
 # The recipes that are recommended.
-CANDIDATES = ("identity_small", "hw2p2")
+CANDIDATES = ("dlib_frozen", "identity_small", "hw2p2")
+# Keys that describe the network or what is trained of it. With one of them the choice is between
+# the recipes that start from random weights.
+NETWORK_KEYS = ("architecture", "embedding", "head", "model", "phases", "trainable", "weights")
 # What the small recipe was chosen for: 30 epochs of 2,633 images.
 USUAL_VIEWS = 30 * 2633
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 100
@@ -63,7 +67,10 @@ class Recommendation:
 def recommend(
     table: FaceTable, *, gpu: bool | None = None, cores: int | None = None, **changes: Any
 ) -> Recommendation:
-    """Chooses a recipe for training from scratch.
+    """Chooses a recipe for a classifier of people.
+
+    dlib's face network is recommended where it needs no download (``kerasface[pretrained]``), a
+    network from random weights elsewhere and for many images on a GPU.
 
     Args:
         table: The training images, one class each; the headers of up to 200 files are read.
@@ -80,7 +87,7 @@ def recommend(
 
     Example:
         >>> print(recommend(table))  # doctest: +SKIP
-        - 2,633 images are few: recipe identity_small, ...
+        - dlib's face network is installed: recipe dlib_frozen, ...
     """
     if table.labels is None or table.multi_label:
         raise ValueError(
@@ -97,6 +104,8 @@ def recommend(
     side = _median_side(table)
     if len(table) >= MANY_IMAGES and gpu:
         chosen = _many(table, side, changes)
+    elif is_installed() and not set(NETWORK_KEYS) & set(changes):
+        chosen = _pretrained(table, changes)
     else:
         chosen = _few(table, side, changes)
         if not gpu and not {"architecture", "model", "phases", "trainable"} & set(changes):
@@ -106,7 +115,7 @@ def recommend(
     if given:
         words = ", ".join(f"{key}={value!r}" for key, value in given.items())
         reasons.append(f"Set by you: {words}.")
-    if counts.median() < FEW_IMAGES_A_PERSON:
+    if counts.median() < FEW_IMAGES_A_PERSON and chosen.recipe.weights is None:
         reasons.append(_scarce(counts.median()))
     return Recommendation(chosen.recipe.replace(**given), tuple(reasons))
 
@@ -123,6 +132,24 @@ def _many(table: FaceTable, side: float, changes: Mapping[str, Any]) -> Recommen
     if "epochs" in changes:
         reasons.append(_epochs_reason(recipe.total_epochs, given=True))
     return Recommendation(recipe, tuple(reasons))
+
+
+def _pretrained(table: FaceTable, changes: Mapping[str, Any]) -> Recommendation:
+    recipe = named_recipe("dlib_frozen")
+    kept = {key: changes[key] for key in ("epochs", "image_size") if key in changes}
+    reasons = [
+        "dlib's pretrained face network is installed: recipe dlib_frozen, which fits a "
+        "discriminant to its features. On 150 people with 2,633 images it reached 98.0%, recipe "
+        "identity_small 65.8 and 69.6%.",
+        LEARNED_PEOPLE,
+        "It wants faces as `kerasface crop --align --template dlib` cuts them. With other crops it "
+        "loses 4 to 20 points.",
+    ]
+    if "image_size" in changes:
+        reasons.append(f"{changes['image_size']} px, as you set it; the network learned 150 px.")
+    if "epochs" in changes:
+        reasons.append(_epochs_reason(changes["epochs"], given=True))
+    return Recommendation(recipe.replace(**kept), tuple(reasons))
 
 
 def _few(table: FaceTable, side: float, changes: Mapping[str, Any]) -> Recommendation:

@@ -28,6 +28,33 @@ def table(tmp_path):
     return make
 
 
+@pytest.fixture(autouse=True)
+def face_network(monkeypatch):
+    """Sets whether dlib's face network is on this computer; it is not unless a test says so."""
+
+    def set_installed(value):
+        monkeypatch.setattr("kerasface.training.recommendation.is_installed", lambda: value)
+
+    set_installed(False)
+    return set_installed
+
+
+def test_pretrained_face_network(table, face_network):
+    some = table(2600)
+    face_network(True)
+    chosen = recommend(some, gpu=False, seed=3, epochs=2)
+    assert chosen.recipe == named_recipe("dlib_frozen").replace(seed=3, epochs=2)
+    text = str(chosen)
+    for words in ("is installed", "7,485 people", "--template dlib", "2 epochs", "seed=3"):
+        assert words in text
+    # What the network does not fit: another network, and images that are enough for their own.
+    assert recommend(some, model="convnext_nano").recipe.model == "convnext_nano"
+    assert recommend(table(MANY_IMAGES), gpu=True).recipe.model == named_recipe("hw2p2").model
+    assert recommend(table(MANY_IMAGES), gpu=False).recipe.model == "dlib_resnet29"
+    face_network(False)
+    assert recommend(some, gpu=False).recipe.model == named_recipe("identity_small").model
+
+
 @pytest.mark.parametrize("gpu", [True, False])
 def test_few_images(table, gpu):
     chosen = recommend(table(2600), gpu=gpu, cores=2)
