@@ -63,10 +63,11 @@ FACE_DETECTOR = DlibFile(
 )
 
 
-# What every user of the network should know.
+# What every user of the face network should know.
 LEARNED_PEOPLE = (
-    "dlib's face network has learned 3 million photographs of about 7,485 people, many of them "
-    "celebrities. CelebA's people may be among them; those of LFW are not."
+    "dlib's network has learned from 3 million images of about 7,485 people, half of them from "
+    "FaceScrub and VGG-Face. Many of them are celebrities, and people of CelebA may be among them; "
+    "the people of LFW were removed."
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kerasface.names import suggest
 from kerasface.runs.attribute_names import FIFTEEN_ATTRIBUTES, FORTY_ATTRIBUTES
+from kerasface.runs.dlib_recipes import dlib_frozen, dlib_tuned
 from kerasface.runs.recipe import Recipe
 
 # Augmentation of most of this project's own recipes.
@@ -124,33 +125,6 @@ def celebrities_tuned() -> Recipe:
         final_learning_rate=1e-6,
         label_smoothing=0.1,
         augment=MILD_AUGMENTATION,
-    )
-
-
-def dlib_frozen() -> Recipe:
-    """A discriminant on dlib's face network, which is not trained: seconds on a CPU.
-
-    For aligned faces, as ``kerasface crop --align --template dlib`` cuts them. The last layer is
-    the linear discriminant of the network's 256 features. Softmax training that starts from it was
-    not better in five folds of the training part, so there is one epoch with learning rate 0.
-    docs/results/celebrities.md and docs/results/identities.md list the trials. The network has
-    learned about 7,485 people, many of them celebrities, so figures on celebrities are too high.
-    """
-    return Recipe(
-        model="dlib_resnet29",
-        weights="dlib",
-        trainable="head",
-        head="pool",
-        head_start="lda_mirrored",
-        image_size=150,
-        epochs=1,
-        batch_size=32,
-        optimizer="sgd",
-        schedule="constant",
-        learning_rate=0.0,
-        weight_decay=0.0,
-        cache_features=True,
-        keep="last",
     )
 
 
@@ -361,6 +335,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "cs405": cs405,
     "demo": demo,
     "dlib_frozen": dlib_frozen,
+    "dlib_tuned": dlib_tuned,
     "embedding_arcface": embedding_arcface,
     "embedding_softmax": embedding_softmax,
     "hw2p2": hw2p2,

@@ -100,6 +100,6 @@ def train(
         changes=changes,
     )
     if shown_verbosity(verbose) and job.recipe.weights == DLIB:
-        print(f"{LEARNED_PEOPLE} Figures on people that it has learned are too high.", flush=True)
+        print(f"{LEARNED_PEOPLE} Figures on these people are too high.", flush=True)
     fit_phases(job)
     return finish(job, report=report)

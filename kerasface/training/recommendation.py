@@ -14,8 +14,10 @@ import tensorflow as tf
 from kerasface.data.reading import sampled_sizes
 from kerasface.data.table import FaceTable
 from kerasface.dlib_files import LEARNED_PEOPLE, is_installed
+from kerasface.models.weights import DLIB
 from kerasface.pipeline.settings import steps_per_epoch
 from kerasface.reports.sections import table_section
+from kerasface.runs.provenance import find_preparation
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipes import named_recipe
 
@@ -142,14 +144,27 @@ def _pretrained(table: FaceTable, changes: Mapping[str, Any]) -> Recommendation:
         "discriminant to its features. On 150 people with 2,633 images it reached 98.0%, recipe "
         "identity_small 65.8 and 69.6%.",
         LEARNED_PEOPLE,
-        "It wants faces as `kerasface crop --align --template dlib` cuts them. With other crops it "
-        "loses 4 to 20 points.",
+        _preparation_reason(table),
     ]
     if "image_size" in changes:
         reasons.append(f"{changes['image_size']} px, as you set it; the network learned 150 px.")
     if "epochs" in changes:
         reasons.append(_epochs_reason(changes["epochs"], given=True))
     return Recommendation(recipe.replace(**kept), tuple(reasons))
+
+
+def _preparation_reason(table: FaceTable) -> str:
+    """Says whether the faces were cut out as dlib's network wants them."""
+    try:
+        preparation = find_preparation(table.root)
+    except ValueError:  # `train` warns of a damaged file
+        preparation = None
+    if preparation is not None and preparation.align and preparation.template == DLIB:
+        return "The faces are aligned with dlib's template, as the network wants them."
+    return (
+        "The network wants faces that `kerasface crop --align --template dlib` has cut out of "
+        "photographs. These images are not known to be cut so, which costs 4 to 20 points."
+    )
 
 
 def _few(table: FaceTable, side: float, changes: Mapping[str, Any]) -> Recommendation:
