@@ -23,10 +23,18 @@ from kerasface.runs.recipes import named_recipe
 
 MANY_IMAGES = 20_000
 # The recipes that are recommended.
-CANDIDATES = ("dlib_frozen", "identity_small", "hw2p2")
-# Keys that describe the network or what is trained of it. With one of them the choice is between
-# the recipes that start from random weights.
-NETWORK_KEYS = ("architecture", "embedding", "head", "model", "phases", "trainable", "weights")
+CANDIDATES = ("identity_small", "hw2p2", "dlib_frozen")
+# Keys that can be set while dlib's face network is recommended. Others are about the network or
+# about training it, so they choose among the recipes that train from random weights.
+KEYS_OF_FROZEN = (
+    "batch_size",
+    "crop_share",
+    "epochs",
+    "image_size",
+    "max_unreadable",
+    "precision",
+    "seed",
+)
 # What the small recipe was chosen for: 30 epochs of 2,633 images.
 USUAL_VIEWS = 30 * 2633
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 100
@@ -106,7 +114,7 @@ def recommend(
     side = _median_side(table)
     if len(table) >= MANY_IMAGES and gpu:
         chosen = _many(table, side, changes)
-    elif is_installed() and not set(NETWORK_KEYS) & set(changes):
+    elif is_installed() and set(changes) <= set(KEYS_OF_FROZEN):
         chosen = _pretrained(table, changes)
     else:
         chosen = _few(table, side, changes)

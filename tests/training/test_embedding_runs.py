@@ -182,6 +182,22 @@ def test_every_option_changes_the_head(tables, key, value):
     assert described(base) != described(base.replace(embedding={key: value}))
 
 
+def test_centers_start_at_the_means(tables, tmp_path):
+    """With a learning rate of 0, the nearest center is that of the nearest mean embedding."""
+    options = {"dimensions": 6, "class_share": 1.0, "subcenters": 2, "center_start": "means"}
+    recipe = TINY.replace(embedding=options, epochs=1, learning_rate=0.0, augment=(), ema=0.0)
+    recipe = recipe.replace(embedding={"loss": "normface"}, optimizer="sgd", weight_decay=0.0)
+    run = train(tables, tmp_path / "run", recipe)
+    labels = np.asarray(tables[0].labels)
+    vectors = kerasface.embed(tables[0], model=run)
+    means = np.stack([vectors[labels == label].sum(axis=0) for label in range(4)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    with np.load(run.path("checkpoint.npz")) as saved:
+        found = [array for array in saved.values() if array.shape == (4, 2, 6)]
+    np.testing.assert_allclose(found[0][:, 0], means, atol=1e-4)
+    assert np.abs(found[0][:, 1] - means).max() > 0.1  # the second one is random
+
+
 def test_options_by_name_and_as_json():
     assert Recipe.from_json(TINY.to_json()) == TINY
     assert TINY.embedding["loss"] == "adaface" and TINY.embedding["center_learning_rate"] == 0.1

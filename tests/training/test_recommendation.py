@@ -58,6 +58,7 @@ def test_pretrained_face_network(table, face_network):
     assert "aligned with dlib's template" in str(recommend(some))
     # What the network does not fit: another network, and images that are enough for their own.
     assert recommend(some, model="convnext_nano").recipe.model == "convnext_nano"
+    assert recommend(some, mixup=0.5).recipe.model == named_recipe("identity_small").model
     assert recommend(table(MANY_IMAGES), gpu=True).recipe.model == named_recipe("hw2p2").model
     assert recommend(table(MANY_IMAGES), gpu=False).recipe.model == "dlib_resnet29"
     face_network(False)
