@@ -33,14 +33,20 @@ def dlib_frozen() -> Recipe:
 
 
 def dlib_tuned() -> Recipe:
-    """dlib's face network, trained on from the discriminant of `dlib_frozen`."""
+    """dlib's face network, trained on from the discriminant of `dlib_frozen`.
+
+    For more images per person than a few dozen, and images unlike photographs. On 390 images
+    held out of the 2,633 of 150 people it had 99.2% and a log loss of 0.051, `dlib_frozen` 99.2%
+    and 0.043. With a learning rate of 1e-4 it fell to 93.3% in the second epoch and ended with
+    99.0% and 0.063.
+    """
     return dlib_frozen().replace(
         trainable="all",
         cache_features=False,
         epochs=5,
         optimizer="adamw",
         schedule="cosine",
-        learning_rate=1e-4,
+        learning_rate=3e-5,
         weight_decay=0.05,
         warmup_epochs=1,
         warmup_learning_rate=1e-6,
@@ -50,10 +56,12 @@ def dlib_tuned() -> Recipe:
 
 
 def dlib_embedding() -> Recipe:
-    """Face embeddings for verification, trained on from dlib's face network.
+    """Face embeddings for verification, trained on from dlib's face network, with ArcFace's margin.
 
-    The embedding begins as dlib's 128 numbers and the class centers as the people's means, so that
-    training starts from what the network knows.
+    The embedding starts as dlib's 128 numbers and the class centers as the means of the people, so
+    that training starts from what the network knows. It needs many people: trained on 96 people, it
+    had an equal error rate of 2.1% on 24 strangers, and the network as it is 2.0%. The margin and
+    the rate, at which little changes, are this project's choice.
     """
     return dlib_tuned().replace(
         head_start="random",
@@ -65,5 +73,6 @@ def dlib_embedding() -> Recipe:
             "margin_warmup_epochs": 1,
             "center_start": "means",
         },
-        learning_rate=3e-5,
+        epochs=4,
+        learning_rate=1e-5,
     )

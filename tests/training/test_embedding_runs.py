@@ -1,5 +1,6 @@
 """Runs of embedding models: recipe, checkpoint, folder, report."""
 
+import dataclasses
 import json
 import shutil
 import warnings
@@ -17,7 +18,9 @@ from kerasface.runs.embedding_evaluation import evaluate_embeddings
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipe_changes import parse_changes
 from kerasface.runs.recipes import named_recipe
-from kerasface.training.embedding_head import build_head
+from kerasface.training.assemble import build_model
+from kerasface.training.embedding_head import build_head, start_centers
+from kerasface.training.job import Job
 
 TINY = Recipe(
     model="convnext_nano",
@@ -183,19 +186,23 @@ def test_every_option_changes_the_head(tables, key, value):
 
 
 def test_centers_start_at_the_means(tables, tmp_path):
-    """With a learning rate of 0, the nearest center is that of the nearest mean embedding."""
-    options = {"dimensions": 6, "class_share": 1.0, "subcenters": 2, "center_start": "means"}
-    recipe = TINY.replace(embedding=options, epochs=1, learning_rate=0.0, augment=(), ema=0.0)
-    recipe = recipe.replace(embedding={"loss": "normface"}, optimizer="sgd", weight_decay=0.0)
-    run = train(tables, tmp_path / "run", recipe)
-    labels = np.asarray(tables[0].labels)
-    vectors = kerasface.embed(tables[0], model=run)
+    train_table = tables[0]
+    recipe = TINY.replace(embedding={"class_share": 1.0, "center_start": "means"})
+    model = build_model(recipe, 4)
+    head = build_head(recipe, train_table)
+    before = np.array(head.centers)
+    job = Job(recipe, tmp_path, model, train_table, None, tmp_path)
+    start_centers(job, head, pytest.fail)
+    labels = np.asarray(train_table.labels)
+    vectors = kerasface.embed(train_table, model=model)
     means = np.stack([vectors[labels == label].sum(axis=0) for label in range(4)])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    with np.load(run.path("checkpoint.npz")) as saved:
-        found = [array for array in saved.values() if array.shape == (4, 2, 6)]
-    np.testing.assert_allclose(found[0][:, 0], means, atol=1e-4)
-    assert np.abs(found[0][:, 1] - means).max() > 0.1  # the second one is random
+    found = np.array(head.centers)
+    np.testing.assert_allclose(found[:, 0], means, atol=1e-4)
+    np.testing.assert_array_equal(found[:, 1], before[:, 1])  # the second one stays random
+    head.centers.assign(before)
+    start_centers(dataclasses.replace(job, recipe=TINY), head, pytest.fail)
+    np.testing.assert_array_equal(head.centers, before)
 
 
 def test_options_by_name_and_as_json():
