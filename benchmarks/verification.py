@@ -17,6 +17,9 @@ image is added to all embeddings. Cases:
   ``attributes40_small``, 20 epochs, the first seed;
 - *attributes*: the same, from the weights of a run of ``attributes40_small`` (``--attributes``),
   whose people must not be in the folder;
+- *dlib*: dlib's face network as it is; the folder has crops of ``kerasface crop --align --template
+  dlib``;
+- *dlib_embedding*: recipe ``dlib_embedding`` with each seed;
 - *NAME discriminant*: linear discriminant of the embeddings of a run, estimated from the 120;
 - *NAME, mean*: mean of the cosines over the seeds.
 
@@ -55,8 +58,12 @@ RECIPES = {
     "arcface": "embedding_arcface",
     "scratch": "identity_small",
     "attributes": "identity_small",
+    "dlib_embedding": "dlib_embedding",
 }
-WITHOUT_TRAINING = ("pretrained", "centered", "lda")
+IMAGENET = ("pretrained", "centered", "lda")  # cases of the frozen ImageNet network
+WITHOUT_TRAINING = (*IMAGENET, "dlib")
+# The cases that need the weights of MobileNetV2.
+NEED_WEIGHTS = (*IMAGENET, "softmax", "arcface")
 # Keys that the cases scratch and attributes take from attributes40_small, and their other changes.
 NETWORK_KEYS = ("model", "architecture", "image_size")
 NETWORK_CHANGES = {"epochs": 20, "unmixed_epochs": 8, "learning_rate": 1e-3, "crop_share": 0.85}
@@ -70,7 +77,7 @@ def main() -> None:
     """Trains the missing runs, evaluates all cases and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--identities", type=pathlib.Path, required=True, help="folder of people")
-    parser.add_argument("--weights", type=pathlib.Path, required=True, help="MobileNetV2 weights")
+    parser.add_argument("--weights", type=pathlib.Path, help="MobileNetV2 weights")
     parser.add_argument("--lfw", type=pathlib.Path, help="LFW folder; default: only the strangers")
     parser.add_argument("--attributes", type=pathlib.Path, help="run of attributes40_small")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/verification"))
@@ -81,7 +88,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.only is None:
         options.only = [case for case in CASES if case != "attributes" or options.attributes]
-    elif "attributes" in options.only and options.attributes is None:
+    if options.weights is None and set(NEED_WEIGHTS) & set(options.only):
+        parser.error(f"The cases {', '.join(NEED_WEIGHTS)} need --weights.")
+    if "attributes" in options.only and options.attributes is None:
         parser.error("The case attributes needs --attributes, a run of attributes40_small.")
     known, strangers = split_people(identity_folder(options.identities))
     print(f"training: {known.summary()}\nstrangers: {strangers.summary()}")
@@ -163,7 +172,13 @@ def embeddings(options: argparse.Namespace, known: FaceTable, changes: dict, emb
         changes: Changes of the recipes.
         embed_lists: Maps a function of a table and a share to the embeddings of each list.
     """
-    if set(WITHOUT_TRAINING) & set(options.only):
+    if "dlib" in options.only:
+        embed = functools.partial(embed_with_dlib, dlib_network())
+        vectors = embed_lists(embed)
+        yield "dlib", None, vectors
+        project = discriminant(embed(known), known.labels, EMBEDDING_SHRINKAGE)
+        yield "dlib discriminant", None, {name: project(rows) for name, rows in vectors.items()}
+    if set(IMAGENET) & set(options.only):
         shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
         network = kerasface.build(
             "mobilenet_v2", len(known.names), weights=options.weights, input_shape=shape
@@ -215,13 +230,24 @@ def train_run(case, seed, options, known, changes) -> kerasface.Run:
             attributes_run = kerasface.Run(options.attributes)
             weights = os.path.abspath(attributes_run.path("model.keras"))
             recipe = recipe.replace(weights=weights)
-    else:
+    elif case != "dlib_embedding":
         recipe = recipe.replace(weights=os.path.abspath(options.weights))
     recipe = recipe.replace(seed=seed, **changes)
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder)
     keras.backend.clear_session()
     return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
+
+
+def dlib_network() -> keras.Model:
+    """Builds dlib's face network with its embedding."""
+    return kerasface.build("dlib_resnet29", embedding=128, weights="dlib")
+
+
+def embed_with_dlib(network: keras.Model, table: FaceTable, share: float = 1.0) -> np.ndarray:
+    """Embeds the center of images with dlib's network; the flipped image is added."""
+    crop = None if share == 1 else center(share)
+    return kerasface.embed(table, model=network, crop=crop, flip=True)
 
 
 def embed_with_run(run: kerasface.Run, table: FaceTable, share: float) -> np.ndarray:

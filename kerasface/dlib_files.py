@@ -63,6 +63,27 @@ FACE_DETECTOR = DlibFile(
 )
 
 
+# What every user of the face network should know.
+LEARNED_PEOPLE = (
+    "dlib's network has learned from 3 million images of about 7,485 people, half of them from "
+    "FaceScrub and VGG-Face. Many of them are celebrities, and people of CelebA may be among them; "
+    "the people of LFW were removed."
+)
+
+
+def is_installed(file: DlibFile = FACE_NETWORK) -> bool:
+    """Whether a model file of dlib is on this computer, so that it needs no download.
+
+    Args:
+        file: Which file.
+
+    Example:
+        >>> is_installed()  # doctest: +SKIP
+        True
+    """
+    return _installed(file) is not None or _is_complete(cache_folder() / file.name, file)
+
+
 def find_file(file: DlibFile, path: str | os.PathLike[str] | None = None) -> pathlib.Path:
     """Finds a model file of dlib. Downloads it if it is not on this computer.
 

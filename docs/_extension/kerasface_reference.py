@@ -83,11 +83,11 @@ def recipes() -> str:
 
 
 def _recipe(name: str) -> str:
-    from kerasface.runs.recipe_facts import FACTS
+    from kerasface.runs.recipe_facts import FACTS, STARTS
     from kerasface.runs.recipes import RECIPES, named_recipe
 
     facts = FACTS[name]
-    weights = "starts from ImageNet weights" if facts.pretrained else "starts from random weights"
+    weights = STARTS[facts.weights]
     facts_table = table(
         ["", ""], [("data", escape(facts.data)), ("cost", escape(facts.cost)), ("weights", weights)]
     )

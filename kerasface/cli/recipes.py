@@ -41,11 +41,11 @@ def recipes(
 
 def _full_recipe(name: str, width: int) -> str:
     from kerasface.runs.recipe import Recipe
-    from kerasface.runs.recipe_facts import FACTS
+    from kerasface.runs.recipe_facts import FACTS, STARTS
     from kerasface.runs.recipes import RECIPES, named_recipe
 
     recipe, facts = named_recipe(name), FACTS[name]
-    weights = "starts from ImageNet weights" if facts.pretrained else "starts from random weights"
+    weights = STARTS[facts.weights]
     lines = [f"{name}: {facts.purpose}.", ""]
     for title, text in (("Data", facts.data), ("Cost", facts.cost), ("Weights", weights)):
         lines.append(textwrap.fill(f"{title + ':':9}{text}.", width, subsequent_indent=" " * 9))

@@ -71,6 +71,14 @@ class EmbeddingOptions:
         high=1,
         needs_centers=True,
     )
+    center_start: str = option(
+        "random",
+        'Initialization of the centers: ``"random"``, or ``"means"``, the mean embedding of the '
+        "training images of each class, for pretrained networks. With several centers per class, "
+        "it is the first of them. Not for triplets.",
+        choices=("random", "means"),
+        needs_centers=True,
+    )
     center_learning_rate: float = option(0.1, "Learning rate of sampled centers.", low=0)
 
     def __post_init__(self) -> None:

@@ -46,23 +46,32 @@ def write_preparation(folder: pathlib.Path, images: pathlib.Path) -> None:
 
     Args:
         folder: Run folder.
+        images: As in `find_preparation`.
+    """
+    try:
+        preparation = find_preparation(images)
+    except ValueError as error:  # perhaps a file of another program
+        warnings.warn(f"The run does not record how its faces were cut out. {error}", stacklevel=2)
+    else:
+        if preparation is not None:
+            write_json(folder / CROP_SETTINGS, preparation.to_dict())
+
+
+def find_preparation(images: pathlib.Path) -> Preparation | None:
+    """Returns how images were cut out of photographs, or None if that is unknown.
+
+    Args:
         images: Folder of the images. It or a folder above it may have the ``crops.json`` of
             `kerasface.faces.crop`; the nearest one counts.
+
+    Raises:
+        ValueError: If the file is damaged; the message names it.
     """
     root = images.absolute()
     for place in (root, *root.parents):
-        if not (place / CROP_SETTINGS).is_file():
-            continue
-        try:
-            preparation = Preparation.from_crops(place)
-        except ValueError as error:  # perhaps a file of another program
-            warnings.warn(
-                f"The run does not record how its faces were cut out. {error}", stacklevel=2
-            )
-        else:
-            assert preparation is not None
-            write_json(folder / CROP_SETTINGS, preparation.to_dict())
-        return
+        if (place / CROP_SETTINGS).is_file():
+            return Preparation.from_crops(place)
+    return None
 
 
 def note_resumption(folder: pathlib.Path) -> None:

@@ -39,10 +39,11 @@ class RecipeKeys:
     )
     head_start: str = option(
         "random",
-        'Initialization of the last layer: ``"random"``, or ``"lda"``, the linear discriminant of '
-        "the backbone's features of the training images, their mirror images and crops of them. "
-        '``"lda"`` needs pretrained weights and the head ``"pool"``.',
-        choices=("random", "lda"),
+        'Initialization of the last layer: ``"random"``; ``"lda"``, the linear discriminant of '
+        "the backbone's features of the training images, their mirror images and crops of them; or "
+        '``"lda_mirrored"``, which leaves out the crops and is more regularized, for a face '
+        'network and aligned faces. Both need pretrained weights and the head ``"pool"``.',
+        choices=("random", "lda", "lda_mirrored"),
     )
     weights: str | None = option(
         None,

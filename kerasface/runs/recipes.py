@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kerasface.names import suggest
 from kerasface.runs.attribute_names import FIFTEEN_ATTRIBUTES, FORTY_ATTRIBUTES
+from kerasface.runs.dlib_recipes import dlib_embedding, dlib_frozen, dlib_tuned
 from kerasface.runs.recipe import Recipe
 
 # Augmentation of most of this project's own recipes.
@@ -333,6 +334,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "celebrities_tuned": celebrities_tuned,
     "cs405": cs405,
     "demo": demo,
+    "dlib_embedding": dlib_embedding,
+    "dlib_frozen": dlib_frozen,
+    "dlib_tuned": dlib_tuned,
     "embedding_arcface": embedding_arcface,
     "embedding_softmax": embedding_softmax,
     "hw2p2": hw2p2,

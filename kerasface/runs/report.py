@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kerasface import reports
+from kerasface.dlib_files import LEARNED_PEOPLE
 from kerasface.files import replacing
+from kerasface.models.weights import DLIB
 from kerasface.reports.advice import curve_notes
 from kerasface.reports.charts import training_section
 from kerasface.reports.labels import recipe_label
@@ -59,7 +61,7 @@ def write_report(
     results = list(page.sections) if page else []
     sections = [
         *(results if on else [*curves, *results]),
-        facts_section("Data", _data(run)),
+        facts_section("Data", _data(run), LEARNED_PEOPLE if run.recipe.weights == DLIB else None),
         commands_section("How to reproduce the run", source.commands),
         _environment(source),
         _recipe(run.recipe),

@@ -9,8 +9,11 @@ from typing import Any
 import keras
 
 from kerasface.data.table import FaceTable
+from kerasface.dlib_files import LEARNED_PEOPLE
+from kerasface.models.weights import DLIB
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.run import Run
+from kerasface.training.epoch_log import shown_verbosity
 from kerasface.training.finish import finish
 from kerasface.training.phases import fit_phases
 from kerasface.training.preflight import prepare
@@ -96,5 +99,7 @@ def train(
         verbose=verbose,
         changes=changes,
     )
+    if shown_verbosity(verbose) and job.recipe.weights == DLIB:
+        print(f"{LEARNED_PEOPLE} Figures on these people are too high.", flush=True)
     fit_phases(job)
     return finish(job, report=report)

@@ -58,7 +58,7 @@ def check_features_folder(features: str | os.PathLike[str] | None, recipe: Recip
     """
     if features is None:
         return
-    caches = recipe.head_start == "lda" or any(part.cached for part in recipe.parts())
+    caches = recipe.head_start != "random" or any(part.cached for part in recipe.parts())
     if not caches:
         raise ValueError(
             "`features` is for recipes that cache the features of a frozen backbone. "

@@ -14,7 +14,7 @@ from kerasface.training.assemble import accuracy, compile_model, dtype_policy, s
 from kerasface.training.averaging import EvaluateAverage
 from kerasface.training.batches import feature_batches, image_batches, start_head
 from kerasface.training.checkpoint import Checkpoint, ModelFile
-from kerasface.training.embedding_head import build_head
+from kerasface.training.embedding_head import build_head, start_centers
 from kerasface.training.epoch_log import EpochLog, shown_verbosity
 from kerasface.training.features import HeadTraining
 from kerasface.training.job import Job
@@ -39,8 +39,10 @@ def fit_phases(job: Job) -> None:
     completed = checkpoint.epochs() if job.resume else 0
     progress = Progress(job.folder, job.recipe, completed)
     fitting = PhaseFitting(job, progress, checkpoint)
-    if job.recipe.head_start == "lda" and not completed:
+    if job.recipe.head_start != "random" and not completed:
         start_head(job, fitting.checks.note_unreadable)
+    if head is not None and not completed:
+        start_centers(job, head, fitting.checks.note_unreadable)
     restores = completed > 0
     for phase in progress.remaining():
         fitted, backbone = _compiled(job, phase, head)

@@ -250,7 +250,7 @@ def _initial_model(
         multi_label = train.multi_label
         with dtype_policy(recipe.precision):
             model = build_model(initial, len(train.names), multi_label=multi_label, empty=empty)
-    if recipe.head_start == "lda":
+    if recipe.head_start != "random":
         linear_layer(model, multi_label=train.multi_label)  # refuses other heads
     return model
 

@@ -54,7 +54,7 @@ def test_facts_fit_the_recipes():
     assert list(FACTS) == list(RECIPES)
     for name, facts in FACTS.items():
         recipe = named_recipe(name)
-        assert facts.pretrained == (recipe.weights == "imagenet")
+        assert facts.weights == (recipe.weights or "random")
         labels = "attributes" if recipe.attributes else "classes"
         assert facts.labels == ("embedding" if recipe.embedding else labels)
 

@@ -169,6 +169,7 @@ def small_kerasface(registered):
         for name, spec in registered.items():
             patch.setitem(registry.MODELS, name, spec)
         patch.setattr("kerasface.models.weights._load_imagenet", lambda *_: None)
+        patch.setattr("kerasface.models.weights._load_dlib", lambda *_: None)
         patch.setattr("kerasface.training.recommendation.FEWEST_EPOCHS", 1)
         patch.setattr("kerasface.training.recommendation.MOST_EPOCHS", EPOCHS)
         results = cropping._results

@@ -27,13 +27,22 @@ def test_embeddings_and_attributes_are_refused():
         linear_layer(build("convnext_nano", 4, head="pool", **SMALL), multi_label=True)
 
 
-def test_run_starts_from_the_discriminant(tables, tmp_path, empty_pictures):
+@pytest.mark.parametrize(
+    ("start", "versions", "shrinkage"),
+    [
+        ("lda", [((), 1), (("flip:1",), 1), (("flip", "crop:0.7"), 4)], 0.1),
+        ("lda_mirrored", [((), 1), (("flip:1",), 1)], 0.5),
+    ],
+)
+def test_run_starts_from_the_discriminant(
+    start, versions, shrinkage, tables, tmp_path, empty_pictures
+):
     train, validation = tables
     recipe = Recipe(
         model="convnext_nano",
         architecture={"channels": [8], "blocks_per_stage": [1]},
         head="pool",
-        head_start="lda",
+        head_start=start,
         image_size=16,
         epochs=1,
         batch_size=8,
@@ -50,11 +59,11 @@ def test_run_starts_from_the_discriminant(tables, tmp_path, empty_pictures):
     pictures = np.concatenate(
         [
             extract(backbone, train, tmp_path, augment=augment, variants=variants, **options).values
-            for augment, variants in [((), 1), (("flip:1",), 1), (("flip", "crop:0.7"), 4)]
+            for augment, variants in versions
         ]
     ).astype(np.float32)
     features = pictures[0]
-    kernel, bias = discriminant_classifier(pictures, train.labels, len(train.names))
+    kernel, bias = discriminant_classifier(pictures, train.labels, len(train.names), shrinkage)
     expected = features @ kernel + bias
     found = model.get_layer("head_logits")(features).numpy()
     np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.05)  # features in float16

@@ -1,5 +1,6 @@
 """Runs of embedding models: recipe, checkpoint, folder, report."""
 
+import dataclasses
 import json
 import shutil
 import warnings
@@ -17,7 +18,9 @@ from kerasface.runs.embedding_evaluation import evaluate_embeddings
 from kerasface.runs.recipe import Recipe
 from kerasface.runs.recipe_changes import parse_changes
 from kerasface.runs.recipes import named_recipe
-from kerasface.training.embedding_head import build_head
+from kerasface.training.assemble import build_model
+from kerasface.training.embedding_head import build_head, start_centers
+from kerasface.training.job import Job
 
 TINY = Recipe(
     model="convnext_nano",
@@ -180,6 +183,26 @@ def test_every_option_changes_the_head(tables, key, value):
         )
 
     assert described(base) != described(base.replace(embedding={key: value}))
+
+
+def test_centers_start_at_the_means(tables, tmp_path):
+    train_table = tables[0]
+    recipe = TINY.replace(embedding={"class_share": 1.0, "center_start": "means"})
+    model = build_model(recipe, 4)
+    head = build_head(recipe, train_table)
+    before = np.array(head.centers)
+    job = Job(recipe, tmp_path, model, train_table, None, tmp_path)
+    start_centers(job, head, pytest.fail)
+    labels = np.asarray(train_table.labels)
+    vectors = kerasface.embed(train_table, model=model)
+    means = np.stack([vectors[labels == label].sum(axis=0) for label in range(4)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    found = np.array(head.centers)
+    np.testing.assert_allclose(found[:, 0], means, atol=1e-4)
+    np.testing.assert_array_equal(found[:, 1], before[:, 1])  # the second one stays random
+    head.centers.assign(before)
+    start_centers(dataclasses.replace(job, recipe=TINY), head, pytest.fail)
+    np.testing.assert_array_equal(head.centers, before)
 
 
 def test_options_by_name_and_as_json():

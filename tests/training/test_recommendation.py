@@ -1,10 +1,13 @@
 """`recommend`: which recipe for what data and hardware, and that it says why."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from kerasface.data import FaceTable
+from kerasface.faces.preparation import Preparation
 from kerasface.runs import named_recipe
 from kerasface.training import Recommendation, recommend
 from kerasface.training.recommendation import CANDIDATES, MANY_IMAGES
@@ -26,6 +29,40 @@ def table(tmp_path):
         )
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def face_network(monkeypatch):
+    """Sets whether dlib's face network is on this computer; it is not unless a test says so."""
+
+    def set_installed(value):
+        monkeypatch.setattr("kerasface.training.recommendation.is_installed", lambda: value)
+
+    set_installed(False)
+    return set_installed
+
+
+def test_pretrained_face_network(table, face_network):
+    some = table(2600)
+    face_network(True)
+    chosen = recommend(some, gpu=False, seed=3, epochs=2)
+    assert chosen.recipe == named_recipe("dlib_frozen").replace(seed=3, epochs=2)
+    text = str(chosen)
+    for words in ("is installed", "7,485 people", "--template dlib", "2 epochs", "seed=3"):
+        assert words in text
+    settings = Preparation().to_dict()
+    (some.root / "crops.json").write_text(json.dumps({**settings, "template": "arcface"}))
+    assert "--template dlib" in str(recommend(some))
+    (some.root / "crops.json").write_text(json.dumps(settings))
+    assert "--template dlib" not in str(recommend(some))
+    assert "aligned with dlib's template" in str(recommend(some))
+    # What the network does not fit: another network, and images that are enough for their own.
+    assert recommend(some, model="convnext_nano").recipe.model == "convnext_nano"
+    assert recommend(some, mixup=0.5).recipe.model == named_recipe("identity_small").model
+    assert recommend(table(MANY_IMAGES), gpu=True).recipe.model == named_recipe("hw2p2").model
+    assert recommend(table(MANY_IMAGES), gpu=False).recipe.model == "dlib_resnet29"
+    face_network(False)
+    assert recommend(some, gpu=False).recipe.model == named_recipe("identity_small").model
 
 
 @pytest.mark.parametrize("gpu", [True, False])
