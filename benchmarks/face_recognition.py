@@ -104,15 +104,15 @@ def compare_speed(contenders: list[Contender], photographs: list[str], rounds: i
                     f"a face in {faces} of {len(paths)}",
                     flush=True,
                 )
-    own = rates[contenders[0].name]
+    first = contenders[0].name
     for name, other in rates.items():
-        ratios = [mine / theirs for mine, theirs in zip(own, other, strict=True)]
-        print(
-            f"{name}: median {statistics.median(other):.1f} photographs/s "
-            f"({min(other):.1f} to {max(other):.1f}); {contenders[0].name} is "
-            f"{statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to "
-            f"{max(ratios):.2f}), {rounds} rounds"
-        )
+        text = f"{name}: median {statistics.median(other):.1f} photographs/s"
+        text += f" ({min(other):.1f} to {max(other):.1f}), {rounds} rounds"
+        if name != first:
+            ratios = [own / theirs for own, theirs in zip(rates[first], other, strict=True)]
+            text += f"; {first} is {statistics.median(ratios):.1f} times as fast"
+            text += f" ({min(ratios):.1f} to {max(ratios):.1f})"
+        print(text)
 
 
 def compare_accuracy(
