@@ -87,11 +87,10 @@ def warm(photographs: list[str], repeats: int) -> None:
 
 def parts(photographs: list[str], repeats: int) -> None:
     """Times each part of a verification on both photographs."""
-    from kerasface.faces.preparation import DLIB
-    from kerasface.inference.method import opened_model
-
     from kerasface import faces
+    from kerasface.faces.preparation import DLIB
     from kerasface.images import as_image
+    from kerasface.inference.method import opened_model
 
     pixels = [as_image(path) for path in photographs]
     found = [max(each, key=lambda face: face.score) for each in faces.detect(pixels)]
