@@ -32,7 +32,7 @@ from kerasface.inference.method import EmbeddingMethod, open_method
 from kerasface.inference.nearest import ENGINES, nearest_people
 from kerasface.inference.operating_point import AnyThreshold, resolve_threshold
 from kerasface.inference.preparing import BATCH_SIZE
-from kerasface.inference.pretrained import DEFAULT
+from kerasface.inference.pretrained import DEFAULT, is_pretrained
 from kerasface.inference.reading import AnyModel
 from kerasface.inference.settings import EmbeddingSettings
 from kerasface.inference.vectors import BOX, Embedded, embed_images
@@ -44,6 +44,8 @@ from kerasface.runs.run import REPORT
 RANKS = 50
 SHOWN_ANSWERS = 20
 NO_FACE = "no face found"
+# Of a pretrained network: lower than for two images, because a probe is compared with everybody.
+FALSE_ACCEPT_RATE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -120,7 +122,8 @@ def identify(
         threshold: As in `kerasface.verify`; below it the answer is nobody. If there is none,
             somebody is always named. Its false accept rate holds for one comparison; each probe is
             compared with all people in the gallery.
-        far: As in `kerasface.verify`.
+        far: False accept rate of one comparison, with ``"dlib"`` only, as in `kerasface.verify`.
+            None is 0.001, less than for two images, because each probe is compared with all people.
         count: Number of people to name.
         flip: If True, add the embedding of the mirror image. None does so if the gallery was made
             so, and for a new gallery if the threshold was measured so.
@@ -154,6 +157,8 @@ def identify(
         check_folder_to_write("out", out)
     check_number("count", count, 1, whole=True)
     check_choice("engine", engine, ENGINES)
+    if threshold is None and far is None and is_pretrained(model):
+        far = FALSE_ACCEPT_RATE
     limit = resolve_threshold(model, threshold, far=far, flip=flip)
     images = _probes(probes)
     if isinstance(gallery, (str, os.PathLike)) and pathlib.Path(gallery).suffix == SUFFIX:
