@@ -10,6 +10,7 @@ from typing import Any
 from sphinx_gallery.scrapers import figure_rst
 
 ORDER = (
+    "verify_photographs.py",
     "crop_and_train.py",
     "hw2p2.py",
     "cs405.py",
@@ -18,7 +19,7 @@ ORDER = (
     "verify_lfw.py",
 )
 # Folders of an example's output whose pictures are data.
-DATA = {"faces", "photographs", "crops", "data", "strangers"}
+DATA = {"faces", "photographs", "crops", "data", "known", "strangers"}
 MOST_PICTURES = 4  # of a block; the curves come first
 OUTPUT = pathlib.Path(tempfile.gettempdir()) / "kerasface_gallery"
 

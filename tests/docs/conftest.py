@@ -8,15 +8,16 @@ The blocks of a page run in order in one new folder. It holds, drawn:
     staff/<person>/       known people; visitors/<person>/ has them and strangers
     photo.jpg, group.jpg  a scene with several faces; photographs/ has more of them
     album/<person>/       uncropped photographs with one face each
-    me.jpg                one face; a.jpg and b.jpg are one person, c.jpg is another
+    me.jpg                one face; a.jpg and b.jpg are one person, c.jpg is another (all tight)
     celeba/               CelebA's layout, with attributes
     lfw/pairs.txt, lfw/lfw-deepfunneled/<person>/; pairs.csv, relative to that folder
     known/<person>/, unknown_dev/, unknown_test/, verification_dev.csv
     runs/first, runs/second (people), runs/smiling (attributes), runs/faces (embeddings):
                           if the page uses them without training them
 
-Recipes and networks are replaced by small ones with the same names and options, ImageNet's weights
-by random numbers. Reports are without figures, and `kerasface crop` works in the test's process.
+Recipes and networks are replaced by small ones with the same names and options, pretrained weights
+by random numbers. Only the model "dlib" is the real one, for which the package with its weights is
+needed. Reports are without figures, and `kerasface crop` works in the test's process.
 """
 
 import contextlib
@@ -42,8 +43,9 @@ from PIL import Image
 import kerasface
 from kerasface.cli import main
 from kerasface.faces import cropping
+from kerasface.inference import reading
 from kerasface.inference.competition import NO_MATCH
-from kerasface.models import registry
+from kerasface.models import registry, weights
 from kerasface.runs.recipes import RECIPES
 from kerasface.training import fit
 
@@ -161,6 +163,7 @@ def small_kerasface(registered):
     """Small recipes and networks, and the models that the page has registered so far."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        patch.setattr(reading, "build_pretrained", _real_network())
         for name, make in list(RECIPES.items()):
             patch.setitem(RECIPES, name, _small_recipe(make))
         for name, spec in list(registry.MODELS.items()):
@@ -183,6 +186,20 @@ def small_kerasface(registered):
         finally:
             for name in set(registry.MODELS) - before:
                 registered[name] = registry.MODELS.pop(name)
+
+
+def _real_network():
+    """The function that builds the pretrained network, which stays open and must not be small."""
+    build, load = reading.build_pretrained, weights._load_dlib
+    spec = registry.MODELS["dlib_resnet29"]
+
+    def build_real(name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(registry.MODELS, "dlib_resnet29", spec)
+            patch.setattr(weights, "_load_dlib", load)
+            return build(name)
+
+    return build_real
 
 
 def _save_empty_picture(figure, file, **_):

@@ -9,6 +9,7 @@ import sys
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import kerasface
 
@@ -141,3 +142,17 @@ def test_verify_lfw(tmp_path, drawn, narrow, monkeypatch, capsys):
     assert "Stranger_0_0001.png and Stranger_0_0002.png: Decision(similarity=" in printed
     frame = pd.read_csv(folder / "pairs.csv")
     assert list(frame["person_a"].head(4)) == ["Stranger_0"] * 4
+
+
+def test_verify_photographs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["verify_photographs.py", "--out", str(tmp_path)])
+    names = runpy.run_path(str(EXAMPLES / "verify_photographs.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert names["vectors"].shape == (5, 128)
+    answers = names["found"].answers
+    assert answers["face"].tolist() == [1, 2, 3, 1, 2]
+    assert set(answers["answer"]) <= {"", "person_0", "person_1", "person_2", "person_3"}
+    decision = names["decision"]
+    assert f"same person: {bool(decision)}, similarity {decision.similarity:.3f}" in printed
+    with Image.open(tmp_path / "compared.png") as picture:
+        assert picture.width > 2 * picture.height
