@@ -13,10 +13,12 @@ import pandas as pd
 from kerasface.data import notebook
 from kerasface.data.celeba.tables import OFFICIAL, read_celeba
 from kerasface.data.folders import identity_folder
+from kerasface.data.image_list import AnyImages
 from kerasface.data.table import FaceTable, check
 from kerasface.files import check_folder_to_write, replacing
 from kerasface.inference.call_forms import explain_old_calls
 from kerasface.inference.groups import Groups, read_groups
+from kerasface.inference.labeled_images import Labels, labeled_images
 from kerasface.inference.reading import AnyModel, run_of
 from kerasface.metrics.groups import accuracy_by_group, attributes_by_group
 from kerasface.runs import run as run_files
@@ -65,8 +67,9 @@ class Evaluation:
 @explain_old_calls
 def evaluate(
     model: AnyModel,
-    data: str | os.PathLike | FaceTable,
+    data: AnyImages,
     *,
+    labels: Labels | None = None,
     out: str | os.PathLike | None = None,
     partition: str = OFFICIAL,
     flip: bool | None = None,
@@ -85,7 +88,9 @@ def evaluate(
             and no list of its training images.
         data: A folder with one subfolder per class, for a run of attributes a CelebA folder,
             whose test partition is used, or a table. It must have the run's classes or
-            attributes.
+            attributes. With ``labels``, images in any form of `kerasface.predict`.
+        labels: The class of each image, a name or an index, or 0/1 attributes
+            ``[N, attributes]`` in the order of ``run.names``. None takes the labels of ``data``.
         out: Folder to write to: ``metrics.json``, ``per_class.csv`` or ``per_attribute.csv``,
             ``predictions.csv``, figures and ``report.html``, which shows the folder's name. None
             is a folder in the run, named like the data.
@@ -123,29 +128,25 @@ def evaluate(
         )
     if out is not None:
         check_folder_to_write("out", out)
-    if partition != OFFICIAL and (isinstance(data, FaceTable) or not run.multi_label):
-        asked = "a table" if isinstance(data, FaceTable) else "a run of classes"
-        raise ValueError(
-            "`partition` needs a CelebA folder and a run of attributes. "
-            f"Received: partition={partition!r} for {asked}. Leave it out."
+    with labeled_images(data, labels, run.names, multi_label=run.multi_label) as labeled:
+        _check_partition(run, labeled, partition)
+        table = _readable(run, _labeled(run, labeled, partition), verbose)
+        seen = _check_unseen(run, table, allow_seen)
+        folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, labeled, partition))
+        name = folder.resolve().name
+        words = f"the {len(table):,} images of {name}"
+        if seen:
+            words += f", of which {seen:,} are in the training set,"
+        grouped = None if groups is None else read_groups(groups, table)
+        result = evaluate_run(
+            run, table, folder, flip=bool(flip), batch_size=batch_size, on=words, verbose=verbose
         )
-    table = _readable(run, _labeled(run, data, partition), verbose)
-    seen = _check_unseen(run, table, allow_seen)
-    folder = pathlib.Path(out or run.folder / "evaluation" / _title(run, data, partition))
-    name = folder.resolve().name
-    words = f"the {len(table):,} images of {name}"
-    if seen:
-        words += f", of which {seen:,} are in the training set,"
-    grouped = None if groups is None else read_groups(groups, table)
-    result = evaluate_run(
-        run, table, folder, flip=bool(flip), batch_size=batch_size, on=words, verbose=verbose
-    )
-    by_group = None
-    if grouped is not None:
-        by_group = _by_group(run, result, grouped.set_axis(pd.Index(table.paths)))
-        result = _with_groups(result, by_group, folder)
-    evaluation = Evaluation(result.metrics, result.table, result.predictions, folder, by_group)
-    write_report(run, evaluation.page, result, on=name)
+        by_group = None
+        if grouped is not None:
+            by_group = _by_group(run, result, grouped.set_axis(pd.Index(table.paths)))
+            result = _with_groups(result, by_group, folder)
+        evaluation = Evaluation(result.metrics, result.table, result.predictions, folder, by_group)
+        write_report(run, evaluation.page, result, on=name)
     return evaluation
 
 
@@ -171,6 +172,15 @@ def _with_groups(
         return result
     sections = (*result.page.sections, group_section(by_group, IMAGES_BY_GROUP))
     return dataclasses.replace(result, page=dataclasses.replace(result.page, sections=sections))
+
+
+def _check_partition(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> None:
+    if partition != OFFICIAL and (isinstance(data, FaceTable) or not run.multi_label):
+        asked = "a table" if isinstance(data, FaceTable) else "a run of classes"
+        raise ValueError(
+            "`partition` needs a CelebA folder and a run of attributes. "
+            f"Received: partition={partition!r} for {asked}. Leave it out."
+        )
 
 
 def _labeled(run: Run, data: str | os.PathLike | FaceTable, partition: str) -> FaceTable:

@@ -89,7 +89,7 @@ def test_submit(shell, faces, run, tmp_path, predictions):
         (
             "submit",
             ["nowhere", "IMAGES"],
-            "A model must be a run folder or a .keras file. Received",
+            "A model must be a run folder, a .keras file or the name",
         ),
         ("submit", ["RUN", "no.keras", "IMAGES"], "Received: 'no.keras', which does not exist."),
         ("submit", ["RUN", "IMAGES", "RUN"], "Models come before images. Received: "),

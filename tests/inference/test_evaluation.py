@@ -1,14 +1,18 @@
 """Evaluation of runs on images that they were not trained on."""
 
 import json
+import os
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import kerasface
 from kerasface.data import identity_folder
 from kerasface.inference.evaluation import evaluate
+from kerasface.inference.labeled_images import labeled_images
 from kerasface.metrics import classification
 from kerasface.runs.seen import seen_images
 
@@ -169,3 +173,44 @@ def test_run_without_validation_has_report_without_metrics(tables, tmp_path):
     assert page.count("<img") == 1
     assert "are classified" not in page
     assert "The run has no validation images." in page
+
+
+def test_images_in_memory_with_labels(run, faces, tmp_path):
+    table = identity_folder(faces / "dev", names=run.names)
+    pixels = [np.asarray(Image.open(path)) for path in table.full_paths()]
+    expected = evaluate(run, table, out=tmp_path / "files", allow_seen=True)
+    named = [run.names[label] for label in table.labels]
+    for place, labels in {"indices": table.labels, "names": named}.items():
+        result = evaluate(run, pixels, labels=labels, out=tmp_path / place, allow_seen=True)
+        assert result.metrics == pytest.approx(expected.metrics, nan_ok=True)
+        assert (tmp_path / place / "report.html").is_file()
+    files = list(map(str, table.full_paths()))
+    result = evaluate(run, files, labels=named, out=tmp_path / "paths", allow_seen=True)
+    assert result.metrics == pytest.approx(expected.metrics, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "`labels` must be given for images that are not a folder or a table"),
+        ([0], r"one class per image, shape \[2\]\. Received: shape \[1\]"),
+        (["p0000", "nobody"], "among the 4 classes of the run. Received: 'nobody'"),
+        ([0, 4], "indices from 0 to 3. Received: int64 from 0 to 4"),
+        ([0.0, 1.0], "Received: float64"),
+    ],
+)
+def test_wrong_labels_are_refused(run, labels, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(run, [np.zeros((8, 8, 3), np.uint8)] * 2, labels=labels)
+
+
+def test_labels_of_attributes_have_one_row_per_image():
+    images = labeled_images([np.zeros((8, 8))] * 2, [0, 1], "abc", multi_label=True)
+    with pytest.raises(ValueError, match=r"row of 0 and 1 per image, shape \[2, 3\]"), images:
+        pass
+    rows = [[0, 1, 1], [1, 0, 1]]
+    with labeled_images([np.zeros((8, 8))] * 2, rows, "abc", multi_label=True) as table:
+        assert table.labels.tolist() == rows
+        assert table.names == ("a", "b", "c")
+        assert all(map(os.path.isfile, table.full_paths()))
+    assert not table.root.exists()
