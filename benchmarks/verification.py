@@ -236,7 +236,9 @@ def train_run(case, seed, options, known, changes) -> kerasface.Run:
     if (folder / "metrics.json").is_file() and kerasface.Run(folder).recipe == recipe:
         return kerasface.Run(folder)
     keras.backend.clear_session()
-    return kerasface.train(recipe, train=known, out=folder, resume=True, report=False, verbose=2)
+    return kerasface.train(
+        recipe, train=known, out=folder, resume=folder.is_dir(), report=False, verbose=2
+    )
 
 
 def dlib_network() -> keras.Model:
