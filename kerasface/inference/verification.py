@@ -63,8 +63,8 @@ def verify(
             `verify_pairs` wrote. None takes the threshold that is shipped for ``"dlib"``, or the
             one that `verify_pairs` (``kerasface verify --model RUN --pairs PAIRS``) stored with
             the model.
-        far: False accept rate of the shipped threshold, with ``"dlib"`` only; see
-            `kerasface.inference.read_operating_point`.
+        far: False accept rate of the shipped threshold, with ``"dlib"`` only: 0.1, 0.03, 0.01,
+            0.003 or 0.001. None is 0.01: one of a hundred pairs of different people is accepted.
         flip: If True, add the embedding of the mirror image. None does so if the threshold was
             measured so.
         crop: As in `kerasface.embed`. None takes that of the threshold, else that of the run.
