@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from kerasface.metrics.operating_points import threshold_at_far
 from kerasface.metrics.person_pairs import PersonPairs
 from kerasface.metrics.probability import fit_probability
 
+PROGRAM = "benchmarks/dlib_thresholds.py"
 MODEL = "dlib"
 RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 DEFAULT = {"far": 1e-2, "flip": False}
@@ -68,12 +68,12 @@ def main() -> None:
         for flip in (False, True)
     }
     folds = 0 if table.folds is None else len(np.unique(table.folds))
-    found = measure(vectors, table, f"LFW, {folds} folds")
+    found = measure(vectors, table, f"LFW, folds 1 to {folds}" if folds else "LFW")
     found["protocol"] = PROTOCOL
     found["preparation"] = PREPARATIONS[MODEL].to_dict() | {"faces": FACES}
     found["fingerprint"] = fingerprint(kerasface.embedder(MODEL))
     found["origin"] = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": f"python {PROGRAM} --lfw {arguments.lfw.name} --out {arguments.out.name}",
         "kerasface": kerasface.__version__,
     }
     with replacing(arguments.out) as part:

@@ -6,7 +6,7 @@
 - *parts*: reading the files, detection, alignment and network, called one after the other;
 - *network*: the network alone, for several numbers of faces in one batch;
 - *cold*: ``kerasface verify a.jpg b.jpg`` as a new process, in turn with one that only imports
-  TensorFlow and Keras, ``--cold`` times.
+  TensorFlow and Keras, ``--cold`` times. Processor time hardly depends on other programs.
 
 Times are medians in milliseconds, with the fastest in brackets. Run it on idle cores. Other
 programs that need the processor make the times longer.
@@ -54,18 +54,27 @@ def cold(photographs: list[str], repeats: int) -> None:
         "kerasface verify": [sys.executable, "-m", "kerasface", "verify", *photographs],
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
+    processor_seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeats + 1):  # the first of each reads files into the system's cache
         for name, command in commands.items():
-            start = time.perf_counter()
+            start, processor_start = time.perf_counter(), children_seconds()
             done = subprocess.run(command, capture_output=True, text=True)
             seconds[name].append(time.perf_counter() - start)
+            processor_seconds[name].append(children_seconds() - processor_start)
             # Exit code 1 of verify: different people.
             if done.returncode > 1 or (done.returncode and name == IMPORTS):
                 sys.exit(done.stderr)
-    for name, times in seconds.items():
-        show(f"new process, {name}", times[1:])
-    base, whole = (np.array(times[1:]) for times in seconds.values())
-    show("difference", (whole - base).tolist())
+    for title, both in (("", seconds), (", processor time", processor_seconds)):
+        for name, times in both.items():
+            show(f"new process, {name}{title}", times[1:])
+        base, whole = (np.array(times[1:]) for times in both.values())
+        show(f"difference{title}", (whole - base).tolist())
+
+
+def children_seconds() -> float:
+    """Returns the processor time of ended child processes."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def warm(photographs: list[str], repeats: int) -> None:

@@ -27,7 +27,7 @@ parser = argparse.ArgumentParser(description="Compares and names the people in p
 parser.add_argument("--known", type=pathlib.Path, help="one subfolder per known person")
 parser.add_argument("--photographs", type=pathlib.Path, help="folder of photographs to search")
 parser.add_argument("--people", type=int, default=4, help="number of people to draw")
-parser.add_argument("--far", type=float, default=0.01, help="false accept rate of one comparison")
+parser.add_argument("--far", type=float, default=0.01, help="false accept rate of a comparison")
 parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/photographs"))
 options = parser.parse_args()
 
@@ -97,7 +97,8 @@ print(np.round(vectors @ vectors.T, 2))
 # Name the people
 # ---------------
 #
-# Each face is compared with all known people. No answer means that nobody is similar enough.
+# Each face is compared with all known people, so that the threshold for a gallery has a smaller
+# false accept rate. No answer means that nobody is similar enough.
 
-found = kerasface.identify(known, photographs, faces="all", far=options.far)
+found = kerasface.identify(known, photographs, faces="all")
 print(found.answers[["path", "face", "answer", "score"]].to_string(index=False))

@@ -208,7 +208,7 @@ def verify_pairs(
         write_operating_point(model, point)
     folder = _result_folder(model, name, out)
     if folder is not None:
-        words = _threshold_words(point, why_not, left_out)
+        words = _threshold_words(model, point, why_not, left_out)
         write_pair_results(folder, name, evaluation, model, point, by_group, words)
     found = _verified(evaluation, point, why_not, folder, by_group)
     return dataclasses.replace(found, stored=_stored_in(model, found))
@@ -355,13 +355,17 @@ def _with_faces(table: PairTable, vectors: np.ndarray) -> tuple[PairTable, int]:
     return kept_pairs, left_out
 
 
-def _threshold_words(point: OperatingPoint | None, why_not: str, left_out: int) -> str:
+def _threshold_words(
+    model: AnyModel, point: OperatingPoint | None, why_not: str, left_out: int
+) -> str:
     """What the page says of the threshold, and of pairs that are left out."""
     words = f"No threshold was stored: {why_not}."
     if point is not None:
+        path = operating_point_path(model)
         words = (
-            f"Threshold {point.threshold:.4f}, stored in {FILE}: it accepts {point.far:.2%} of "
-            f"{point.impostor_pairs:,} impostor pairs (95% interval {point.far_low:.2%} to "
+            f"Threshold {point.threshold:.4f}, stored in {path.name if path else FILE}: it accepts "
+            f"{point.far:.2%} of {point.impostor_pairs:,} impostor pairs (95% interval "
+            f"{point.far_low:.2%} to "
             f"{point.far_high:.2%}) and {point.tar:.2%} of the genuine ones."
         )
     if left_out:

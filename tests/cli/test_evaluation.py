@@ -11,7 +11,12 @@ from kerasface.data import identity_folder
 
 def test_evaluate(shell, faces, run, tmp_path):
     folder = shutil.copytree(run.folder, tmp_path / "run")
+    groups = pd.DataFrame(
+        {"image": [f"{path.parent.name}/{path.name}" for path in (faces / "dev").glob("*/*")]}
+    ).assign(age="old")
+    groups.to_csv(tmp_path / "ages.csv", index=False)
     words = ["evaluate", folder, "--data", faces / "dev", "--flip", "--batch-size", "5"]
+    words += ["--groups", tmp_path / "ages.csv"]
     code, printed, err = shell(*words)
     (warning,) = err.splitlines()
     assert code == 0 and "12 of 12 images are in the validation set" in warning
@@ -21,6 +26,7 @@ def test_evaluate(shell, faces, run, tmp_path):
     metrics = json.loads((page.parent / "metrics.json").read_text())
     shown = dict(line.split() for line in printed.splitlines() if len(line.split()) == 2)
     assert shown["images"] == "12"
+    assert "age: old" in printed and "age: old" in page.read_text()
     assert float(shown["accuracy"]) == pytest.approx(metrics["accuracy"], abs=1e-4)
     flipped = run.predict(identity_folder(faces / "dev", names=run.names), flip=True)
     predictions = pd.read_csv(page.parent / "predictions.csv", dtype=str)

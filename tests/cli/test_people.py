@@ -29,12 +29,19 @@ def test_verify_and_identify(shell, mistake, run, strangers, tmp_path):
     table = kerasface.data.folder_pairs(identity_folder(strangers), impostors=100)
     table.to_frame().to_csv(tmp_path / "list.csv", index=False)
     words = ["verify", "--model", own, "--pairs", tmp_path / "list.csv", "--images", strangers]
-    code, out, err = shell(*words, "--flip", "--far", 0.2)
+    sides = pd.DataFrame({"image": table.images.paths})
+    sides["side"] = ["left" if path < "stranger p0003" else "right" for path in sides["image"]]
+    sides.to_csv(tmp_path / "sides.csv", index=False)
+    code, out, err = shell(*words, "--flip", "--far", 0.2, "--groups", tmp_path / "sides.csv")
     assert (code, err) == (0, "")
     stored = json.loads((own / "verifier.json").read_text())
     assert stored["flip"] and stored["far"] <= 0.2
     for line in (
         "eer ",
+        "majority_accuracy ",
+        "balanced_accuracy ",
+        "side: left ",
+        f"It is in {own / 'verifier.json'}",
         "tar_at_far_0.2 ",
         "No TAR at FAR 0.01: 0.01 of 100 impostor pairs are 1 expected false accepts",
         "Confidence intervals: bootstrap over people.",
