@@ -90,14 +90,17 @@ def sample(folder: pathlib.Path, limit: int) -> list[str]:
 def compare_speed(contenders: list[Contender], photographs: list[str], rounds: int) -> None:
     """Prints photographs per second of each library, and the ratio of kerasface to it."""
     rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    processor: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:
             paths = photographs if number else photographs[:WARM_UP]
-            start = time.perf_counter()
+            start, processor_start = time.perf_counter(), contender.processor_seconds
             vectors = contender.embed(paths)
             seconds = time.perf_counter() - start
             if number:
                 rates[contender.name].append(len(paths) / seconds)
+                used = contender.processor_seconds - processor_start
+                processor[contender.name].append(1000 * used / len(paths))
                 faces = int(np.isfinite(vectors[:, 0]).sum())
                 print(
                     f"round {number}: {contender.name} {len(paths) / seconds:.1f} photographs/s, "
@@ -107,7 +110,8 @@ def compare_speed(contenders: list[Contender], photographs: list[str], rounds: i
     first = contenders[0].name
     for name, other in rates.items():
         text = f"{name}: median {statistics.median(other):.1f} photographs/s"
-        text += f" ({min(other):.1f} to {max(other):.1f}), {rounds} rounds"
+        text += f" ({min(other):.1f} to {max(other):.1f}), {rounds} rounds, "
+        text += f"{statistics.median(processor[name]):.0f} ms of processor time per photograph"
         if name != first:
             ratios = [own / theirs for own, theirs in zip(rates[first], other, strict=True)]
             text += f"; {first} is {statistics.median(ratios):.1f} times as fast"
@@ -155,6 +159,7 @@ class Contender:
 
     def __init__(self, name: str, processes: int = 1, python: str = sys.executable):
         self.name = name
+        self.processor_seconds = 0.0  # of all calls of `embed`
         command = [python, __file__, "--photographs", ".", "--worker", name]
         self._workers = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -170,7 +175,9 @@ class Contender:
         for number, worker in enumerate(self._workers):
             print(json.dumps(paths[number::count]), file=worker.stdin, flush=True)
         for number, worker in enumerate(self._workers):
-            vectors[number::count] = json.loads(self._answer(worker))
+            answer = json.loads(self._answer(worker))
+            vectors[number::count] = answer["vectors"]
+            self.processor_seconds += answer["processor_seconds"]
         return vectors
 
     def close(self) -> None:
@@ -192,9 +199,10 @@ def work(embed: Embed) -> None:
         os.dup2(2, 1)  # what libraries print must not be among the answers
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
-            print(
-                json.dumps(np.asarray(embed(json.loads(line))).tolist()), file=answers, flush=True
-            )
+            start = time.process_time()
+            vectors = np.asarray(embed(json.loads(line))).tolist()
+            answer = {"vectors": vectors, "processor_seconds": time.process_time() - start}
+            print(json.dumps(answer), file=answers, flush=True)
 
 
 def open_kerasface() -> Embed:
