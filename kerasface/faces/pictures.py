@@ -19,7 +19,7 @@ POINT_COLORS = ((0, 160, 255), (255, 60, 60), (255, 255, 255), (0, 220, 160), (2
 PAPER = (255, 255, 255)
 SAME_COLOR = (0, 140, 60)
 DIFFERENT_COLOR = (210, 30, 30)
-COMPARISON_HEIGHT, SMALLEST_COMPARISON = 480, 240  # pixels
+COMPARISON_HEIGHT, SMALLEST_COMPARISON = 480, 360  # pixels
 INK = (30, 30, 30)
 GAP = 4
 
@@ -116,7 +116,7 @@ def draw_comparison(
     width = max(sum(picture.width for picture in pictures) + 3 * GAP, wide + 4 * GAP)
     room = round(1.4 * letters)
     sheet = Image.new("RGB", (width, height + 4 * GAP + room * len(lines)), PAPER)
-    left = GAP
+    left = (width - sum(picture.width for picture in pictures) - GAP) // 2
     for picture in pictures:
         sheet.paste(picture, (left, GAP + (height - picture.height) // 2))
         left += picture.width + GAP
