@@ -53,7 +53,7 @@ class Decision:
 
     @property
     def text(self) -> str:
-        """The decision in words, and a line for each of its rates that is known."""
+        """The decision in words: one line, and a second one if its rates are known."""
         answer = "same person" if self.same else "different people"
         lines = [f"{answer}: similarity {self.similarity:.4f}, threshold {self.threshold:.4f}"]
         facts = []
@@ -64,7 +64,7 @@ class Decision:
             if self.far_low is not None and self.far_high is not None:
                 interval = f" (95% interval {self.far_low:.2%} to {self.far_high:.2%})"
             facts.append(f"false accept rate of the threshold {self.far:.2%}{interval}")
-        return "\n".join([*lines, *facts])
+        return "\n".join([*lines, *([", ".join(facts)] if facts else [])])
 
     def __repr__(self) -> str:
         facts = {
