@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +18,7 @@ POINT_COLORS = ((0, 160, 255), (255, 60, 60), (255, 255, 255), (0, 220, 160), (2
 PAPER = (255, 255, 255)
 SAME_COLOR = (0, 140, 60)
 DIFFERENT_COLOR = (210, 30, 30)
-COMPARISON_HEIGHT, SMALLEST_COMPARISON = 480, 240  # pixels
+COMPARISON_HEIGHT, SMALLEST_COMPARISON = 480, 360  # pixels
 INK = (30, 30, 30)
 GAP = 4
 
@@ -110,13 +109,11 @@ def draw_comparison(
             pen.rectangle((0, 0, sides[0] - 1, sides[1] - 1), outline=color, width=2 * unit)
         pictures.append(picture)
     letters = max(12, height // 18)
-    lines = text.splitlines()
-    pen = ImageDraw.Draw(pictures[0])
-    wide = max(math.ceil(pen.textlength(line, font_size=letters)) for line in lines)
-    width = max(sum(picture.width for picture in pictures) + 3 * GAP, wide + 4 * GAP)
+    width = max(sum(picture.width for picture in pictures) + 3 * GAP, SMALLEST_COMPARISON)
+    lines = _wrapped(text, width - 4 * GAP, letters)
     room = round(1.4 * letters)
     sheet = Image.new("RGB", (width, height + 4 * GAP + room * len(lines)), PAPER)
-    left = GAP
+    left = (width - sum(picture.width for picture in pictures) - GAP) // 2
     for picture in pictures:
         sheet.paste(picture, (left, GAP + (height - picture.height) // 2))
         left += picture.width + GAP
@@ -126,6 +123,21 @@ def draw_comparison(
         ink = color if place == 0 else INK
         pen.text((2 * GAP, top + place * room), line, fill=ink, font_size=letters)
     return np.array(sheet)
+
+
+def _wrapped(text: str, width: int, letters: int) -> list[str]:
+    """Breaks lines between words so that they fit into a width in pixels."""
+    pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    lines: list[str] = []
+    for line in text.splitlines():
+        lines.append("")
+        for word in line.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if lines[-1] and pen.textlength(longer, font_size=letters) > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+    return lines
 
 
 def contact_sheet(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import functools
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from kerasface.cache import cached
 from kerasface.checks import check_choice, check_flag, check_number, check_unused
-from kerasface.faces.detectors.registry import Detector
+from kerasface.faces.detectors.registry import Detector, open_detector
+from kerasface.faces.five_points import load_five_points
 from kerasface.faces.preparation import FACES, Preparation
 from kerasface.inference.pretrained import PREPARATIONS, is_pretrained
 from kerasface.inference.reading import AnyModel, load_model, model_key, run_of
@@ -19,6 +22,7 @@ from kerasface.models import heads
 from kerasface.pipeline.compiled import Infer, compiled
 from kerasface.pipeline.crop import Crop
 from kerasface.pipeline.predict import predict_array
+from kerasface.runs.run import Run
 
 # Faces for a run that was not trained on crops of `kerasface.faces.crop`: with a margin as in
 # CelebA's aligned images.
@@ -55,10 +59,15 @@ class EmbeddingMethod:
     Attributes:
         model: The opened embedding model.
         settings: Preparation of photographs, crop, flip and jitter.
+        run: The run of the model; None for other models.
+        trained_on: How the training images of the model were cut out of photographs; None if that
+            is not known.
     """
 
     model: OpenedModel
     settings: EmbeddingSettings
+    run: Run | None = None
+    trained_on: Preparation | None = None
 
     @property
     def preparation(self) -> Preparation | None:
@@ -118,9 +127,15 @@ def open_method(
     else:
         unused = {"detector": detector, "faces": None if faces == "largest" else faces}
         check_unused("without detection", unused, remedy="Use detect=True (--detect).")
-    opened = opened_model(model)
+    if preparation is None:
+        opened = opened_model(model)
+    else:  # at the same time, which saves half a second of the first call
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            ready = pool.submit(open_preparation, preparation)
+            opened = opened_model(model)
+            ready.result()
     settings = EmbeddingSettings(crop, flip, opened.fingerprint, preparation, jitter)
-    return EmbeddingMethod(opened, settings)
+    return EmbeddingMethod(opened, settings, run_of(model), known_preparation(model))
 
 
 def preparation_of(model: AnyModel) -> Preparation:
@@ -130,16 +145,39 @@ def preparation_of(model: AnyModel) -> Preparation:
         model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model.
 
     Returns:
-        For a run, the preparation of the crops that it was trained on. If that is unknown, upright
-        faces with a margin as in CelebA.
+        `known_preparation`; if that is unknown, upright faces with a margin as in CelebA.
+    """
+    found = known_preparation(model)
+    if found is not None:
+        return found
+    return Preparation(template="arcface", size=FACE_SIZE, margin=MARGIN)
+
+
+def known_preparation(model: AnyModel) -> Preparation | None:
+    """Returns how the training images of a model were cut out of photographs, if it is known.
+
+    Args:
+        model: ``"dlib"``, run, run folder, ``.keras`` file or Keras model.
     """
     if is_pretrained(model):
         return PREPARATIONS[model]
     run = run_of(model)
-    found = None if run is None else run.preparation
-    if found is not None:
-        return found
-    return Preparation(template="arcface", size=FACE_SIZE, margin=MARGIN)
+    return None if run is None else run.preparation
+
+
+def open_preparation(preparation: Preparation) -> None:
+    """Opens what a preparation needs, so that it is in the cache.
+
+    Args:
+        preparation: How faces get from photographs to the model.
+
+    Raises:
+        ImportError: If the detector's package is not installed.
+        RuntimeError: If dlib's landmark predictor is neither installed nor can be downloaded.
+    """
+    open_detector(preparation.detector, **dict(preparation.options))
+    if preparation.align and preparation.template == "dlib":
+        load_five_points()
 
 
 def opened_model(model: AnyModel) -> OpenedModel:
@@ -160,7 +198,11 @@ def opened_model(model: AnyModel) -> OpenedModel:
 
     def make() -> OpenedModel:
         network = embedding_model(load_model(model))
-        return OpenedModel(network, compiled(network), fingerprint(network))
+        infer = compiled(network)
+        height, width, channels = network.input_shape[1:]
+        if None not in (height, width, channels):  # traced here, while a detector is opened
+            infer(np.zeros((1, height, width, channels), np.float32))
+        return OpenedModel(network, infer, fingerprint(network))
 
     return cached(("embedding model", key), make)
 

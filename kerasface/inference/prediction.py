@@ -20,7 +20,14 @@ from kerasface.faces.detectors.registry import Detector
 from kerasface.faces.preparation import FACES, Preparation
 from kerasface.files import check_file_to_write, check_folder_to_write
 from kerasface.inference.call_forms import explain_old_calls
+from kerasface.inference.framing import (
+    SAMPLE,
+    face_share,
+    warn_about_crops,
+    warn_about_photographs,
+)
 from kerasface.inference.photographs import (
+    BOX,
     FACE_SIZE,
     FaceCutter,
     Predictions,
@@ -119,6 +126,10 @@ def predict(
         )
         frame, predictions = _predict_faces(work, listed, cutter, drawer, verbose)
     else:
+        first = model[0] if isinstance(model, (list, tuple)) else model
+        warn_about_photographs(
+            listed, run=run_of(first), preparation=opened[0].preparation, stacklevel=3
+        )
         frame, predictions = pd.DataFrame({"path": listed.names}), work.predict(listed, verbose)
         drawer.draw(listed, listed.names, predictions)
     if drawer.errors:  # the predictions must not be lost
@@ -321,6 +332,7 @@ def _predict_faces(
     """Predicts the faces in photographs, a few photographs at a time."""
     frames: list[pd.DataFrame] = []
     parts: list[Predictions] = []
+    shares: list[float] = []
     starts = track(
         range(0, len(images), AT_ONCE),
         len(images),
@@ -339,8 +351,12 @@ def _predict_faces(
             titles += [f"{name} face {number}" if number else name for number in faces["face"]]
             texts = [next(captions) for _ in range(len(faces))]
             drawer.draw_photograph(photograph, name, faces, texts)
+            boxes = faces.loc[faces["face"] > 0, list(BOX)].to_numpy()
+            if len(boxes) and len(shares) < SAMPLE:
+                shares.append(max(face_share(box, photograph.shape) for box in boxes))
             frames.append(faces.assign(path=name)[["path", *faces]])
         drawer.draw(crops, titles, parts[-1])
+    warn_about_crops(shares, stacklevel=4)
     frame = pd.concat(frames, ignore_index=True)
     without = frame["path"][frame["face"] == 0].tolist()
     if without:

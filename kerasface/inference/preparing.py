@@ -15,12 +15,15 @@ from kerasface.data.image_list import ImageList
 from kerasface.faces.detectors.registry import detect
 from kerasface.faces.face import Face
 from kerasface.faces.preparation import Preparation, choose_faces
+from kerasface.inference.framing import face_share
 from kerasface.progress import ProgressBar
 
 # Photographs that one thread reads and keeps in memory at a time.
 GROUP = 8
+MOST_BYTES = 2**26  # of pixels in a group; large photographs are fewer at a time
 # Groups that are read ahead for each thread.
-GROUPS_AHEAD = 2
+GROUPS_AHEAD = 4
+MOST_WORKERS = 8  # each of them holds photographs in the memory
 BATCH_SIZE = 64
 
 
@@ -35,6 +38,8 @@ class Prepared:
         counts: int64 ``[N]``, number of faces that were found in that photograph.
         faces: The N faces.
         crops: uint8 ``[N, size, size, 3]``, the faces cut out.
+        shares: For each photograph with a face, the share of its side that the largest one takes
+            up.
     """
 
     photographs: int
@@ -43,6 +48,7 @@ class Prepared:
     counts: np.ndarray
     faces: tuple[Face, ...]
     crops: np.ndarray
+    shares: tuple[float, ...]
 
 
 def prepare(
@@ -80,16 +86,22 @@ def prepare(
     ]
 
     def group(rows: Sequence[int]) -> Prepared:
-        pixels = [images.read(row) for row in rows]
-        with lock:
-            found = detect(pixels, preparation.detector, **options)
-        return _cut(preparation, rows, pixels, found)
+        parts, read, pixels = [], [], []
+        for row in rows:
+            read.append(row)
+            pixels.append(images.read(row))
+            if row == rows[-1] or sum(image.size for image in pixels) > MOST_BYTES:
+                with lock:
+                    found = detect(pixels, preparation.detector, **options)
+                parts.append(_cut(preparation, read, pixels, found))
+                read, pixels = [], []
+        return _joined(parts)
 
     if len(groups) == 1:  # a thread would cost more than it saves
         yield group(groups[0])
         return
     waiting: list[Prepared] = []
-    workers = min(os.cpu_count() or 1, len(groups))
+    workers = min(os.cpu_count() or 1, MOST_WORKERS, len(groups))
     with (
         ProgressBar(len(images), "Finding faces", verbose=verbose) as bar,
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
@@ -140,6 +152,11 @@ def _cut(
         counts=np.array([len(found[place]) for place in places], np.int64),
         faces=faces,
         crops=crops,
+        shares=tuple(
+            max(face_share(face.box, image.shape) for face in each)
+            for image, each in zip(pixels, found, strict=True)
+            if each
+        ),
     )
 
 
@@ -150,5 +167,6 @@ def _joined(parts: Sequence[Prepared]) -> Prepared:
     return Prepared(
         photographs=sum(part.photographs for part in parts),
         faces=tuple(face for part in parts for face in part.faces),
+        shares=tuple(share for part in parts for share in part.shares),
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
     )

@@ -13,6 +13,7 @@ import tensorflow as tf
 from kerasface.data.image_list import ImageList
 from kerasface.data.table import FaceTable
 from kerasface.faces.face import Face
+from kerasface.inference.framing import SAMPLE, warn_about_crops, warn_about_photographs
 from kerasface.inference.jitter import jittered
 from kerasface.inference.method import EmbeddingMethod
 from kerasface.inference.preparing import BATCH_SIZE, Prepared, prepare
@@ -25,7 +26,7 @@ from kerasface.pipeline.streams import stream
 from kerasface.progress import ProgressBar
 
 BOX = ("left", "top", "width", "height")
-COLUMNS = ("rows", "numbers", "counts")  # of `Embedded` and `Prepared`
+STACK = 5  # warnings name the line that calls the public function
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -134,6 +135,9 @@ def embed_images(
     """
     size = square_size(method.model.network)
     if method.preparation is None:
+        warn_about_photographs(
+            images, run=method.run, preparation=method.trained_on, stacklevel=STACK
+        )
         vectors = _of_crops(method, images, size, batch_size, verbose)
         rows = np.arange(len(images))
         numbers, counts = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
@@ -147,6 +151,7 @@ def embed_images(
         ]
         # Crops of a large folder would fill the memory.
         parts.append(dataclasses.replace(part, crops=part.crops[:0]))
+    warn_about_crops([share for part in parts for share in part.shares][:SAMPLE], stacklevel=STACK)
     vectors = np.concatenate(found) if found else np.zeros((0, 0), np.float32)
     joined = Embedded(
         vectors=vectors,

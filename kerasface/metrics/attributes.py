@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from kerasface.metrics.bootstrap import check_bootstrap, mean_interval
 from kerasface.metrics.inputs import (
@@ -330,6 +329,9 @@ def _areas(
     truth: np.ndarray, probabilities: np.ndarray, counts: _Counts
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the areas under the ROC and precision-recall curves, NaN where undefined."""
+    # Imported late, because opening a model must not wait for it.
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     auc, average_precision = np.full((2, truth.shape[1]), np.nan)
     for index in np.flatnonzero(counts.positives > 0):
         pair = truth[:, index], probabilities[:, index]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
 from kerasface.metrics.ordered_pairs import OrderedPairs
 
@@ -166,6 +165,9 @@ def _new_folds(same: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
             f"Received: {int(same.sum())} and {int((~same).sum())}."
         )
     codes = np.empty(len(same), int)
+    # Imported late, because opening a model must not wait for it.
+    from sklearn.model_selection import StratifiedKFold
+
     splits = StratifiedKFold(count, shuffle=True, random_state=seed).split(same, same)
     for fold, (_, rows) in enumerate(splits):
         codes[rows] = fold

@@ -7,8 +7,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 
 from kerasface.metrics.calibration import calibration_table, expected_calibration_error
 from kerasface.metrics.folds import fold_codes
@@ -139,6 +137,9 @@ def fit_probability(
         >>> probability_of(0.8, fit.calibration) > 0.99
         True
     """
+    # Imported late, because opening a model must not wait for it.
+    from sklearn.metrics import log_loss
+
     scores, same = check_pairs(scores, same)
     reason = too_few_pairs(same)
     if reason:
@@ -165,6 +166,9 @@ def fit_probability(
 
 
 def _fit(scores: np.ndarray, same: np.ndarray) -> tuple[float, float]:
+    # Imported late, because opening a model must not wait for it.
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
     model.fit(scores[:, None], same, sample_weight=_weights(same))
     return float(model.coef_[0, 0]), float(model.intercept_[0])
