@@ -351,8 +351,8 @@ def _predict_faces(
             titles += [f"{name} face {number}" if number else name for number in faces["face"]]
             texts = [next(captions) for _ in range(len(faces))]
             drawer.draw_photograph(photograph, name, faces, texts)
-            boxes = faces.loc[faces["face"] > 0, list(BOX)].to_numpy()
-            if len(boxes) and len(shares) < SAMPLE:
+            boxes = faces.loc[faces["face"] > 0, list(BOX)].to_numpy().tolist()
+            if boxes and len(shares) < SAMPLE:
                 shares.append(max(face_share(box, photograph.shape) for box in boxes))
             frames.append(faces.assign(path=name)[["path", *faces]])
         drawer.draw(crops, titles, parts[-1])
