@@ -26,7 +26,7 @@ from kerasface.pipeline.streams import stream
 from kerasface.progress import ProgressBar
 
 BOX = ("left", "top", "width", "height")
-STACK = 5  # warnings name the line that calls the public function
+STACK = 4  # warnings name the line that calls the public function
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
