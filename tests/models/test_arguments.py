@@ -70,7 +70,7 @@ def test_model_name_must_be_a_string(name):
     ("weights", "error", "message"),
     [
         (True, TypeError, "Use weights='imagenet'."),
-        (5, TypeError, "must be 'imagenet', a path or None"),
+        (5, TypeError, "a path or None. Received: weights=5"),
         ("ImageNet", FileNotFoundError, "Did you mean 'imagenet'"),
     ],
 )
@@ -93,7 +93,10 @@ def test_files_of_another_kind_are_named(tmp_path, ending):
         load_model_file(path)
     with pytest.raises(NotADirectoryError, match=re.escape(f"{str(path)!r}, {kind}")):
         Run(path)
-    if not ending.endswith(".weights.h5"):
+    if ending == ".dat":
+        with pytest.raises(ValueError, match="dlib's weights are those of the model"):
+            kerasface.build("convnext_nano", num_classes=3, **SMALL, weights=path)
+    elif not ending.endswith(".weights.h5"):
         with pytest.raises(ValueError, match=re.escape(kind)):
             kerasface.build("convnext_nano", num_classes=3, **SMALL, weights=path)
 

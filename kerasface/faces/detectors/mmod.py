@@ -124,7 +124,7 @@ def pyramid_tiles(height: int, width: int) -> tuple[list[Tile], tuple[int, int]]
         >>> tiles, shape = pyramid_tiles(60, 80)
         >>> tiles[:2], shape
         ([Tile(left=11, top=11, width=80, height=60), Tile(left=11, top=81, width=66, height=50)], \
-(224, 102))
+(275, 102))
     """
     sizes = [(width, height)]
     while True:
