@@ -25,7 +25,12 @@ EXPORT = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.MULTILINE)
 API = "reference/api"
 # Modules with a page of their own although no stub exports them.
 MODULES = ("kerasface.custom_objects", "kerasface.reports.sections")
-DATA = {"RECIPES": "Functions that make the named recipes, by name, see :doc:`/reference/recipes`."}
+# Description of each public value that is neither a class nor a function.
+DATA = {
+    "DLIB": "How faces get from photographs to the pretrained network ``dlib``.",
+    "RECIPES": "Functions that make the named recipes, by name, see :doc:`/reference/recipes`.",
+    "TEMPLATES": "Names of the templates of an alignment.",
+}
 
 
 def recipe_keys() -> str:

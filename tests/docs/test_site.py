@@ -1,6 +1,7 @@
 """The parts of the documentation that are generated, and the check of its requests."""
 
 import dataclasses
+import importlib
 import importlib.util
 import re
 
@@ -68,6 +69,17 @@ def test_public_names_are_documented_once(reference):
     assert "train" not in names.get("kerasface.training", [])
     assert "Muon" in names["kerasface.training"]
     assert "evaluate" in names["kerasface.metrics.verification"]
+
+
+def test_public_values_are_described(reference):
+    """A value has no docstring, so that the API reference needs a sentence for it."""
+    values = {
+        name
+        for package, names in reference.public_names().items()
+        for name in names
+        if not callable(getattr(importlib.import_module(package), name))
+    }
+    assert values == set(reference.DATA)
 
 
 @pytest.mark.parametrize(
