@@ -8,6 +8,7 @@ import pathlib
 import keras
 import pandas as pd
 
+from kerasface.dlib_files import LEARNED_PEOPLE
 from kerasface.files import replacing
 from kerasface.inference.operating_point import (
     FILE,
@@ -15,7 +16,7 @@ from kerasface.inference.operating_point import (
     operating_point_path,
     write_operating_point_file,
 )
-from kerasface.inference.pretrained import LEARNED, is_pretrained
+from kerasface.inference.pretrained import is_pretrained
 from kerasface.inference.reading import AnyModel, run_of
 from kerasface.reports.page import report_html
 from kerasface.runs.evaluation_page import pair_page
@@ -53,7 +54,7 @@ def write_pair_results(
             by_group.to_csv(part, index=False)
     metrics = evaluation.metrics
     if is_pretrained(model):
-        words = f"{words} {LEARNED}"
+        words = f"{words} {LEARNED_PEOPLE}"
     page = pair_page(
         evaluation,
         figures,

@@ -14,11 +14,6 @@ if TYPE_CHECKING:  # imported late, where a model is built
 PREPARATIONS: Mapping[str, Preparation] = {"dlib": DLIB}
 DEFAULT = "dlib"
 BACKBONES = {"dlib": ("dlib_resnet29", 128)}  # architecture and length of the embedding
-LEARNED = (
-    "dlib's network has learned from 3 million images of about 7,485 people, half of them from "
-    "FaceScrub and VGG-Face. Many of them are celebrities, and people of CelebA may be among them; "
-    "the people of LFW were removed."
-)
 
 
 def is_pretrained(model: object) -> TypeGuard[str]:
