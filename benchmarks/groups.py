@@ -71,7 +71,7 @@ def markdown(frame: pd.DataFrame) -> str:
         rates = [
             f"{100 * row[key]:.{digits}f} ({100 * row[f'{key}_low']:.{digits}f} to "
             f"{100 * row[f'{key}_high']:.{digits}f})"
-            for key, digits in (("eer", 1), ("far", 3), ("tar", 1))
+            for key, digits in (("eer", 1), ("far", 2), ("tar", 1))
         ]
         counts = [f"{row[key]:,}" for key in ("images", "genuine", "impostor")]
         lines.append(f"| {' | '.join([row['group'], *counts, *rates])} |")
