@@ -1,8 +1,9 @@
 """Compares kerasface with face_recognition and deepface: photographs per second and accuracy.
 
-Each library gets the same photographs, in turn, and gives the vector of the largest face of each:
+Each library gets the same photographs, in turn, and gives the vector of one face of each, the
+face nearest to the center, which LFW's labels are of:
 
-- *kerasface*: ``kerasface.embed(photographs, model="dlib")`` in one process;
+- *kerasface*: ``kerasface.embed(photographs, faces="central")`` in one process;
 - *face_recognition*: the calls of ``face_recognition.face_encodings(load_image_file(path))`` of
   version 1.3 with its defaults (HOG detector on the image enlarged once, landmarks "small", one
   descriptor), made through dlib itself, in ``--processes`` processes;
@@ -209,7 +210,7 @@ def open_kerasface() -> Embed:
     """Opens kerasface."""
     import kerasface
 
-    return lambda paths: kerasface.embed(paths, model="dlib", missing="nan")
+    return lambda paths: kerasface.embed(paths, faces="central", missing="nan")
 
 
 def open_face_recognition() -> Embed:
@@ -228,15 +229,22 @@ def open_face_recognition() -> Embed:
         boxes = detector(image, 1)  # face_locations
         if not boxes:
             return np.full(DIMENSIONS, np.nan)
-        box = max(boxes, key=lambda box: box.area())
+        height, width = image.shape[:2]
+        box = min(boxes, key=lambda box: distance(box.center().x, box.center().y, width, height))
         points = predictor(image, box)  # face_landmarks
         return np.array(encoder.compute_face_descriptor(image, points, 1))  # face_encodings
 
     return lambda paths: np.array([encode(path) for path in paths])
 
 
+def distance(x: float, y: float, width: int, height: int) -> float:
+    """Returns the squared distance of a point from the center of an image."""
+    return (x - width / 2) ** 2 + (y - height / 2) ** 2
+
+
 def open_deepface() -> Embed:
     """Opens deepface's model Dlib with its detector mtcnn."""
+    import PIL.Image
     from deepface import DeepFace
 
     def encode(path: str) -> np.ndarray:
@@ -244,8 +252,12 @@ def open_deepface() -> Embed:
             found = DeepFace.represent(path, model_name="Dlib", detector_backend="mtcnn")
         except ValueError:  # no face
             return np.full(DIMENSIONS, np.nan)
-        largest = max(found, key=lambda face: face["facial_area"]["w"] * face["facial_area"]["h"])
-        return np.array(largest["embedding"])
+        with PIL.Image.open(path) as image:
+            width, height = image.size
+        areas = [face["facial_area"] for face in found]
+        centers = [(area["x"] + area["w"] / 2, area["y"] + area["h"] / 2) for area in areas]
+        nearest = min(range(len(found)), key=lambda k: distance(*centers[k], width, height))
+        return np.array(found[nearest]["embedding"])
 
     return lambda paths: np.array([encode(path) for path in paths])
 
