@@ -12,7 +12,7 @@ import kerasface
 from kerasface import cli
 from kerasface.cli import application, completion
 from kerasface.cli.shell_words import in_shell_words
-from kerasface.faces import list_detectors
+from kerasface.faces.detectors.registry import BUILT_IN
 from kerasface.models import list_models
 from kerasface.runs import RECIPES
 
@@ -187,7 +187,7 @@ def test_completed_names_are_those_that_exist():
     built_in = list_models()["parameters"].dropna()  # others are registered by tests
     assert completion.model_names() == list(built_in.index)
     assert [name for name, _ in completion.complete_recipe("")] == list(RECIPES)
-    assert completion.complete_detector("") == list_detectors()
+    assert completion.complete_detector("") == list(BUILT_IN)
 
 
 def test_completion_does_not_import_tensorflow():
