@@ -24,7 +24,13 @@ MARKER = re.compile(r"<!-- generated: (\w+) -->")
 EXPORT = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.MULTILINE)
 API = "reference/api"
 # Modules with a page of their own although no stub exports them.
-MODULES = ("kerasface.custom_objects", "kerasface.reports.sections")
+MODULES = (
+    "kerasface.custom_objects",
+    "kerasface.data.image_list",
+    "kerasface.images",
+    "kerasface.inference.groups",
+    "kerasface.reports.sections",
+)
 # Description of each public value that is neither a class nor a function.
 DATA = {
     "DLIB": "How faces get from photographs to the pretrained network ``dlib``.",
