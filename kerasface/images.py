@@ -269,7 +269,7 @@ def perceptual_hash(image: np.ndarray) -> np.ndarray:
     Compares the 16 x 16 lowest frequencies, without the constant ones, of the gray image at
     64 x 64 pixels with their median: pHash (Zauner 2010, "Implementation and Benchmarking of
     Perceptual Image Hash Functions") with 256 bits instead of 64, because faces are similar. See
-    ``NEAR_DUPLICATE`` in `kerasface.data.duplicates` for the meaning of distances.
+    ``NEAR_DUPLICATE`` in ``kerasface.data.duplicates`` for the meaning of distances.
 
     Args:
         image: uint8 RGB ``[H, W, 3]``.
